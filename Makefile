@@ -1,0 +1,60 @@
+# The front door. `make help` lists what there is.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+RUNTIME := api_service/requirements.txt parser_service/requirements.txt local/requirements.txt
+DEVELOP := tests/requirements.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format pins clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(VENV)/runtime ## start the whole system on this machine, without Docker
+	@exec $(BIN)/python -m local
+
+test: $(VENV)/develop ## all tests, on real servers that the tests start
+	@exec $(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
+
+check: $(VENV)/develop ## linters, types, import arrows, migrations in step
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m tests.support.rules
+	$(BIN)/python -m local alembic check
+	$(BIN)/zizmor --offline --quiet .github/workflows
+
+format: $(VENV)/develop ## rewrite the code in the agreed style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+PIN := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --custom-compile-command "make pins"
+
+pins: $(VENV)/develop ## compile the pinned requirements anew from pyproject.toml
+	$(PIN) --group api --group parser --group local --group dev --output-file tests/requirements.txt
+	$(PIN) --group api --constraint tests/requirements.txt --output-file api_service/requirements.txt
+	$(PIN) --group parser --constraint tests/requirements.txt --output-file parser_service/requirements.txt
+	$(PIN) --group local --constraint tests/requirements.txt --output-file local/requirements.txt
+
+clean: ## remove the virtual environment; .data with its databases stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "Python 3.11 or newer is needed; '$(PYTHON)' is not. Name another with: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+		{ echo "Python's venv module is needed (on Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
+
+$(VENV)/runtime: $(VENV)/bin/python $(RUNTIME)
+	@echo "installing what the services need into $(VENV) ..."
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet $(RUNTIME:%=-r %)
+	@touch $@
+
+$(VENV)/develop: $(VENV)/runtime $(DEVELOP)
+	@echo "installing what the tests need into $(VENV) ..."
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet $(DEVELOP:%=-r %)
+	@touch $@

@@ -1,0 +1,163 @@
+"""Which character encoding a page is in, as a browser decides it.
+
+The HTML Standard's "encoding sniffing algorithm" (13.2.3.2): a byte order mark, then the
+Content-Type header, then the first 1024 bytes' `<meta>`. A `<meta>` further down and the
+last guess need the parsed page or all of its bytes; `parser.py` asks for them in turn.
+"""
+
+import re
+
+import webencodings
+
+PRESCAN_LENGTH = 1024
+DEFAULT = "windows-1252"
+
+_BYTE_ORDER_MARKS = (
+    (b"\xef\xbb\xbf", "utf-8"),
+    (b"\xfe\xff", "utf-16be"),
+    (b"\xff\xfe", "utf-16le"),
+)
+# The same section: an XML declaration in UTF-16 without a mark.
+_UTF16_XML = ((b"<\0?\0x\0", "utf-16le"), (b"\0<\0?\0x", "utf-16be"))
+
+
+def by_label(label: str | None) -> str | None:
+    """The name of the encoding that a label of the Encoding Standard stands for."""
+    encoding = webencodings.lookup(label) if label else None
+    return encoding.name if encoding else None
+
+
+def by_byte_order_mark(body: bytes) -> str | None:
+    """The encoding of a leading byte order mark."""
+    return next((name for mark, name in _BYTE_ORDER_MARKS if body.startswith(mark)), None)
+
+
+def by_prescan(body: bytes) -> str | None:
+    """HTML Standard, "prescan a byte stream to determine its encoding"."""
+    head = body[:PRESCAN_LENGTH]
+    for start, name in _UTF16_XML:
+        if head.startswith(start):
+            return name
+    try:
+        return _prescan(head)
+    except _EndOfHeadError:
+        return by_xml_declaration(head)
+
+
+def by_meta(attributes: dict[str, str]) -> str | None:
+    """The encoding that a `<meta>` with these attributes declares, if it declares one."""
+    label = attributes.get("charset")
+    if label is None and attributes.get("http-equiv", "").lower() == "content-type":
+        label = _charset_in(attributes.get("content", ""))
+    name = by_label(label)
+    # A page whose <meta> can be read as ASCII is not in UTF-16, whatever it says.
+    if name in ("utf-16be", "utf-16le"):
+        return "utf-8"
+    return "windows-1252" if name == "x-user-defined" else name
+
+
+def by_xml_declaration(body: bytes) -> str | None:
+    """HTML Standard, "get an XML encoding"."""
+    found = _XML_DECLARATION.match(body)
+    if found is None:
+        return None
+    name = by_label(found[2].decode("latin-1").strip())
+    return "utf-8" if name in ("utf-16be", "utf-16le") else name
+
+
+def by_guess(body: bytes) -> str:
+    """The last resort: UTF-8 where the bytes can be nothing else, else what browsers fall back to."""
+    if body.isascii():
+        return DEFAULT
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return DEFAULT
+    return "utf-8"
+
+
+def decode(body: bytes, name: str) -> str:
+    """The text of a body in a named encoding, with U+FFFD for what is not of that encoding."""
+    text: str = webencodings.decode(body, webencodings.lookup(name), errors="replace")[0]
+    return text
+
+
+class _EndOfHeadError(Exception):
+    """The first bytes end inside a tag or comment."""
+
+
+_META = re.compile(rb"<meta[\t\n\x0c\r /]", re.IGNORECASE)
+_TAG = re.compile(rb"</?[A-Za-z][^\t\n\x0c\r >]*")
+_MARKUP = re.compile(rb"<[!/?]")
+_ATTRIBUTE = re.compile(
+    rb"[\t\n\x0c\r /]*"
+    rb"(?P<name>[^\t\n\x0c\r />][^\t\n\x0c\r />=]*)"
+    rb"(?P<equals>[\t\n\x0c\r ]*=[\t\n\x0c\r ]*)?"
+)
+_UNQUOTED = re.compile(rb"[^\t\n\x0c\r >]*")
+_TAG_END = re.compile(rb"[\t\n\x0c\r /]*>")
+_XML_DECLARATION = re.compile(rb"<\?xml[^>]*?encoding[\x00-\x20]*=[\x00-\x20]*([\"'])([^\"'>]*)\1")
+_CHARSET = re.compile(r"charset[\t\n\x0c\r ]*=[\t\n\x0c\r ]*", re.IGNORECASE)
+
+
+def _prescan(head: bytes) -> str | None:
+    position = 0
+    while (position := head.find(b"<", position)) != -1:
+        if head.startswith(b"<!--", position):
+            position = _behind(head, b"-->", position + 2)
+        elif tag := _META.match(head, position):
+            attributes, position = _attributes(head, tag.end() - 1)
+            if name := by_meta(attributes):
+                return name
+        elif tag := _TAG.match(head, position):
+            _, position = _attributes(head, tag.end())
+        elif _MARKUP.match(head, position):
+            position = _behind(head, b">", position)
+        else:
+            position += 1
+    return by_xml_declaration(head)
+
+
+def _behind(head: bytes, mark: bytes, position: int) -> int:
+    found = head.find(mark, position)
+    if found == -1:
+        raise _EndOfHeadError
+    return found + len(mark)
+
+
+def _attributes(head: bytes, position: int) -> tuple[dict[str, str], int]:
+    """HTML Standard, "get an attribute", until the tag ends: the first of each name wins.
+
+    Returns:
+        The attributes, with names in lower case, and the position behind the tag.
+    """
+    attributes: dict[str, str] = {}
+    while not (end := _TAG_END.match(head, position)):
+        found = _ATTRIBUTE.match(head, position)
+        if found is None:
+            raise _EndOfHeadError
+        value, position = _value(head, found.end()) if found["equals"] else (b"", found.end())
+        attributes.setdefault(found["name"].lower().decode("latin-1"), value.decode("latin-1"))
+    return attributes, end.end()
+
+
+def _value(head: bytes, position: int) -> tuple[bytes, int]:
+    quote = head[position : position + 1]
+    if quote in (b'"', b"'"):
+        end = _behind(head, quote, position + 1)
+        return head[position + 1 : end - 1], end
+    unquoted = _UNQUOTED.match(head, position)
+    assert unquoted  # noqa: S101 - a pattern that also matches nothing always matches
+    return unquoted[0], unquoted.end()
+
+
+def _charset_in(content: str) -> str | None:
+    """HTML Standard, "extracting a character encoding from a meta element"."""
+    found = _CHARSET.search(content)
+    if found is None:
+        return None
+    rest = content[found.end() :]
+    if rest[:1] in ("'", '"'):
+        value, quote, _ = rest[1:].partition(rest[0])
+        return value if quote else None
+    return re.split(r"[\t\n\x0c\r ;]", rest, maxsplit=1)[0]

@@ -1,0 +1,155 @@
+"""What kind of document a response is, by its Content-Type headers or its first bytes.
+
+The header rules are the WHATWG's: "extract a MIME type" of the Fetch Standard (2.2.3) and
+"parse a MIME type" of the MIME Sniffing Standard (4.4); the sniffing is the HTML part of
+that standard's section 7.1.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+HTTP_WHITESPACE = "\t\n\r "
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_QUOTED_STRING_TEXT = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+
+
+class Markup(StrEnum):
+    """The kinds of document that are parsed."""
+
+    HTML = "text/html"
+    XHTML = "application/xhtml+xml"
+
+
+@dataclass(frozen=True, slots=True)
+class ContentType:
+    """A parsed MIME type: `type/subtype` in lower case and its charset parameter, if any."""
+
+    essence: str
+    charset: str | None = None
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether it says as little as no header at all (MIME Sniffing Standard, section 7)."""
+        return self.essence in ("unknown/unknown", "application/unknown", "*/*")
+
+
+def extract(values: Sequence[str]) -> ContentType | None:
+    """The MIME type that all Content-Type header values of a response amount to."""
+    charset: str | None = None
+    found: ContentType | None = None
+    for text in _split_values(",".join(values)):
+        candidate = parse(text)
+        if candidate is None or candidate.essence == "*/*":
+            continue
+        if found is None or candidate.essence != found.essence or candidate.charset is not None:
+            charset = candidate.charset
+        found = ContentType(candidate.essence, charset)
+    return found
+
+
+def parse(text: str) -> ContentType | None:
+    """One MIME type, or None where the text is none."""
+    essence, _, parameters = text.strip(HTTP_WHITESPACE).partition(";")
+    kind, slash, subtype = essence.rstrip(HTTP_WHITESPACE).partition("/")
+    if not slash or not _TOKEN.fullmatch(kind) or not _TOKEN.fullmatch(subtype):
+        return None
+    charset = next((value for name, value in _parameters(parameters) if name == "charset"), None)
+    return ContentType(f"{kind}/{subtype}".lower(), charset)
+
+
+def markup_of(content_type: ContentType | None, head: bytes) -> Markup | None:
+    """The kind of markup, or None where the response is not to be parsed.
+
+    Args:
+        content_type: what the header says.
+        head: the first bytes of the body, looked at only where the header says nothing.
+    """
+    if content_type is None or content_type.is_unknown:
+        return Markup.HTML if _looks_like_html(head) else None
+    if content_type.essence in tuple(Markup):
+        return Markup(content_type.essence)
+    return None
+
+
+# MIME Sniffing Standard, section 7.1: each pattern ends in a tag-terminating byte.
+_HTML_START = re.compile(
+    rb"[\t\n\x0c\r ]*(?:<(?:!DOCTYPE HTML|HTML|HEAD|SCRIPT|IFRAME|H1|DIV|FONT|TABLE|A|STYLE"
+    rb"|TITLE|B|BODY|BR|P)[ >]|<!--)",
+    re.IGNORECASE,
+)
+_BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xfe\xff", b"\xff\xfe")
+
+
+def _looks_like_html(head: bytes) -> bool:
+    for mark in _BYTE_ORDER_MARKS:
+        if head.startswith(mark):
+            # UTF-16 is folded to its ASCII letters, which is all that the patterns look at.
+            head = head[len(mark) :].replace(b"\0", b"")
+            break
+    return _HTML_START.match(head) is not None
+
+
+def _split_values(text: str) -> Iterator[str]:
+    """Fetch Standard, "get, decode, and split": a comma inside a quoted string parts nothing."""
+    for value in _split_unquoted(text, ","):
+        yield value.strip(HTTP_WHITESPACE)
+
+
+def _split_unquoted(text: str, separator: str) -> list[str]:
+    parts, start, position, quoted = [], 0, 0, False
+    while position < len(text):
+        character = text[position]
+        if quoted and character == "\\":
+            position += 1
+        elif character == '"':
+            quoted = not quoted
+        elif character == separator and not quoted:
+            parts.append(text[start:position])
+            start = position + 1
+        position += 1
+    parts.append(text[start:])
+    return parts
+
+
+def _parameters(text: str) -> Iterator[tuple[str, str]]:
+    """Names, in lower case, and values of a MIME type's parameters; faulty ones are left out."""
+    position = 0
+    while position < len(text):
+        name_end = _find_any(text, ";=", position)
+        name = text[position:name_end].lstrip(HTTP_WHITESPACE).lower()
+        position = name_end + 1
+        if name_end >= len(text) or text[name_end] == ";":
+            continue
+        quoted = text[position : position + 1] == '"'
+        if quoted:
+            value, position = _quoted_string(text, position)
+            position = _find_any(text, ";", position) + 1
+        else:
+            value_end = _find_any(text, ";", position)
+            value = text[position:value_end].rstrip(HTTP_WHITESPACE)
+            position = value_end + 1
+        if (value or quoted) and _TOKEN.fullmatch(name) and _QUOTED_STRING_TEXT.fullmatch(value):
+            yield name, value
+
+
+def _find_any(text: str, characters: str, start: int) -> int:
+    """The first position of any of the characters, or the text's length."""
+    return next((i for i in range(start, len(text)) if text[i] in characters), len(text))
+
+
+def _quoted_string(text: str, position: int) -> tuple[str, int]:
+    """Fetch Standard, "collect an HTTP quoted string": its value and the position behind it."""
+    value: list[str] = []
+    position += 1
+    while position < len(text):
+        character = text[position]
+        position += 1
+        if character == '"':
+            break
+        if character == "\\" and position < len(text):
+            character = text[position]
+            position += 1
+        value.append(character)
+    return "".join(value), position

@@ -1,0 +1,90 @@
+"""The parser's HTTP application: assembly only. Run as `uvicorn parser_service.main:app`."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from parser_service import log, routes
+from parser_service.config import Settings
+from parser_service.exceptions import FetchError
+from parser_service.handler import open_handler
+from parser_service.responses import Problem
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Assemble the application; the environment is read when it starts, if no settings are given."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        current = settings or Settings.load()
+        log.configure("parser", current.log_level)
+        async with open_handler(current) as handler:
+            app.state.page_handler = handler
+            yield
+
+    app = FastAPI(
+        title="Page Parser: parser service",
+        version="0.1.0",
+        summary="Turns a URL into facts. Internal: it is called by the API service.",
+        lifespan=lifespan,
+    )
+    app.include_router(routes.router)
+    app.add_exception_handler(FetchError, _on_fetch_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    return app
+
+
+async def _on_fetch_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, FetchError)  # noqa: S101 - registered for this class
+    return _render(
+        error.http_status,
+        error.message,
+        error.code,
+        retryable=error.retryable,
+        page_status=error.page_status,
+    )
+
+
+async def _on_invalid_request(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    # The input is not echoed: it may be long, and it may not even be valid Unicode.
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"][1:2])
+    return _render(HTTPStatus.UNPROCESSABLE_ENTITY, f"{where}: {first['msg']}", "invalid_request")
+
+
+async def _on_http_exception(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101
+    status = HTTPStatus(error.status_code)
+    return _render(status, f"{status.phrase}.", status.phrase.lower().replace(" ", "_"))
+
+
+def _render(
+    status: HTTPStatus,
+    detail: str,
+    code: str,
+    *,
+    retryable: bool | None = None,
+    page_status: int | None = None,
+) -> Response:
+    body = Problem(
+        title=status.phrase,
+        status=status,
+        detail=detail,
+        code=code,
+        retryable=retryable,
+        page_status=page_status,
+    )
+    return Response(
+        body.model_dump_json(exclude_none=True),
+        status_code=status,
+        media_type="application/problem+json",
+    )
+
+
+app = create_app()

@@ -1,0 +1,50 @@
+"""HTTP of the parser service. It is for the API beside it, never for the public network."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+
+from parser_service.handler import PageHandler
+from parser_service.requests import FetchQuery
+from parser_service.responses import FetchAnswer, Health, Problem
+from parser_service.url_guard import normalise
+
+router = APIRouter()
+
+
+def page_handler(request: Request) -> PageHandler:
+    """The process's one handler, made by the application's lifespan."""
+    handler: PageHandler = request.app.state.page_handler
+    return handler
+
+
+def problem(description: str) -> dict[str, Any]:
+    """How a route declares an error body."""
+    return {
+        "description": description,
+        "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
+    }
+
+
+@router.get(
+    "/fetch",
+    summary="Fetch and parse a page",
+    responses={
+        422: problem("The URL is not one that can be fetched."),
+        502: problem("The page cannot be had; `code` and `detail` say why."),
+    },
+)
+async def fetch(
+    query: Annotated[FetchQuery, Query()],
+    handler: Annotated[PageHandler, Depends(page_handler)],
+) -> FetchAnswer:
+    """Fetch a page now and answer with its title, text and what else is known of it."""
+    target = normalise(query.url)
+    page = await handler.handle(target.url)
+    return FetchAnswer(url=target.url, **dict(page))
+
+
+@router.get("/health", summary="Whether this process lives")
+async def health() -> Health:
+    """Answers as long as the event loop turns."""
+    return Health()

@@ -1,0 +1,156 @@
+"""Which URLs and addresses may be connected to.
+
+Every connection that is made on a stranger's behalf passes this guard twice: its URL when
+it is read, and its address when the socket is made. Addresses are judged by a table of our
+own, because Python's `ipaddress.is_private` and `is_global` let many of them pass.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+import ada_url
+
+from parser_service.exceptions import BlockedAddressError, InvalidUrlError
+
+MAX_URL_LENGTH = 8192
+"""Characters of a URL, before and after normalising. The API's own limit is lower."""
+
+# IANA IPv4 Special-Purpose Address Registry, and what RFC 1112 and RFC 5771 set apart.
+_IPV4_REFUSED = tuple(
+    map(
+        IPv4Network,
+        (
+            "0.0.0.0/8",
+            "10.0.0.0/8",
+            "100.64.0.0/10",
+            "127.0.0.0/8",
+            "169.254.0.0/16",
+            "172.16.0.0/12",
+            "192.0.0.0/24",
+            "192.0.2.0/24",
+            "192.88.99.0/24",
+            "192.168.0.0/16",
+            "198.18.0.0/15",
+            "198.51.100.0/24",
+            "203.0.113.0/24",
+            "224.0.0.0/4",
+            "240.0.0.0/4",
+        ),
+    )
+)
+
+# IANA IPv6 Special-Purpose Address Registry: global unicast is 2000::/3, less what is set
+# apart in it (Teredo and its neighbours, documentation, 6to4, documentation again).
+_IPV6_ALLOWED = IPv6Network("2000::/3")
+_IPV6_REFUSED = tuple(map(IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")))
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A URL that may be asked for, in the WHATWG's normal form.
+
+    Attributes:
+        url: without a fragment.
+        host: a lower-case ASCII name or an address, without brackets.
+        port: also where the URL leaves it to the scheme.
+    """
+
+    url: str
+    scheme: str
+    host: str
+    port: int
+
+    @property
+    def address(self) -> IPv4Address | IPv6Address | None:
+        """The host, where it is an address and not a name."""
+        return _address(self.host)
+
+
+class UrlGuard:
+    """Judges URLs and addresses by the table and by what the operator allows besides."""
+
+    def __init__(
+        self,
+        *,
+        allowed_networks: Iterable[IPv4Network | IPv6Network] = (),
+        allowed_ports: Iterable[int] = (80, 443),
+    ) -> None:
+        self._allowed_networks = tuple(allowed_networks)
+        self._allowed_ports = frozenset(allowed_ports)
+
+    def admit(self, url: str, base: str | None = None) -> Target:
+        """Read a URL, resolved against a base if one is given.
+
+        Raises:
+            InvalidUrlError: not an http or https URL, too long, or with user information.
+            BlockedAddressError: its port or its literal address may not be connected to.
+        """
+        target = normalise(url, base)
+        if target.port not in self._allowed_ports:
+            raise BlockedAddressError
+        if target.address is not None:
+            self.admit_address(target.host)
+        return target
+
+    def admit_address(self, text: str) -> None:
+        """Let a numeric address pass.
+
+        Raises:
+            BlockedAddressError: it is neither public nor allowed by the operator.
+        """
+        address = _address(text)
+        if address is None or not (self._is_allowed(address) or is_public(address)):
+            raise BlockedAddressError
+
+    def _is_allowed(self, address: IPv4Address | IPv6Address) -> bool:
+        address = _unwrap(address)
+        return any(
+            address in network
+            for network in self._allowed_networks
+            if network.version == address.version
+        )
+
+
+def is_public(address: IPv4Address | IPv6Address) -> bool:
+    """Whether the table lets an address pass; an IPv4-mapped one is judged as IPv4."""
+    address = _unwrap(address)
+    if isinstance(address, IPv4Address):
+        return not any(address in network for network in _IPV4_REFUSED)
+    return address in _IPV6_ALLOWED and not any(address in network for network in _IPV6_REFUSED)
+
+
+def normalise(url: str, base: str | None = None) -> Target:
+    """The WHATWG URL Standard's reading of a URL: what a browser would ask for.
+
+    Raises:
+        InvalidUrlError: see `UrlGuard.admit`.
+    """
+    if len(url) > MAX_URL_LENGTH:
+        raise InvalidUrlError("The URL is too long.")
+    try:
+        parsed = ada_url.URL(url, base=base)
+    except ValueError:  # also UnicodeEncodeError, for a lone surrogate
+        raise InvalidUrlError from None
+    if parsed.protocol not in ("http:", "https:"):
+        raise InvalidUrlError("Only http and https URLs can be fetched.")
+    if parsed.username or parsed.password:
+        raise InvalidUrlError("A URL with a user name or password is not fetched.")
+    parsed.hash = ""
+    if not parsed.hostname or len(parsed.href) > MAX_URL_LENGTH or parsed.port == "0":
+        raise InvalidUrlError
+    scheme = parsed.protocol.removesuffix(":")
+    port = int(parsed.port) if parsed.port else {"http": 80, "https": 443}[scheme]
+    return Target(parsed.href, scheme, parsed.hostname.strip("[]"), port)
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        # A zone ("%eth0") names an interface of ours: no address of the public network has one.
+        return None if "%" in text else ip_address(text)
+    except ValueError:
+        return None
+
+
+def _unwrap(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    return (address.ipv4_mapped if isinstance(address, IPv6Address) else None) or address

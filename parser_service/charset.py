@@ -66,7 +66,7 @@ def by_xml_declaration(body: bytes) -> str | None:
 
 
 def by_guess(body: bytes) -> str:
-    """The last resort: UTF-8 where the bytes can be nothing else, else what browsers fall back to."""
+    """The last resort: UTF-8 where the bytes are that, else what browsers fall back to."""
     if body.isascii():
         return DEFAULT
     try:

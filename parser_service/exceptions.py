@@ -43,6 +43,13 @@ class InvalidUrlError(FetchError):
     default_message = "This is not an http or https URL that can be fetched."
 
 
+class BadRedirectError(FetchError):
+    """A redirect to a URL that is not fetched: the page's fault, not the client's."""
+
+    code = "invalid_url"
+    default_message = "The page redirects to a URL that is not fetched."
+
+
 class BlockedAddressError(FetchError):
     """The URL leads to an address or port that must not be connected to."""
 

@@ -8,6 +8,7 @@ import httpx
 from parser_service import content_type as ct
 from parser_service.config import Settings
 from parser_service.exceptions import (
+    BadRedirectError,
     InvalidUrlError,
     MalformedResponseError,
     PageStatusError,
@@ -104,7 +105,7 @@ class Fetcher:
         try:
             return self._guard.admit(text, base=target.url)
         except InvalidUrlError:
-            raise InvalidUrlError("The page redirects to a URL that is not fetched.") from None
+            raise BadRedirectError from None
 
     async def _read(
         self, response: httpx.Response, target: Target, hops: Sequence[Hop]

@@ -97,7 +97,10 @@ async def open_handler(settings: Settings) -> AsyncIterator[PageHandler]:
     # One client serves all jobs: what one site sets must not reach the next.
     no_cookies = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
     async with httpx.AsyncClient(
-        transport=transport, cookies=no_cookies, trust_env=False, timeout=None
+        transport=transport,
+        cookies=no_cookies,
+        trust_env=False,
+        timeout=None,  # noqa: S113 - each page has one deadline, in `handle`
     ) as client:
         fetcher = Fetcher(client=client, guard=guard, settings=settings)
         yield PageHandler(fetcher=fetcher, timeout=settings.fetch_timeout)
@@ -107,9 +110,7 @@ async def _parse(page: FetchedPage) -> PageFacts:
     declared = page.declared.charset if page.declared else None
     if len(page.body) < LONG_PAGE:
         return parse(page.body, markup=page.markup, declared_charset=declared)
-    return await asyncio.to_thread(
-        parse, page.body, markup=page.markup, declared_charset=declared
-    )
+    return await asyncio.to_thread(parse, page.body, markup=page.markup, declared_charset=declared)
 
 
 def _milliseconds_since(started: float) -> int:

@@ -16,7 +16,7 @@ from parser_service.responses import Problem
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Assemble the application; the environment is read when it starts, if no settings are given."""
+    """Assemble the application; without settings, the environment is read when it starts."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

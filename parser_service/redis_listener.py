@@ -1,4 +1,6 @@
-"""The parser's other entrance: jobs from a Redis list. Run as `python -m parser_service.redis_listener`.
+"""The parser's other entrance: jobs from a Redis list.
+
+Run as `python -m parser_service.redis_listener`.
 
 A shell round a loop round `PageHandler`:
 

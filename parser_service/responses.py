@@ -75,9 +75,9 @@ class Problem(BaseModel):
     status: Annotated[int, Field(description="The HTTP status.")]
     detail: Annotated[str, Field(description="One sentence that explains it.")]
     code: Annotated[str, Field(description="A stable name of the reason.")]
-    retryable: Annotated[
-        bool | None, Field(description="Whether trying again later may help.")
-    ] = None
+    retryable: Annotated[bool | None, Field(description="Whether trying again later may help.")] = (
+        None
+    )
     page_status: Annotated[
         int | None, Field(description="The page's own HTTP status, where that is the reason.")
     ] = None

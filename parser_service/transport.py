@@ -247,7 +247,7 @@ class _Body(httpx.AsyncByteStream):
             self._response.close()
 
 
-def _translate(error: Exception, *, in_handshake: bool = False) -> FetchError:  # noqa: PLR0911 - a table
+def _translate(error: Exception, *, in_handshake: bool = False) -> FetchError:
     """What an exception of aiohttp means, in the vocabulary of this service."""
     match error:
         case FetchError():

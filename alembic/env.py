@@ -1,0 +1,41 @@
+"""Runs migrations on the database that DATABASE_URL names, through asyncpg."""
+
+import asyncio
+
+from alembic import context
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from api_service.config import Settings
+from api_service.models import Base
+
+# Any number: it keeps two migrating processes from running at the same time.
+MIGRATION_LOCK = 7_214_090_531
+
+
+def run_offline(url: str) -> None:
+    context.configure(url=url, target_metadata=Base.metadata, literal_binds=True)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def run(connection: Connection) -> None:
+    context.configure(connection=connection, target_metadata=Base.metadata)
+    with context.begin_transaction():
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
+        context.run_migrations()
+
+
+async def run_online(url: str) -> None:
+    engine = create_async_engine(url, poolclass=NullPool)
+    async with engine.connect() as connection:
+        await connection.run_sync(run)
+    await engine.dispose()
+
+
+settings = Settings.load()
+if context.is_offline_mode():
+    run_offline(settings.database_url)
+else:
+    asyncio.run(run_online(settings.database_url))

@@ -1,0 +1,77 @@
+"""The Celery application: queues, limits and the beat schedule.
+
+Run as `celery -A api_service.celery_app worker` and `… beat`. The environment is read when
+the configuration is first needed, not when this module is imported.
+"""
+
+from typing import Any
+
+from celery import Celery
+from celery.schedules import crontab
+from celery.signals import setup_logging
+from kombu import Queue
+
+from api_service import log
+from api_service.config import Settings
+
+API_QUEUE = "api"
+CONTROL_QUEUE = "api.control"
+"""For the system's own short tasks, which a backlog of requests must not delay."""
+
+PARSE_URL = "api.parse_url"
+CLEANUP = "api.cleanup_parse_requests"
+PULSE = "api.pulse"
+
+VISIBILITY_SECONDS = 60
+"""After this long a message that a dead worker had taken is delivered again."""
+
+
+def _configuration() -> dict[str, Any]:
+    settings = Settings.load()
+    return {
+        "broker_url": settings.redis_url,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_transport_options": {
+            "visibility_timeout": VISIBILITY_SECONDS,
+            # Without these two a message of a killed worker comes back minutes late.
+            "unacked_restore_interval": 5,
+            "unacked_restore_throttle": 5,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+        },
+        "task_default_queue": API_QUEUE,
+        "task_queues": [Queue(API_QUEUE), Queue(CONTROL_QUEUE)],
+        "task_routes": {
+            CLEANUP: {"queue": CONTROL_QUEUE},
+            PULSE: {"queue": CONTROL_QUEUE},
+        },
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "task_ignore_result": True,
+        "task_send_sent_event": False,
+        "worker_prefetch_multiplier": 8,
+        "worker_send_task_events": False,
+        "worker_enable_remote_control": False,
+        "timezone": "UTC",
+        "enable_utc": True,
+        "imports": ["api_service.tasks"],
+        "beat_schedule": {
+            "cleanup": {
+                "task": CLEANUP,
+                "schedule": crontab(hour="0", minute="0"),
+            },
+        },
+    }
+
+
+celery_app = Celery("page_parser", set_as_current=True)
+celery_app.add_defaults(_configuration)
+
+
+@setup_logging.connect
+def _configure_logging(**_: Any) -> None:
+    """Take Celery's place in setting up logs, so that its lines are ours in form."""
+    log.configure("worker", Settings.load().log_level)

@@ -1,0 +1,156 @@
+"""Wiring: what the process's settings make of the classes, for HTTP handlers and for tasks."""
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Any, TypeVar
+
+import httpx
+from fastapi import Depends, Request
+
+from api_service.celery_app import celery_app
+from api_service.config import Settings
+from api_service.database import Database
+from api_service.enqueue import Publisher
+from api_service.health import ReadinessCheck
+from api_service.notices import EndedNotices
+from api_service.parser_client import ParserHttp, ParserQueue, open_redis
+from api_service.service import JobService, ParseRequestService
+
+T = TypeVar("T")
+
+REDIS_SECONDS = 3
+"""Seconds for one Redis command."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiContext:
+    """What HTTP handlers use; one for each application."""
+
+    service: ParseRequestService
+    readiness: ReadinessCheck
+    notices: EndedNotices
+
+
+@contextlib.asynccontextmanager
+async def open_api_context(settings: Settings) -> AsyncIterator[ApiContext]:
+    """Connect lazily to everything the API uses; refuse to start on an outdated schema."""
+    async with contextlib.AsyncExitStack() as stack:
+        database = Database(settings.database_url, timeout=settings.database_timeout)
+        stack.push_async_callback(database.dispose)
+        await database.require_newest_migration()
+        redis = await stack.enter_async_context(
+            open_redis(settings.redis_url, timeout=REDIS_SECONDS)
+        )
+        client = await stack.enter_async_context(
+            httpx.AsyncClient(
+                base_url=settings.parser_url, timeout=settings.parser_timeout, trust_env=False
+            )
+        )
+        publisher = Publisher(celery_app, timeout=settings.publish_timeout)
+        stack.push_async_callback(publisher.close)
+        notices = EndedNotices(settings.database_url)
+        notices.open()
+        stack.push_async_callback(notices.close)
+        service = ParseRequestService(
+            database=database, publisher=publisher, notices=notices, parser=ParserHttp(client)
+        )
+        queue = ParserQueue(
+            redis, task_queue=settings.task_queue, result_prefix=settings.result_prefix
+        )
+        readiness = ReadinessCheck(database=database, queue=queue)
+        yield ApiContext(service=service, readiness=readiness, notices=notices)
+
+
+def _context(request: Request) -> ApiContext:
+    context: ApiContext = request.app.state.context
+    return context
+
+
+def _service(context: Annotated[ApiContext, Depends(_context)]) -> ParseRequestService:
+    return context.service
+
+
+def _readiness(context: Annotated[ApiContext, Depends(_context)]) -> ReadinessCheck:
+    return context.readiness
+
+
+def _trace_id(request: Request) -> str | None:
+    trace_id: str | None = request.scope.get("trace_id")
+    return trace_id
+
+
+Service = Annotated[ParseRequestService, Depends(_service)]
+ReadyCheck = Annotated[ReadinessCheck, Depends(_readiness)]
+TraceId = Annotated[str | None, Depends(_trace_id)]
+
+
+@dataclass(frozen=True, slots=True)
+class JobContext:
+    """What the worker's processes use; one for each event loop."""
+
+    jobs: JobService
+    queue: ParserQueue
+    name: str
+
+
+@contextlib.asynccontextmanager
+async def open_job_context(settings: Settings) -> AsyncIterator[JobContext]:
+    """Connect lazily to what the worker uses; refuse to start on an outdated schema."""
+    async with contextlib.AsyncExitStack() as stack:
+        database = Database(settings.database_url, timeout=settings.job_timeout, pool_size=2)
+        stack.push_async_callback(database.dispose)
+        await database.require_newest_migration()
+        redis = await stack.enter_async_context(
+            open_redis(settings.redis_url, timeout=REDIS_SECONDS)
+        )
+        queue = ParserQueue(
+            redis, task_queue=settings.task_queue, result_prefix=settings.result_prefix
+        )
+        jobs = JobService(
+            database=database, queue=queue, retention=timedelta(days=settings.retention_days)
+        )
+        yield JobContext(jobs=jobs, queue=queue, name=f"{socket.gethostname()}:{os.getpid()}")
+
+
+class TaskRunner:
+    """Runs coroutines for Celery's synchronous tasks, all on one event loop of this process.
+
+    A database engine belongs to one loop, so the loop is made once and kept.
+    """
+
+    def __init__(self) -> None:
+        self._runner: asyncio.Runner | None = None
+        self._stack = contextlib.AsyncExitStack()
+        self._context: JobContext | None = None
+
+    def open(self) -> None:
+        """Make the loop and what tasks use on it.
+
+        Raises:
+            SchemaOutdatedError, DatabaseUnavailableError: the worker cannot start.
+        """
+        self._runner = asyncio.Runner()
+        opening = self._stack.enter_async_context(open_job_context(Settings.load()))
+        self._context = self._runner.run(_await(opening))
+
+    def run(self, call: Callable[[JobContext], Coroutine[Any, Any, T]]) -> T:
+        """Run a coroutine function on the process's context, to its end."""
+        if self._runner is None or self._context is None:
+            raise RuntimeError("the worker has not been initialised")
+        return self._runner.run(call(self._context))
+
+    def close(self) -> None:
+        """Disconnect and end the loop."""
+        if self._runner is not None:
+            self._runner.run(self._stack.aclose())
+            self._runner.close()
+            self._runner = None
+
+
+async def _await(awaitable: Awaitable[T]) -> T:
+    return await awaitable

@@ -1,0 +1,52 @@
+"""Whether the system can do its work, part by part."""
+
+import asyncio
+
+from redis.exceptions import RedisError
+
+from api_service.database import Database
+from api_service.exceptions import ApiError
+from api_service.models import NEWEST_MIGRATION
+from api_service.parser_client import ParserQueue
+from api_service.responses import Readiness
+
+CHECK_SECONDS = 3
+
+
+class ReadinessCheck:
+    """Looks at every part that a request needs on its way."""
+
+    def __init__(self, *, database: Database, queue: ParserQueue) -> None:
+        self._database = database
+        self._queue = queue
+
+    async def run(self) -> Readiness:
+        """All checks at once; the answer names what is missing."""
+        database, (redis, parser, worker) = await asyncio.gather(
+            self._check_database(), self._check_queue()
+        )
+        checks = {"database": database, "redis": redis, "parser": parser, "worker": worker}
+        ready = all(state == "ok" for state in checks.values())
+        return Readiness(status="ready" if ready else "not ready", checks=checks)
+
+    async def _check_database(self) -> str:
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                revision = await self._database.revision()
+        except (TimeoutError, ApiError):
+            return "does not answer"
+        if revision != NEWEST_MIGRATION:
+            return f"at migration {revision or 'none'}, not {NEWEST_MIGRATION}"
+        return "ok"
+
+    async def _check_queue(self) -> tuple[str, str, str]:
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                parsers, workers = await self._queue.counts_seen()
+        except (TimeoutError, RedisError, OSError):
+            return "does not answer", "unknown", "unknown"
+        return "ok", _seen(parsers), _seen(workers)
+
+
+def _seen(count: int) -> str:
+    return "ok" if count else "none seen in the last seconds"

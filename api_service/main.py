@@ -1,0 +1,121 @@
+"""The API's application: assembly only. Run as `uvicorn api_service.main:app`."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from types import FrameType
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from api_service import log, routes
+from api_service.config import Settings
+from api_service.dependencies import open_api_context
+from api_service.exceptions import ApiError, PageError, SchemaOutdatedError
+from api_service.middleware import MAX_BODY, RequestContext, TooLongBodyError
+from api_service.notices import EndedNotices
+from api_service.responses import Problem
+
+DESCRIPTION = """
+Give it a URL, get back the page's title, HTML and metadata: at once with `GET /parse_sync`,
+or later with `POST /parse_async`, then `GET /status/{request_id}` and `GET /result/{request_id}`.
+
+A request that was accepted with 202 is stored and ends as `success` or `failure`.
+Errors are `application/problem+json` (RFC 9457) with a stable `code` and a sentence in `detail`.
+"""
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Assemble the application; without settings, the environment is read when it starts."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        current = settings or Settings.load()
+        log.configure("api", current.log_level)
+        try:
+            async with open_api_context(current) as context:
+                app.state.context = context
+                _end_waits_on_sigterm(context.notices)
+                yield
+        except SchemaOutdatedError as error:
+            sys.exit(str(error))
+
+    app = FastAPI(
+        title="Page Parser",
+        version="0.1.0",
+        summary="Turns URLs into titles, HTML and metadata, now or later.",
+        description=DESCRIPTION,
+        lifespan=lifespan,
+    )
+    app.include_router(routes.router)
+    app.add_middleware(RequestContext)
+    app.add_exception_handler(ApiError, _on_api_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(TooLongBodyError, _on_too_long_body)
+    return app
+
+
+def _end_waits_on_sigterm(notices: EndedNotices) -> None:
+    """Have long polls answer at once when the server is told to stop: it waits for them."""
+    loop = asyncio.get_running_loop()
+    server_handler = signal.getsignal(signal.SIGTERM)
+
+    def on_sigterm(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(notices.end_waits)
+        if callable(server_handler):
+            server_handler(number, frame)
+
+    if callable(server_handler):
+        signal.signal(signal.SIGTERM, on_sigterm)
+
+
+async def _on_api_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)  # noqa: S101 - registered for this class
+    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    problem = _problem(error.http_status, error.message, error.code)
+    if isinstance(error, PageError):
+        problem.retryable, problem.page_status = error.retryable, error.page_status
+    return _render(problem, headers)
+
+
+async def _on_invalid_request(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    # The input is not echoed: it may be long, and it may not even be valid Unicode.
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
+    detail = f"{where}: {first['msg']}" if where else first["msg"]
+    return _render(_problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail[:300], "invalid_request"))
+
+
+async def _on_http_exception(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101
+    status = HTTPStatus(error.status_code)
+    code = status.phrase.lower().replace(" ", "_")
+    return _render(_problem(status, f"{status.phrase}.", code), dict(error.headers or {}))
+
+
+async def _on_too_long_body(_: Request, __: Exception) -> Response:
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    detail = f"The body is longer than {MAX_BODY} bytes."
+    return _render(_problem(status, detail, "body_too_long"))
+
+
+def _problem(status: HTTPStatus, detail: str, code: str) -> Problem:
+    return Problem(title=status.phrase, status=status, detail=detail, code=code)
+
+
+def _render(problem: Problem, headers: dict[str, str] | None = None) -> Response:
+    return Response(
+        problem.model_dump_json(exclude_none=True),
+        status_code=problem.status,
+        headers=headers,
+        media_type="application/problem+json",
+    )
+
+
+app = create_app()

@@ -1,0 +1,76 @@
+"""What happens to every HTTP request: it gets a trace id, a limit on its body, and a log line."""
+
+import re
+import secrets
+from time import perf_counter
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+TRACE_HEADER = b"x-request-id"
+MAX_BODY = 64 * 1024
+"""Bytes of a request's body: many times the longest URL, escaped in every character."""
+
+_TRACE_ID = re.compile(rb"[A-Za-z0-9._~-]{1,64}")
+
+log = structlog.get_logger()
+
+
+class TooLongBodyError(Exception):
+    """The client sent more than `MAX_BODY` bytes."""
+
+
+class RequestContext:
+    """Takes the trace id that the client sent, or makes one; logs the answer; limits the body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = perf_counter()
+        trace_id = _trace_id(scope)
+        scope["trace_id"] = trace_id
+        status = 500
+
+        async def send_with_trace_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (TRACE_HEADER, trace_id.encode())]
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(trace_id=trace_id):
+            try:
+                await self._app(scope, _limited(receive), send_with_trace_id)
+            finally:
+                log.info(
+                    "request served",
+                    method=scope["method"],
+                    path=scope["path"][:200],
+                    status=status,
+                    ms=round((perf_counter() - started) * 1000, 1),
+                )
+
+
+def _limited(receive: Receive) -> Receive:
+    received = 0
+
+    async def limited() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > MAX_BODY:
+            raise TooLongBodyError
+        return message
+
+    return limited
+
+
+def _trace_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == TRACE_HEADER and _TRACE_ID.fullmatch(value):
+            return str(value.decode("ascii"))
+    return secrets.token_hex(8)

@@ -1,0 +1,63 @@
+"""Every table. The migrations under `alembic/` bring a database to this state."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, DateTime, Enum, Identity, Index, SmallInteger, Text, func
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from api_service.status_enum import StatusEnum
+
+NEWEST_MIGRATION = "0001"
+"""The revision that this code works with; a test holds it against `alembic/versions`."""
+
+
+class Base(DeclarativeBase):
+    """The root of all models."""
+
+
+class ParseRequest(Base):
+    """One URL that a client asked for, and what became of it.
+
+    The row is the truth: whatever Redis holds of a request can be rebuilt from it.
+    """
+
+    __tablename__ = "parse_requests"
+    __table_args__ = (
+        # What the cleanup reads.
+        Index("ix_parse_requests_created_at", "created_at"),
+        # What the services look for again and again: it does not grow with ended requests.
+        Index(
+            "ix_parse_requests_unfinished",
+            "id",
+            postgresql_where="status IN ('pending', 'processing')",
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    url: Mapped[str] = mapped_column(Text)
+    status: Mapped[StatusEnum] = mapped_column(
+        Enum(
+            StatusEnum,
+            name="parse_request_status",
+            values_callable=lambda statuses: [status.value for status in statuses],
+        ),
+        server_default=StatusEnum.PENDING.value,
+    )
+    title: Mapped[str | None] = mapped_column(Text)
+    html_content: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+    trace_id: Mapped[str | None] = mapped_column(Text)
+    """Ties the log lines of the request together, across services and attempts."""
+    token: Mapped[str | None] = mapped_column(Text)
+    """Names the attempt that is under way: only its result counts."""
+
+    final_url: Mapped[str | None] = mapped_column(Text)
+    http_status: Mapped[int | None] = mapped_column(SmallInteger)
+    content_type: Mapped[str | None] = mapped_column(Text)
+    fetched_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    error: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    """Why the page could not be had: `code`, `message`, and what else is known."""

@@ -1,0 +1,92 @@
+"""Which requests have just ended, for the clients that wait for one.
+
+PostgreSQL tells it, on commit, over one connection that listens. A wait holds no database
+connection. Should a notice be missed (the connection was away), the waiter looks for itself
+once a second.
+"""
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from typing import Any
+
+import asyncpg
+import structlog
+
+from api_service.repository import ENDED_CHANNEL
+
+RECHECK_SECONDS = 1.0
+RECONNECT_SECONDS = 1.0
+
+log = structlog.get_logger()
+
+
+class EndedNotices:
+    """Wakes those who wait for a request to end.
+
+    Args:
+        database_url: `postgresql+asyncpg://…`.
+    """
+
+    def __init__(self, database_url: str) -> None:
+        self._dsn = database_url.replace("postgresql+asyncpg://", "postgresql://", 1)
+        self._waiters: defaultdict[int, set[asyncio.Event]] = defaultdict(set)
+        self._closing = False
+        self._listening: asyncio.Task[None] | None = None
+
+    def open(self) -> None:
+        """Begin to listen."""
+        self._listening = asyncio.create_task(self._listen())
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether waits end early because this process stops."""
+        return self._closing
+
+    def end_waits(self) -> None:
+        """Let everybody who waits look once more and answer: the process is about to stop."""
+        self._closing = True
+        for events in self._waiters.values():
+            for event in events:
+                event.set()
+
+    async def close(self) -> None:
+        """Stop listening."""
+        self.end_waits()
+        if self._listening is not None:
+            self._listening.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._listening
+
+    @contextlib.contextmanager
+    def subscription(self, request_id: int) -> Any:
+        """An event that is set when the request has ended or a look is due for another reason."""
+        event = asyncio.Event()
+        self._waiters[request_id].add(event)
+        try:
+            yield event
+        finally:
+            self._waiters[request_id].discard(event)
+            if not self._waiters[request_id]:
+                del self._waiters[request_id]
+
+    async def _listen(self) -> None:
+        while True:
+            lost = asyncio.Event()
+            connection = None
+            try:
+                connection = await asyncpg.connect(self._dsn, timeout=3)
+                connection.add_termination_listener(lambda *_, lost=lost: lost.set())
+                await connection.add_listener(ENDED_CHANNEL, self._on_notice)
+                await lost.wait()
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                log.warning("not listening for ended requests", error=repr(error))
+            finally:
+                if connection is not None:
+                    connection.terminate()
+            await asyncio.sleep(RECONNECT_SECONDS)
+
+    def _on_notice(self, _connection: Any, _pid: int, _channel: str, payload: Any) -> None:
+        for request_id in map(int, payload.split(",")):
+            for event in self._waiters.get(request_id, ()):
+                event.set()

@@ -1,0 +1,121 @@
+"""What clients get, and the error body."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api_service.status_enum import StatusEnum
+
+RequestId = Annotated[int, Field(description="Names the request.", examples=[42])]
+Status = Annotated[
+    StatusEnum,
+    Field(
+        description=(
+            "`pending`: accepted; `processing`: in line or being fetched; "
+            "`success` and `failure`: ended, for good."
+        )
+    ),
+]
+
+
+class Answer(BaseModel):
+    """What all answers share."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+
+class AcceptedAnswer(Answer):
+    """The answer of `POST /parse_async`."""
+
+    request_id: RequestId
+    status: Status
+
+
+class StatusAnswer(Answer):
+    """The answer of `GET /status/{request_id}`."""
+
+    request_id: RequestId
+    status: Status
+    created_at: Annotated[datetime, Field(description="When the request was accepted.")]
+    updated_at: Annotated[datetime, Field(description="When its status changed last.")]
+
+
+class ErrorFacts(Answer):
+    """Why a page could not be had."""
+
+    code: Annotated[str, Field(description="A stable name of the reason.", examples=["timeout"])]
+    message: Annotated[str, Field(description="One sentence that explains it.")]
+    retryable: Annotated[bool, Field(description="Whether asking again later may help.")] = False
+    page_status: Annotated[
+        int | None, Field(description="The page's own HTTP status, where that is the reason.")
+    ] = None
+
+
+class PageFacts(Answer):
+    """What is known of a page beside its title and text; null until it was fetched."""
+
+    final_url: Annotated[str | None, Field(description="Where the redirects ended.")] = None
+    http_status: Annotated[int | None, Field(description="The page's own HTTP status.")] = None
+    content_type: Annotated[str | None, Field(description="Its Content-Type, as sent.")] = None
+    fetched_at: Annotated[datetime | None, Field(description="When it had been fetched.")] = None
+
+
+class ResultAnswer(PageFacts):
+    """The answer of `GET /result/{request_id}`, for a request in any status."""
+
+    request_id: RequestId
+    status: Status
+    title: Annotated[
+        str | None,
+        Field(description="The page's title, empty if it has none; null until `success`."),
+    ]
+    html: Annotated[
+        str | None, Field(description="The text of the whole page; null until `success`.")
+    ]
+    error: Annotated[ErrorFacts | None, Field(description="The reason of a `failure`.")]
+
+
+class ParseSyncAnswer(PageFacts):
+    """The answer of `GET /parse_sync`."""
+
+    url: Annotated[str, Field(description="The URL that was asked for, in its normal form.")]
+    title: Annotated[str, Field(description="The page's title; empty where it has none.")]
+    html: Annotated[str, Field(description="The text of the whole page.")]
+
+
+class Problem(BaseModel):
+    """An error body as RFC 9457 has it, served as `application/problem+json`."""
+
+    type: Annotated[str, Field(description="Always about:blank; `code` names the problem.")] = (
+        "about:blank"
+    )
+    title: Annotated[str, Field(description="The HTTP status in words.")]
+    status: Annotated[int, Field(description="The HTTP status.")]
+    detail: Annotated[str, Field(description="One sentence that explains it.")]
+    code: Annotated[str, Field(description="A stable name of the problem.")]
+    retryable: Annotated[
+        bool | None, Field(description="Where a page cannot be had: whether asking again may help.")
+    ] = None
+    page_status: Annotated[
+        int | None, Field(description="The page's own HTTP status, where that is the reason.")
+    ] = None
+
+
+class Health(BaseModel):
+    """The answer of `GET /health`."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(BaseModel):
+    """The answer of `GET /ready`."""
+
+    status: Annotated[Literal["ready", "not ready"], Field(description="The sum of the checks.")]
+    checks: Annotated[
+        dict[str, str],
+        Field(
+            description="`ok` or what is missing, for each part that work needs.",
+            examples=[{"database": "ok", "redis": "ok", "parser": "ok", "worker": "ok"}],
+        ),
+    ]

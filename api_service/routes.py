@@ -1,0 +1,160 @@
+"""HTTP for parse requests, and for who looks after the service."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Response
+
+from api_service.dependencies import ReadyCheck, Service, TraceId
+from api_service.requests import ParseAsyncBody, ParseSyncQuery, WaitQuery
+from api_service.responses import (
+    AcceptedAnswer,
+    Health,
+    ParseSyncAnswer,
+    Problem,
+    Readiness,
+    ResultAnswer,
+    StatusAnswer,
+)
+
+RETRY_AFTER_SECONDS = 1
+"""When a client that does not use `wait` may look for the first time."""
+
+router = APIRouter()
+
+RequestId = Annotated[
+    int,
+    Path(
+        ge=1, le=2**63 - 1, description="The id that `POST /parse_async` answered.", examples=[42]
+    ),
+]
+
+
+Declared = dict[int | str, dict[str, Any]]
+
+
+def problems(declared: Mapping[int, str]) -> Declared:
+    """How a route declares its error bodies: a description for each status."""
+    return {
+        status: {
+            "description": description,
+            "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
+        }
+        for status, description in declared.items()
+    }
+
+
+ACCEPTED: Declared = {
+    202: {
+        "headers": {
+            "Location": {
+                "description": "Where to ask for the status.",
+                "schema": {"type": "string"},
+            },
+            "Retry-After": {
+                "description": "Seconds after which a first look makes sense.",
+                "schema": {"type": "integer"},
+            },
+        }
+    }
+}
+MALFORMED = "The request is malformed; `detail` says how."
+DATABASE_AWAY = "The database does not answer; ask again after `Retry-After` seconds."
+
+
+@router.post(
+    "/parse_async",
+    status_code=HTTPStatus.ACCEPTED,
+    summary="Have a page fetched and parsed later",
+    tags=["Pages"],
+    responses=ACCEPTED
+    | problems(
+        {
+            400: "The body cannot be read.",
+            413: "The body is longer than any URL.",
+            422: MALFORMED,
+            503: DATABASE_AWAY,
+        }
+    ),
+)
+async def parse_async(
+    body: ParseAsyncBody, service: Service, trace_id: TraceId, response: Response
+) -> AcceptedAnswer:
+    """Accept a URL and answer at once.
+
+    What was accepted is stored, and ends as `success` or `failure`.
+    """
+    accepted = await service.submit(body.url, trace_id=trace_id)
+    response.headers["Location"] = f"/status/{accepted.request_id}"
+    response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return accepted
+
+
+@router.get(
+    "/status/{request_id}",
+    summary="Where a request stands",
+    tags=["Pages"],
+    responses=problems(
+        {404: "There is no request with this id.", 422: MALFORMED, 503: DATABASE_AWAY}
+    ),
+)
+async def status(
+    request_id: RequestId, query: Annotated[WaitQuery, Query()], service: Service
+) -> StatusAnswer:
+    """Answer at once, or with `wait` as soon as the request has ended."""
+    return await service.status(request_id, wait=query.wait)
+
+
+@router.get(
+    "/result/{request_id}",
+    summary="What became of a request",
+    tags=["Pages"],
+    responses=problems(
+        {404: "There is no request with this id.", 422: MALFORMED, 503: DATABASE_AWAY}
+    ),
+)
+async def result(
+    request_id: RequestId, query: Annotated[WaitQuery, Query()], service: Service
+) -> ResultAnswer:
+    """Answer with the page of a `success`, the reason of a `failure`, or neither as yet."""
+    return await service.result(request_id, wait=query.wait)
+
+
+@router.get(
+    "/parse_sync",
+    summary="Fetch and parse a page now",
+    tags=["Pages"],
+    responses=problems(
+        {
+            422: MALFORMED,
+            502: "The page cannot be had; `code` and `detail` say why.",
+            503: "The parser does not answer; ask again after `Retry-After` seconds.",
+        }
+    ),
+)
+async def parse_sync(
+    query: Annotated[ParseSyncQuery, Query()], service: Service, trace_id: TraceId
+) -> ParseSyncAnswer:
+    """Fetch a page while the client waits. Nothing is stored."""
+    return await service.parse_now(query.url, trace_id=trace_id)
+
+
+@router.get("/health", summary="Whether this process lives", tags=["Operation"])
+async def health() -> Health:
+    """Answer as long as the event loop turns; nothing else is looked at."""
+    return Health()
+
+
+@router.get(
+    "/ready",
+    summary="Whether requests can be served from end to end",
+    tags=["Operation"],
+    responses={503: {"description": "Something is missing.", "model": Readiness}},
+)
+async def ready(check: ReadyCheck, response: Response) -> Readiness:
+    """Look at the database, Redis, the parsers and the workers, and name what is missing."""
+    readiness = await check.run()
+    if readiness.status != "ready":
+        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    return readiness

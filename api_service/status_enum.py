@@ -1,0 +1,32 @@
+"""The statuses of a parse request and the moves between them."""
+
+from enum import StrEnum
+
+
+class StatusEnum(StrEnum):
+    """Where a parse request stands."""
+
+    PENDING = "pending"
+    """Accepted and committed; not handed to a parser yet."""
+    PROCESSING = "processing"
+    """In line for a parser, being fetched, or waiting for its next attempt."""
+    SUCCESS = "success"
+    FAILURE = "failure"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the request has ended: a final status never changes."""
+        return not LEGAL_MOVES[self]
+
+
+LEGAL_MOVES: dict[StatusEnum, frozenset[StatusEnum]] = {
+    StatusEnum.PENDING: frozenset({StatusEnum.PROCESSING}),
+    StatusEnum.PROCESSING: frozenset({StatusEnum.SUCCESS, StatusEnum.FAILURE}),
+    StatusEnum.SUCCESS: frozenset(),
+    StatusEnum.FAILURE: frozenset(),
+}
+
+
+def before(status: StatusEnum) -> frozenset[StatusEnum]:
+    """The statuses from which a request may move to this one."""
+    return frozenset(origin for origin, moves in LEGAL_MOVES.items() if status in moves)

@@ -1,0 +1,68 @@
+"""Celery's tasks: shells round coroutines of the service, which tests call without them."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import structlog
+from celery import Task
+from celery.signals import worker_init, worker_ready, worker_shutdown, worker_shutting_down
+
+from api_service.celery_app import CLEANUP, PARSE_URL, PULSE, celery_app
+from api_service.dependencies import TaskRunner
+from api_service.enqueue import PulsePublisher
+from api_service.exceptions import ApiError, SchemaOutdatedError
+
+runner = TaskRunner()
+pulse_publisher = PulsePublisher(celery_app)
+
+
+@worker_init.connect
+def _open(**_: Any) -> None:
+    try:
+        runner.open()
+    except (SchemaOutdatedError, ApiError) as error:
+        sys.exit(str(error))
+
+
+@worker_ready.connect
+def _start_pulse(**_: Any) -> None:
+    pulse_publisher.start()
+
+
+@worker_shutting_down.connect
+def _stop_pulse(**_: Any) -> None:
+    pulse_publisher.stop()
+
+
+@worker_shutdown.connect
+def _close(**_: Any) -> None:
+    runner.close()
+
+
+@celery_app.task(name=PARSE_URL, bind=True)
+def parse_url(self: Task, request_id: int, url: str) -> None:  # noqa: ARG001 - see below
+    """Hand a request to the parsers; the page is never waited for.
+
+    Args:
+        self: the task, for its headers.
+        request_id: the row; its URL is what counts.
+        url: the same URL, for whoever reads the queue.
+    """
+    with structlog.contextvars.bound_contextvars(trace_id=self.request.get("trace_id")):
+        runner.run(lambda context: context.jobs.start(request_id))
+
+
+@celery_app.task(name=CLEANUP)
+def cleanup_parse_requests() -> int:
+    """Delete requests older than `RETENTION_DAYS`; returns how many."""
+    return runner.run(lambda context: context.jobs.clean_up())
+
+
+@celery_app.task(name=PULSE)
+def pulse() -> None:
+    """Show that this worker consumes: in Redis for the API, in a file for who started it."""
+    runner.run(lambda context: context.queue.show_worker(context.name))
+    if path := os.environ.get("ALIVE_FILE"):
+        Path(path).touch()

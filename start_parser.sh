@@ -5,7 +5,7 @@ source "$(dirname "$0")/start_pair.sh"
 
 uvicorn parser_service.main:app \
     --host "${PARSER_HOST:-127.0.0.1}" --port "${PARSER_PORT:-8001}" \
-    --no-access-log --log-level warning --timeout-graceful-shutdown 4 &
+    --no-access-log --no-server-header --log-level warning --timeout-graceful-shutdown 4 &
 http=$!
 python -m parser_service.redis_listener &
 listener=$!

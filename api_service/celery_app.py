@@ -4,6 +4,7 @@ Run as `celery -A api_service.celery_app worker` and `… beat`. The environment
 the configuration is first needed, not when this module is imported.
 """
 
+import sys
 from typing import Any
 
 from celery import Celery
@@ -74,4 +75,4 @@ celery_app.add_defaults(_configuration)
 @setup_logging.connect
 def _configure_logging(**_: Any) -> None:
     """Take Celery's place in setting up logs, so that its lines are ours in form."""
-    log.configure("worker", Settings.load().log_level)
+    log.configure("beat" if "beat" in sys.argv else "worker", Settings.load().log_level)

@@ -3,17 +3,29 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from time import monotonic
 from typing import Any
 
 import asyncpg
 from sqlalchemy import event, text
-from sqlalchemy.exc import DBAPIError, DisconnectionError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DataError,
+    DisconnectionError,
+    IntegrityError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 from api_service.exceptions import DatabaseUnavailableError, SchemaOutdatedError
 from api_service.models import NEWEST_MIGRATION
 
 CONNECT_SECONDS = 3
+START_SECONDS = 30
+"""How long a process that starts waits for the database."""
+
+# The driver's own, where SQLAlchemy does not wrap them.
+_ASYNCPG_ERRORS = (asyncpg.InterfaceError, asyncpg.PostgresError)
 
 
 class Database:
@@ -48,11 +60,9 @@ class Database:
         try:
             async with asyncio.timeout(self._timeout), self._sessions.begin() as session:
                 yield session
-        except (TimeoutError, OSError, asyncpg.InterfaceError, asyncpg.PostgresError) as error:
-            raise DatabaseUnavailableError from error
-        except SQLAlchemyError as error:
-            if isinstance(error, DBAPIError) and not _is_outage(error):
-                raise
+        except (DataError, IntegrityError, ProgrammingError):
+            raise  # a mistake of ours: everything else is the server's state
+        except (TimeoutError, OSError, SQLAlchemyError, *_ASYNCPG_ERRORS) as error:
             raise DatabaseUnavailableError from error
 
     async def revision(self) -> str | None:
@@ -67,10 +77,21 @@ class Database:
     async def require_newest_migration(self) -> None:
         """Refuse to work on another schema than the code knows.
 
+        A database that is starting itself is waited for, for a while.
+
         Raises:
             SchemaOutdatedError: it says what to run.
+            DatabaseUnavailableError: it does not answer.
         """
-        revision = await self.revision()
+        end = monotonic() + START_SECONDS
+        while True:
+            try:
+                revision = await self.revision()
+                break
+            except DatabaseUnavailableError:
+                if monotonic() > end:
+                    raise
+                await asyncio.sleep(0.5)
         if revision != NEWEST_MIGRATION:
             raise SchemaOutdatedError(
                 f"The database is at migration {revision or 'none'}, this version needs "
@@ -86,15 +107,3 @@ def _refuse_closed(connection: Any, _record: Any, _proxy: Any) -> None:
     """Have the pool replace a connection that the server has closed, at no round trip."""
     if connection.driver_connection.is_closed():
         raise DisconnectionError
-
-
-def _is_outage(error: DBAPIError) -> bool:
-    """Whether an error is the server's state and not a mistake of ours.
-
-    By SQLSTATE class: 08 connection, 25006 read-only, 53 resources, 57 operator intervention
-    (shutdown, statement time-out), 58 system error.
-    """
-    if error.connection_invalidated:
-        return True
-    state = getattr(error.orig, "sqlstate", None) or ""
-    return state[:2] in ("08", "53", "57", "58") or state == "25006"

@@ -85,10 +85,7 @@ class Publisher:
 
     def _send(self, batch: list[_Publication]) -> None:
         if self._connection is None:
-            limits = {"socket_timeout": self._timeout, "socket_connect_timeout": self._timeout}
-            self._connection = self._app.connection_for_write(
-                transport_options=self._app.conf.broker_transport_options | limits
-            )
+            self._connection = _connection(self._app, timeout=self._timeout)
         try:
             with self._connection.Producer() as producer:
                 for item in batch:
@@ -109,6 +106,17 @@ class Publisher:
         if connection is not None:
             with contextlib.suppress(Exception):
                 connection.release()
+
+
+def _connection(app: Celery, *, timeout: float) -> Connection:
+    """A broker connection that tries once and gives up in time: kombu's own tries for ever."""
+    limits = {
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
+        "connect_retries_timeout": timeout,
+        "max_retries": 0,
+    }
+    return app.connection_for_write(transport_options=app.conf.broker_transport_options | limits)
 
 
 class PulsePublisher:
@@ -134,15 +142,13 @@ class PulsePublisher:
         self._stopping.set()
 
     def _run(self) -> None:
-        limits = {"socket_timeout": self.PERIOD, "socket_connect_timeout": self.PERIOD}
-        options = self._app.conf.broker_transport_options | limits
-        while not self._stopping.wait(self.PERIOD):
+        while not self._stopping.is_set():
             try:
                 with (
-                    self._app.connection_for_write(transport_options=options) as connection,
+                    _connection(self._app, timeout=self.PERIOD) as connection,
                     connection.Producer() as producer,
                 ):
-                    while not self._stopping.wait(self.PERIOD):
+                    while not self._stopping.is_set():
                         self._app.send_task(
                             PULSE,
                             queue=CONTROL_QUEUE,
@@ -150,5 +156,7 @@ class PulsePublisher:
                             producer=producer,
                             retry=False,
                         )
+                        self._stopping.wait(self.PERIOD)
             except (OperationalError, OSError) as error:
                 log.warning("pulse not published", error=repr(error))
+                self._stopping.wait(self.PERIOD)

@@ -3,7 +3,6 @@
 import logging
 import sys
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 import structlog
@@ -41,18 +40,9 @@ def configure(service: str, level: str) -> None:
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [], True
-    # It tells of every request under INFO; our own lines do that with more context.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-
-
-def loggable_url(url: str) -> str:
-    """A URL as it may stand in a log: no user information, no query, no fragment."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "?"
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}"[:300]
+    # These tell of every request and task; our own lines do that with more context.
+    for name in ("httpx", "celery.worker.strategy", "celery.app.trace"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _name_service(service: str) -> Any:

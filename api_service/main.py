@@ -1,12 +1,14 @@
 """The API's application: assembly only. Run as `uvicorn api_service.main:app`."""
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
 from types import FrameType
+from typing import NoReturn
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -16,7 +18,7 @@ from api_service import log, routes
 from api_service.config import Settings
 from api_service.dependencies import open_api_context
 from api_service.exceptions import ApiError, PageError, SchemaOutdatedError
-from api_service.middleware import MAX_BODY, RequestContext, TooLongBodyError
+from api_service.middleware import RequestContext
 from api_service.notices import EndedNotices
 from api_service.responses import Problem
 
@@ -34,15 +36,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        current = settings or Settings.load()
-        log.configure("api", current.log_level)
-        try:
-            async with open_api_context(current) as context:
-                app.state.context = context
-                _end_waits_on_sigterm(context.notices)
-                yield
-        except SchemaOutdatedError as error:
-            sys.exit(str(error))
+        async with AsyncExitStack() as stack:
+            try:
+                current = settings or Settings.load()
+                log.configure("api", current.log_level)
+                context = await stack.enter_async_context(open_api_context(current))
+            except (SchemaOutdatedError, ApiError, SystemExit) as error:
+                _end_process(str(error))
+            app.state.context = context
+            _end_waits_on_sigterm(context.notices)
+            yield
 
     app = FastAPI(
         title="Page Parser",
@@ -56,8 +59,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_exception_handler(ApiError, _on_api_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_exception)
-    app.add_exception_handler(TooLongBodyError, _on_too_long_body)
     return app
+
+
+def _end_process(sentence: str) -> NoReturn:
+    """End before anything was served: an exception would reach the log as a long traceback."""
+    sys.stderr.write(f"{sentence}\n")
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def _end_waits_on_sigterm(notices: EndedNotices) -> None:
@@ -88,7 +97,8 @@ async def _on_invalid_request(_: Request, error: Exception) -> Response:
     # The input is not echoed: it may be long, and it may not even be valid Unicode.
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
-    detail = f"{where}: {first['msg']}" if where else first["msg"]
+    message = first["msg"].removeprefix("Value error, ")
+    detail = f"{where}: {message}" if where else message
     return _render(_problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail[:300], "invalid_request"))
 
 
@@ -96,13 +106,8 @@ async def _on_http_exception(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
     status = HTTPStatus(error.status_code)
     code = status.phrase.lower().replace(" ", "_")
-    return _render(_problem(status, f"{status.phrase}.", code), dict(error.headers or {}))
-
-
-async def _on_too_long_body(_: Request, __: Exception) -> Response:
-    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-    detail = f"The body is longer than {MAX_BODY} bytes."
-    return _render(_problem(status, detail, "body_too_long"))
+    detail = str(error.detail).removesuffix(".") + "."
+    return _render(_problem(status, detail, code), dict(error.headers or {}))
 
 
 def _problem(status: HTTPStatus, detail: str, code: str) -> Problem:

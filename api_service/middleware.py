@@ -2,9 +2,11 @@
 
 import re
 import secrets
+from http import HTTPStatus
 from time import perf_counter
 
 import structlog
+from fastapi import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 TRACE_HEADER = b"x-request-id"
@@ -14,10 +16,6 @@ MAX_BODY = 64 * 1024
 _TRACE_ID = re.compile(rb"[A-Za-z0-9._~-]{1,64}")
 
 log = structlog.get_logger()
-
-
-class TooLongBodyError(Exception):
-    """The client sent more than `MAX_BODY` bytes."""
 
 
 class RequestContext:
@@ -63,7 +61,8 @@ def _limited(receive: Receive) -> Receive:
         message = await receive()
         received += len(message.get("body", b""))
         if received > MAX_BODY:
-            raise TooLongBodyError
+            status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+            raise HTTPException(status, f"The body is longer than {MAX_BODY} bytes.")
         return message
 
     return limited

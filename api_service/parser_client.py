@@ -4,6 +4,8 @@ The messages here are this service's own, narrow copy of the wire (`docs/wire-co
 golden examples in `tests/contract/` keep it equal to the parser's.
 """
 
+import json
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
@@ -11,7 +13,7 @@ from typing import Annotated, Literal
 import httpx
 import redis.asyncio as aioredis
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from redis.backoff import NoBackoff
 
 from api_service.exceptions import InvalidUrlError, PageError, ParserUnavailableError
@@ -20,6 +22,15 @@ SEEN_SECONDS = 10
 """A parser or worker that was seen this long ago counts as there."""
 
 log = structlog.get_logger()
+
+
+def _storable(text: str) -> str:
+    """PostgreSQL's text holds neither NUL nor half a surrogate pair."""
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+Text = Annotated[str, AfterValidator(_storable)]
 
 
 class _Message(BaseModel):
@@ -48,8 +59,8 @@ class Announcement(_Message):
 class FailureReason(_Message):
     """Why a page could not be had."""
 
-    code: str
-    message: str
+    code: Text
+    message: Text
     retryable: bool = False
     page_status: int | None = None
 
@@ -58,11 +69,11 @@ class PageResult(_Message):
     """The result of a job whose page was had. A foreign parser sends title and HTML only."""
 
     status: Literal["success"]
-    title: str
-    html: str
-    final_url: str | None = None
+    title: Text
+    html: Text
+    final_url: Text | None = None
     http_status: int | None = None
-    content_type: str | None = None
+    content_type: Text | None = None
     fetched_at: datetime | None = None
     token: str | None = None
 
@@ -71,7 +82,7 @@ class FailureResult(_Message):
     """The result of a job whose page could not be had. A foreign parser sends `error` only."""
 
     status: Literal["failure"]
-    error: str = "The page could not be fetched."
+    error: Text = "The page could not be fetched."
     reason: FailureReason | None = None
     token: str | None = None
 
@@ -180,19 +191,7 @@ class ParserQueue:
         for request_id, value in zip(request_ids, values, strict=True):
             if value is None:
                 continue
-            try:
-                results[request_id] = _RESULT.validate_json(value)
-            except ValidationError as error:
-                log.error("result not understood", request_id=request_id, error=str(error)[:200])
-                results[request_id] = FailureResult(
-                    status="failure",
-                    error="The parser's answer was not understood.",
-                    reason=FailureReason(
-                        code="internal_error",
-                        message="The parser's answer was not understood.",
-                        retryable=True,
-                    ),
-                )
+            results[request_id] = _read_result(value)
         return results
 
     async def stored(self, request_ids: Sequence[int]) -> list[int]:
@@ -222,6 +221,22 @@ class ParserQueue:
 
     def _key(self, request_id: int) -> str:
         return f"{self._result_prefix}{request_id}"
+
+
+def _read_result(value: bytes) -> Result:
+    """The result in a message; one that is not understood is a failure, or the job would hang."""
+    try:
+        return _RESULT.validate_json(value)
+    except ValidationError:
+        pass
+    try:
+        # Half surrogate pairs, which Python's own reader lets pass, are mended by the model.
+        return _RESULT.validate_python(json.loads(value))
+    except ValueError as error:
+        log.error("result not understood", error=str(error)[:200])
+    sentence = "The parser's answer was not understood."
+    reason = FailureReason(code="internal_error", message=sentence, retryable=True)
+    return FailureResult(status="failure", error=sentence, reason=reason)
 
 
 def open_redis(url: str, *, timeout: float) -> aioredis.Redis:

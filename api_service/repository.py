@@ -13,8 +13,7 @@ from sqlalchemy import ColumnElement, Row, delete, func, insert, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api_service.models import ParseRequest
-from api_service.parser_client import PageResult
-from api_service.responses import ErrorFacts
+from api_service.responses import ErrorFacts, PageFacts
 from api_service.status_enum import StatusEnum, before
 
 ENDED_CHANNEL = "parse_requests_ended"
@@ -70,20 +69,18 @@ class ParseRequestRepository:
         row = (await self._session.execute(statement)).one_or_none()
         return None if row is None else Started(row.id, row.url, row.trace_id)
 
-    async def mark_success(self, request_id: int, page: PageResult) -> bool:
-        """From `processing`, by the attempt that the result's token names, if it names one."""
-        values = {
-            "title": page.title,
-            "html_content": page.html,
-            "final_url": page.final_url,
-            "http_status": page.http_status,
-            "content_type": page.content_type,
-            "fetched_at": page.fetched_at,
-        }
-        return await self._mark_ended(request_id, StatusEnum.SUCCESS, page.token, values)
+    async def mark_success(
+        self, request_id: int, *, token: str | None, title: str, html: str, facts: PageFacts
+    ) -> bool:
+        """From `processing`, by the attempt that the token names, or by any if there is none.
 
-    async def mark_failure(self, request_id: int, error: ErrorFacts, token: str | None) -> bool:
-        """From `processing`, by the attempt that the token names, if there is one."""
+        Returns whether the row was changed.
+        """
+        values = {"title": title, "html_content": html, **facts.model_dump()}
+        return await self._mark_ended(request_id, StatusEnum.SUCCESS, token, values)
+
+    async def mark_failure(self, request_id: int, *, token: str | None, error: ErrorFacts) -> bool:
+        """From `processing`, likewise."""
         values = {"error": error.model_dump(exclude_none=True)}
         return await self._mark_ended(request_id, StatusEnum.FAILURE, token, values)
 

@@ -26,6 +26,7 @@ from api_service.repository import ParseRequestRepository
 from api_service.responses import (
     AcceptedAnswer,
     ErrorFacts,
+    PageFacts,
     ParseSyncAnswer,
     ResultAnswer,
     StatusAnswer,
@@ -185,9 +186,17 @@ class JobService:
 async def _mark_ended(repository: ParseRequestRepository, request_id: int, result: Result) -> bool:
     match result:
         case PageResult():
-            return await repository.mark_success(request_id, result)
+            return await repository.mark_success(
+                request_id,
+                token=result.token,
+                title=result.title,
+                html=result.html,
+                facts=PageFacts.model_validate(result),
+            )
         case FailureResult():
-            return await repository.mark_failure(request_id, _error_facts(result), result.token)
+            return await repository.mark_failure(
+                request_id, token=result.token, error=_error_facts(result)
+            )
         case _:
             assert_never(result)
 

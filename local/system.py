@@ -15,6 +15,11 @@ from local.servers import Postgres, ServerError, Valkey
 from local.supervisor import Service, Supervised
 
 ROOT = Path(__file__).resolve().parent.parent
+API = (
+    "uvicorn api_service.main:app --no-access-log --no-server-header --log-level warning"
+    " --timeout-graceful-shutdown 4"
+)
+BEAT = "celery -A api_service.celery_app beat --loglevel=warning --pidfile="
 READY_SECONDS = 60
 # All together under the 10 s that a stop may take.
 FRONT_GRACE = 5.0
@@ -117,22 +122,12 @@ class System:
         raise ServerError(f"The database could not be migrated: {lines[-1][:300]} (see {log})")
 
     def _start_services(self, environment: dict[str, str]) -> None:
-        host, port = self._api
-        uvicorn = (sys.executable, "-m", "uvicorn", "--no-access-log", "--log-level", "warning")
-        celery = (sys.executable, "-m", "celery", "-A", "api_service.celery_app")
+        schedule = str(self._data / "beat-schedule")
         commands = {
-            "parser": ("bash", str(ROOT / "start_parser.sh")),
-            "worker": ("bash", str(ROOT / "start_worker.sh")),
-            "beat": (
-                *celery,
-                *("beat", "--loglevel=warning", "--pidfile="),
-                *("--schedule", str(self._data / "beat-schedule")),
-            ),
-            "api": (
-                *uvicorn,
-                *("--host", host, "--port", str(port), "--timeout-graceful-shutdown", "4"),
-                "api_service.main:app",
-            ),
+            "parser": [str(ROOT / "start_parser.sh")],
+            "worker": [str(ROOT / "start_worker.sh")],
+            "beat": [*BEAT.split(), "--schedule", schedule],
+            "api": [*API.split(), "--host", self._api[0], "--port", str(self._api[1])],
         }
         for name, command in commands.items():
             supervised = Supervised(

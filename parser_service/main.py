@@ -1,5 +1,7 @@
 """The parser's HTTP application: assembly only. Run as `uvicorn parser_service.main:app`."""
 
+import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -20,7 +22,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        current = settings or Settings.load()
+        try:
+            current = settings or Settings.load()
+        except SystemExit as error:
+            # Through the server, an exception would reach the log as a long traceback.
+            sys.stderr.write(f"{error}\n")
+            sys.stderr.flush()
+            os._exit(1)
         log.configure("parser", current.log_level)
         async with open_handler(current) as handler:
             app.state.page_handler = handler
@@ -55,7 +63,8 @@ async def _on_invalid_request(_: Request, error: Exception) -> Response:
     # The input is not echoed: it may be long, and it may not even be valid Unicode.
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"][1:2])
-    return _render(HTTPStatus.UNPROCESSABLE_ENTITY, f"{where}: {first['msg']}", "invalid_request")
+    detail = f"{where}: {first['msg']}"[:300]
+    return _render(HTTPStatus.UNPROCESSABLE_ENTITY, detail, "invalid_request")
 
 
 async def _on_http_exception(_: Request, error: Exception) -> Response:

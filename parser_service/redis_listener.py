@@ -47,12 +47,19 @@ class Listener:
     """Takes jobs from the list and stores their results."""
 
     def __init__(
-        self, *, redis: aioredis.Redis, handler: PageHandler, settings: Settings, name: str
+        self,
+        *,
+        redis: aioredis.Redis,
+        handler: PageHandler,
+        settings: Settings,
+        name: str,
+        block_seconds: float = BLOCK_SECONDS,
     ) -> None:
         self._redis = redis
         self._handler = handler
         self._settings = settings
         self._name = name
+        self._block_seconds = block_seconds
         self._room = asyncio.Semaphore(settings.fetch_concurrency)
         self._stopping = asyncio.Event()
         self._under_way: dict[asyncio.Task[None], bytes] = {}
@@ -80,7 +87,9 @@ class Listener:
         await self._room.acquire()
         popped = None
         try:
-            popped = await self._redis.blpop([self._settings.task_queue], timeout=BLOCK_SECONDS)
+            popped = await self._redis.blpop(
+                [self._settings.task_queue], timeout=self._block_seconds
+            )
         finally:
             if popped is None:
                 self._room.release()

@@ -2,7 +2,8 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+import structlog
+from fastapi import APIRouter, Depends, Header, Query, Request
 
 from parser_service.handler import PageHandler
 from parser_service.requests import FetchQuery
@@ -37,10 +38,12 @@ def problem(description: str) -> dict[str, Any]:
 async def fetch(
     query: Annotated[FetchQuery, Query()],
     handler: Annotated[PageHandler, Depends(page_handler)],
+    x_request_id: Annotated[str | None, Header(max_length=64)] = None,
 ) -> FetchAnswer:
     """Fetch a page now and answer with its title, text and what else is known of it."""
     target = normalise(query.url)
-    page = await handler.handle(target.url)
+    with structlog.contextvars.bound_contextvars(trace_id=x_request_id):
+        page = await handler.handle(target.url)
     return FetchAnswer(url=target.url, **dict(page))
 
 

@@ -141,8 +141,8 @@ def _text(address: bytes | str) -> str:
 class GuardedTransport(httpx.AsyncBaseTransport):
     """An httpx transport that connects to vetted addresses only and keeps no cookies.
 
-    It asks for the URL in the request's extension `target_url` to the letter, because
-    httpx's own URLs are escaped anew and so can differ from what a browser would ask for.
+    It asks for the URL in the request's extension `target_url` to the letter, and takes the
+    Host header from it: httpx escapes URLs anew and so can differ from what a browser asks for.
     """
 
     def __init__(
@@ -175,7 +175,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             response = await self._session.request(
                 request.method,
                 yarl.URL(request.extensions["target_url"], encoded=True),
-                headers=dict(request.headers),
+                headers=[(n, v) for n, v in request.headers.items() if n != "host"],
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
                 allow_redirects=False,
             )

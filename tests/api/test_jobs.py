@@ -1,0 +1,173 @@
+"""The worker's use cases on a real database and Redis."""
+
+import json
+from datetime import timedelta
+from itertools import product
+
+import asyncpg
+import pytest
+import redis.asyncio as aioredis
+
+from api_service.database import Database
+from api_service.dependencies import JobContext
+from api_service.parser_client import FailureResult, PageResult
+from api_service.repository import ParseRequestRepository
+from api_service.responses import ErrorFacts, PageFacts
+from api_service.service import JobService
+from api_service.status_enum import LEGAL_MOVES, StatusEnum, before
+from tests.support.servers import dsn
+
+SUCCESS = PageResult(status="success", title="A", html="<title>A</title>")
+FAILURE = FailureResult(status="failure", error="No.")
+
+
+async def _add(database: Database, url: str = "https://example.com/") -> int:
+    async with database.transaction() as session:
+        return await ParseRequestRepository(session).add(url, trace_id="t")
+
+
+async def _row(database_url: str, request_id: int) -> asyncpg.Record:
+    connection = await asyncpg.connect(dsn(database_url))
+    row = await connection.fetchrow("SELECT * FROM parse_requests WHERE id = $1", request_id)
+    await connection.close()
+    return row
+
+
+async def _execute(database_url: str, statement: str, *arguments: object) -> None:
+    connection = await asyncpg.connect(dsn(database_url))
+    await connection.execute(statement, *arguments)
+    await connection.close()
+
+
+async def test_a_started_request_is_on_the_parsers_list(
+    jobs: JobContext, database: Database, database_url: str, redis_url: str
+) -> None:
+    first, second = await _add(database, "https://a.example/"), await _add(database)
+    await jobs.jobs.start(first)
+    await jobs.jobs.start(second)
+    async with aioredis.Redis.from_url(redis_url) as redis:
+        messages = [json.loads(raw) for raw in await redis.lrange("parser:tasks", 0, -1)]
+    row = await _row(database_url, first)
+    assert row["status"] == "processing"
+    assert [message["id"] for message in messages] == [first, second]
+    assert messages[0] == {
+        "id": first,
+        "url": "https://a.example/",
+        "token": row["token"],
+        "reply": "parser:tasks:done",
+        "trace": "t",
+    }
+
+
+async def test_a_doubled_task_pushes_once(
+    jobs: JobContext, database: Database, redis_url: str
+) -> None:
+    request_id = await _add(database)
+    await jobs.jobs.start(request_id)
+    await jobs.jobs.start(request_id)
+    async with aioredis.Redis.from_url(redis_url) as redis:
+        assert await redis.llen("parser:tasks") == 1
+
+
+async def test_a_task_without_a_row_does_nothing(jobs: JobContext, redis_url: str) -> None:
+    await jobs.jobs.start(12345)
+    async with aioredis.Redis.from_url(redis_url) as redis:
+        assert await redis.llen("parser:tasks") == 0
+
+
+@pytest.mark.parametrize(("first", "then"), [(SUCCESS, FAILURE), (FAILURE, SUCCESS)])
+async def test_a_final_status_stays(
+    jobs: JobContext,
+    database: Database,
+    database_url: str,
+    first: PageResult | FailureResult,
+    then: PageResult | FailureResult,
+) -> None:
+    request_id = await _add(database)
+    await jobs.jobs.start(request_id)
+    await jobs.jobs.record({request_id: first})
+    ended = await _row(database_url, request_id)
+    await jobs.jobs.record({request_id: then})
+    await jobs.jobs.record({request_id: first})
+    await jobs.jobs.start(request_id)
+    assert await _row(database_url, request_id) == ended
+
+
+async def test_only_the_attempt_under_way_counts(
+    jobs: JobContext, database: Database, database_url: str
+) -> None:
+    request_id = await _add(database)
+    await jobs.jobs.start(request_id)
+    late = SUCCESS.model_copy(update={"token": "of-another-attempt"})
+    await jobs.jobs.record({request_id: late})
+    row = await _row(database_url, request_id)
+    assert row["status"] == "processing"
+    await jobs.jobs.record({request_id: late.model_copy(update={"token": row["token"]})})
+    assert (await _row(database_url, request_id))["status"] == "success"
+
+
+@pytest.mark.parametrize("origin", StatusEnum)
+@pytest.mark.parametrize("goal", StatusEnum)
+async def test_the_sql_makes_legal_moves_only(
+    database: Database, database_url: str, origin: StatusEnum, goal: StatusEnum
+) -> None:
+    request_id = await _add(database)
+    await _execute(
+        database_url, "UPDATE parse_requests SET status = $1 WHERE id = $2", origin, request_id
+    )
+    async with database.transaction() as session:
+        repository = ParseRequestRepository(session)
+        match goal:
+            case StatusEnum.PENDING:
+                moved = False  # there is no way back, and so no method for it
+            case StatusEnum.PROCESSING:
+                moved = await repository.mark_processing(request_id, token="t") is not None
+            case StatusEnum.SUCCESS:
+                moved = await repository.mark_success(
+                    request_id, token=None, title="", html="", facts=PageFacts()
+                )
+            case StatusEnum.FAILURE:
+                error = ErrorFacts(code="timeout", message="It took too long.")
+                moved = await repository.mark_failure(request_id, token=None, error=error)
+    assert moved is (goal in LEGAL_MOVES[origin])
+    assert (await _row(database_url, request_id))["status"] == (goal if moved else origin)
+
+
+def test_the_moves_backwards_are_the_moves_forwards() -> None:
+    for origin, goal in product(StatusEnum, StatusEnum):
+        assert (origin in before(goal)) == (goal in LEGAL_MOVES[origin])
+
+
+async def test_clean_up_deletes_what_is_older_than_the_retention(
+    jobs: JobContext, database: Database, database_url: str
+) -> None:
+    ids = [await _add(database) for _ in range(5)]
+    old_success, old_pending, old_but_moving, young, forgotten = ids
+    month = timedelta(days=31)
+    statement = (
+        "UPDATE parse_requests SET status = $1, created_at = now() - $2::interval,"
+        " updated_at = now() - $3::interval WHERE id = $4"
+    )
+    now = timedelta()
+    await _execute(database_url, statement, "success", month, now, old_success)
+    await _execute(database_url, statement, "pending", month, month, old_pending)
+    await _execute(database_url, statement, "processing", month, now, old_but_moving)
+    await _execute(database_url, statement, "failure", timedelta(days=29), now, young)
+    await _execute(database_url, statement, "failure", month, month, forgotten)
+    assert await jobs.jobs.clean_up() == 3
+    left = [request_id for request_id in ids if await _row(database_url, request_id)]
+    assert left == [old_but_moving, young]
+
+
+async def test_clean_up_goes_through_many_batches(
+    jobs: JobContext, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api_service.service.CLEANUP_BATCH", 10)
+    await _execute(
+        database_url,
+        "INSERT INTO parse_requests (url, status, created_at)"
+        " SELECT 'https://example.com/', 'success', now() - interval '40 days'"
+        " FROM generate_series(1, 35)",
+    )
+    assert isinstance(jobs.jobs, JobService)
+    assert await jobs.jobs.clean_up() == 35

@@ -1,0 +1,144 @@
+"""The loop that persists results, on a real database and Redis."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+import redis.asyncio as aioredis
+
+from api_service.database import Database
+from api_service.dependencies import JobContext
+from api_service.repository import ParseRequestRepository
+from api_service.results import ResultLoop
+from tests.support.servers import dsn
+from tests.support.waiting import until
+
+QUEUE, DONE = "parser:tasks", "parser:tasks:done"
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[aioredis.Redis]:
+    async with aioredis.Redis.from_url(redis_url, decode_responses=True) as client:
+        yield client
+
+
+@contextlib.asynccontextmanager
+async def _running(jobs: JobContext) -> AsyncIterator[ResultLoop]:
+    loop = ResultLoop(jobs)
+    task = asyncio.create_task(loop.run())
+    yield loop
+    loop.stop()
+    await task
+
+
+async def _start(database: Database, jobs: JobContext, redis: aioredis.Redis) -> dict[str, str]:
+    """A request that a parser has just taken; returns its message."""
+    async with database.transaction() as session:
+        request_id = await ParseRequestRepository(session).add("https://a.example/", trace_id=None)
+    await jobs.jobs.start(request_id)
+    message: dict[str, str] = json.loads((await redis.blpop([QUEUE]))[1])
+    return message
+
+
+async def _statuses(database_url: str) -> list[str]:
+    connection = await asyncpg.connect(dsn(database_url))
+    rows = await connection.fetch("SELECT status FROM parse_requests ORDER BY id")
+    await connection.close()
+    return [row["status"] for row in rows]
+
+
+async def _store(redis: aioredis.Redis, job: dict[str, str], *, token: str | None) -> None:
+    result = {"status": "success", "title": "A", "html": "<p>"}
+    if token:
+        result["token"] = token
+    await redis.set(f"parser:results:{job['id']}", json.dumps(result))
+
+
+async def test_an_announced_result_is_persisted_and_forgotten(
+    jobs: JobContext, database: Database, database_url: str, redis: aioredis.Redis
+) -> None:
+    started = [await _start(database, jobs, redis) for _ in range(3)]
+    async with _running(jobs):
+        for job in started:
+            await _store(redis, job, token=job["token"])
+            await redis.rpush(DONE, json.dumps({"id": job["id"], "token": job["token"]}))
+        await until(lambda: _all_in(database_url, "success"), seconds=0.9)
+        await until(lambda: _is_empty(redis))
+
+
+async def _all_in(database_url: str, status: str) -> bool:
+    return set(await _statuses(database_url)) == {status}
+
+
+async def _is_empty(redis: aioredis.Redis) -> bool:
+    return not await redis.keys("parser:results:*") and not await redis.exists(DONE)
+
+
+async def test_a_result_that_nobody_announced_is_found(
+    jobs: JobContext, database: Database, database_url: str, redis: aioredis.Redis
+) -> None:
+    job = await _start(database, jobs, redis)
+    async with _running(jobs):
+        await _store(redis, job, token=None)
+        await until(lambda: _all_in(database_url, "success"), seconds=3)
+        await until(lambda: _is_empty(redis))
+
+
+async def test_a_result_of_another_attempt_changes_nothing(
+    jobs: JobContext, database: Database, database_url: str, redis: aioredis.Redis
+) -> None:
+    job = await _start(database, jobs, redis)
+    async with _running(jobs):
+        await _store(redis, job, token="another")
+        await redis.rpush(DONE, json.dumps({"id": job["id"], "token": "another"}))
+        await redis.rpush(DONE, "nonsense", '{"id": "x", "token": 1}', "[]")
+        await until(lambda: _drained(redis))
+        await asyncio.sleep(1.2)  # the look for results that nobody announced passes it by, too
+        assert await _statuses(database_url) == ["processing"]
+
+
+async def _drained(redis: aioredis.Redis) -> bool:
+    return await redis.llen(DONE) == 0
+
+
+@pytest.mark.parametrize("value", ["nonsense", "{}", '{"status": "success"}', "\x00"])
+async def test_a_result_that_is_none_is_a_failure(
+    jobs: JobContext,
+    database: Database,
+    database_url: str,
+    redis: aioredis.Redis,
+    value: str,
+) -> None:
+    job = await _start(database, jobs, redis)
+    async with _running(jobs):
+        await redis.set(f"parser:results:{job['id']}", value)
+        await until(lambda: _all_in(database_url, "failure"), seconds=3)
+
+
+async def test_a_stop_drains_what_was_announced(
+    jobs: JobContext, database: Database, database_url: str, redis: aioredis.Redis
+) -> None:
+    started = [await _start(database, jobs, redis) for _ in range(3)]
+    for job in started:
+        await _store(redis, job, token=job["token"])
+        await redis.rpush(DONE, json.dumps({"id": job["id"], "token": job["token"]}))
+    async with _running(jobs) as loop:
+        loop.stop()
+    assert await _statuses(database_url) == ["success"] * 3
+
+
+async def test_a_foreign_result_with_nul_in_it_is_stored(
+    jobs: JobContext, database: Database, database_url: str, redis: aioredis.Redis
+) -> None:
+    job = await _start(database, jobs, redis)
+    result = {"status": "success", "title": "a\0b\ud800", "html": "\0\udfff<p>"}
+    async with _running(jobs):
+        await redis.set(f"parser:results:{job['id']}", json.dumps(result))
+        await until(lambda: _all_in(database_url, "success"), seconds=3)
+    connection = await asyncpg.connect(dsn(database_url))
+    row = await connection.fetchrow("SELECT title, html_content FROM parse_requests")
+    await connection.close()
+    assert tuple(row) == ("a\ufffdb\ufffd", "\ufffd\ufffd<p>")

@@ -1,0 +1,383 @@
+"""The HTTP contract."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+import redis.asyncio as aioredis
+
+from api_service.dependencies import JobContext
+from api_service.parser_client import FailureReason, FailureResult, PageResult
+from tests.support.site import Site
+from tests.support.waiting import until
+
+URL = "https://example.com/"
+PAGE = {
+    "status": "success",
+    "title": "A",
+    "html": "<title>A</title>",
+    "final_url": "https://example.com/b",
+    "http_status": 200,
+    "content_type": "text/html",
+    "fetched_at": "2026-01-02T03:04:05Z",
+}
+
+
+async def _submit(client: httpx.AsyncClient, url: str = URL) -> int:
+    response = await client.post("/parse_async", json={"url": url})
+    assert response.status_code == 202, response.text
+    request_id: int = response.json()["request_id"]
+    return request_id
+
+
+@pytest.fixture
+def end(jobs: JobContext) -> Callable[[int, Any], Awaitable[None]]:
+    """Bring a request to its end with a result, as worker and parser would."""
+
+    async def ended(request_id: int, result: Any) -> None:
+        await jobs.jobs.start(request_id)
+        await jobs.jobs.record({request_id: result})
+
+    return ended
+
+
+async def test_an_accepted_request_says_where_to_ask(client: httpx.AsyncClient) -> None:
+    response = await client.post("/parse_async", json={"url": "HTTPS://Example.com"})
+    assert response.status_code == 202
+    request_id = response.json()["request_id"]
+    assert response.json() == {"request_id": request_id, "status": "pending"}
+    assert response.headers["location"] == f"/status/{request_id}"
+    assert int(response.headers["retry-after"]) >= 1
+
+
+async def test_an_accepted_request_is_published_once_for_the_worker(
+    client: httpx.AsyncClient, redis_url: str
+) -> None:
+    request_id = await _submit(client, "HTTPS://Example.com")
+    async with aioredis.Redis.from_url(redis_url) as redis:
+        messages = [json.loads(raw) for raw in await redis.lrange("api", 0, -1)]
+    assert [m["headers"]["task"] for m in messages] == ["api.parse_url"]
+    assert json.loads(messages[0]["headers"]["argsrepr"].replace("'", '"')) == [
+        request_id,
+        "https://example.com/",
+    ]
+
+
+async def test_the_life_of_a_request_that_succeeds(
+    client: httpx.AsyncClient, end: Callable[..., Awaitable[None]]
+) -> None:
+    request_id = await _submit(client)
+    status = (await client.get(f"/status/{request_id}")).json()
+    assert status["status"] == "pending"
+    assert status["created_at"] == status["updated_at"]
+    result = (await client.get(f"/result/{request_id}")).json()
+    assert (result["status"], result["title"], result["html"]) == ("pending", None, None)
+
+    await end(request_id, PageResult.model_validate(PAGE))
+    status = (await client.get(f"/status/{request_id}")).json()
+    assert status["status"] == "success"
+    assert status["created_at"] < status["updated_at"]
+    assert (await client.get(f"/result/{request_id}")).json() == PAGE | {
+        "request_id": request_id,
+        "error": None,
+    }
+
+
+async def test_the_result_of_a_request_that_fails(
+    client: httpx.AsyncClient, end: Callable[..., Awaitable[None]]
+) -> None:
+    request_id = await _submit(client)
+    reason = FailureReason(code="http_status", message="It answered 404.", page_status=404)
+    await end(request_id, FailureResult(status="failure", error="It answered 404.", reason=reason))
+    result = (await client.get(f"/result/{request_id}")).json()
+    assert (result["status"], result["title"], result["html"]) == ("failure", None, None)
+    assert result["error"] == {
+        "code": "http_status",
+        "message": "It answered 404.",
+        "retryable": False,
+        "page_status": 404,
+    }
+
+
+@pytest.mark.parametrize("path", ["status", "result"])
+async def test_a_wait_ends_with_the_request(
+    client: httpx.AsyncClient, end: Callable[..., Awaitable[None]], path: str
+) -> None:
+    request_id = await _submit(client)
+    waiting = asyncio.create_task(client.get(f"/{path}/{request_id}?wait=20"))
+    await asyncio.sleep(0.2)
+    assert not waiting.done()
+    await end(request_id, PageResult.model_validate(PAGE))
+    async with asyncio.timeout(0.9):  # less than the second after which it would look by itself
+        assert (await waiting).json()["status"] == "success"
+
+
+async def test_a_wait_is_over_in_time(client: httpx.AsyncClient) -> None:
+    request_id = await _submit(client)
+    async with asyncio.timeout(2):
+        response = await client.get(f"/status/{request_id}?wait=0.3")
+    assert response.json()["status"] == "pending"
+
+
+@pytest.mark.parametrize("wait", ["-1", "31", "x", "nan", "inf", "1e999", ""])
+async def test_an_absurd_wait_is_refused(client: httpx.AsyncClient, wait: str) -> None:
+    request_id = await _submit(client)
+    _is_problem(await client.get(f"/status/{request_id}", params={"wait": wait}), 422)
+
+
+@pytest.mark.parametrize("path", ["status", "result"])
+@pytest.mark.parametrize(
+    ("request_id", "status"),
+    [
+        ("123456789", 404),
+        (str(2**63 - 1), 404),
+        (str(2**63), 422),
+        ("9" * 20_000, 422),
+        ("0", 422),
+        ("-1", 422),
+        ("1.5", 422),
+        ("abc", 422),
+        ("%00", 422),
+        ("1%00", 422),
+        ("%ff", 422),
+    ],
+)
+async def test_unknown_and_absurd_ids(
+    client: httpx.AsyncClient, path: str, request_id: str, status: int
+) -> None:
+    _is_problem(await client.get(f"/{path}/{request_id}?wait=5"), status)
+
+
+BAD_URLS = [
+    "",
+    " ",
+    "example.com",
+    "ftp://example.com/",
+    "file:///etc/passwd",
+    "javascript:alert(1)",
+    "http://",
+    "http://user:password@example.com/",
+    "http://example.com:0/",
+    "http://[::1",
+    "http://exa mple.com/",
+    "https://example.com/" + "a" * 2064,
+    "http://example.com/" + "a" * 40_000,
+]
+
+
+@pytest.mark.parametrize("url", BAD_URLS)
+async def test_a_bad_url_is_refused_briefly_and_nothing_is_enqueued(
+    client: httpx.AsyncClient, redis_url: str, url: str
+) -> None:
+    _is_problem(await client.post("/parse_async", json={"url": url}), 422)
+    _is_problem(await client.get("/parse_sync", params={"url": url}), 422)
+    async with aioredis.Redis.from_url(redis_url) as redis:
+        assert await redis.llen("api") == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"null",
+        b"1",
+        b"not json",
+        b'{"url": null}',
+        b'{"url": 1}',
+        b'{"url": ["http://example.com/"]}',
+        b'{"url": {"a": 1}}',
+        b'{"url": NaN}',
+        b'{"url": 1e999}',
+        b'{"url": "http://example.com/\\ud800"}',
+        b'{"url": "http://example.com/\xff"}',
+        b'{"url": ' + b"[" * 30_000 + b"]" * 30_000 + b"}",
+        b"\xff\xfe",
+    ],
+)
+async def test_a_bad_body_is_refused_briefly(client: httpx.AsyncClient, body: bytes) -> None:
+    headers = {"Content-Type": "application/json"}
+    response = await client.post("/parse_async", content=body, headers=headers)
+    assert response.status_code in (400, 422)
+    _is_problem(response, response.status_code)
+
+
+async def test_a_body_of_another_type_is_refused(client: httpx.AsyncClient) -> None:
+    _is_problem(await client.post("/parse_async", data={"url": URL}), 422)
+    _is_problem(await client.post("/parse_async"), 422)
+
+
+async def test_a_huge_body_is_refused(client: httpx.AsyncClient) -> None:
+    body = b'{"url": "' + b"a" * 1_000_000 + b'"}'
+    headers = {"Content-Type": "application/json"}
+    _is_problem(await client.post("/parse_async", content=body, headers=headers), 413)
+
+
+async def test_the_longest_url_is_accepted(client: httpx.AsyncClient) -> None:
+    await _submit(client, "https://example.com/" + "a" * 2063)
+    await _submit(client, "https://example.com/" + "\u00e9" * 1000)
+
+
+async def test_other_routes_and_methods_are_problems_too(client: httpx.AsyncClient) -> None:
+    _is_problem(await client.get("/nowhere"), 404)
+    _is_problem(await client.get("/parse_async"), 405)
+
+
+def _is_problem(response: httpx.Response, status: int) -> None:
+    assert response.status_code == status, response.text[:500]
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert problem["status"] == status
+    assert problem["detail"]
+    assert problem["code"]
+    assert len(response.content) < 1000
+
+
+async def test_a_page_is_had_at_once(client: httpx.AsyncClient, site: Site) -> None:
+    answer = {name: value for name, value in PAGE.items() if name != "status"} | {"url": URL}
+    site.respond(f"/fetch?url={quote(URL, safe='')}", 200, json.dumps(answer).encode(), {})
+    response = await client.get("/parse_sync", params={"url": URL})
+    assert response.status_code == 200
+    assert response.json() == answer
+
+
+async def test_a_page_that_cannot_be_had_is_a_502_with_the_reason(
+    client: httpx.AsyncClient, site: Site
+) -> None:
+    problem = {
+        "title": "Bad Gateway",
+        "status": 502,
+        "detail": "The site answered with HTTP status 503.",
+        "code": "http_status",
+        "retryable": True,
+        "page_status": 503,
+    }
+    site.respond(f"/fetch?url={quote(URL, safe='')}", 502, json.dumps(problem).encode(), {})
+    response = await client.get("/parse_sync", params={"url": URL})
+    _is_problem(response, 502)
+    assert response.json() == problem | {"type": "about:blank"}
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n", b"HTTP/"])
+async def test_a_parser_that_is_away_is_a_503(
+    client: httpx.AsyncClient, site: Site, answer: bytes
+) -> None:
+    site.raw(f"/fetch?url={quote(URL, safe='')}", answer)
+    response = await client.get("/parse_sync", params={"url": URL})
+    _is_problem(response, 503)
+    assert int(response.headers["retry-after"]) >= 1
+
+
+async def test_the_trace_id_of_the_client_goes_all_the_way(
+    client: httpx.AsyncClient, jobs: JobContext, redis_url: str
+) -> None:
+    response = await client.post(
+        "/parse_async", json={"url": URL}, headers={"X-Request-ID": "my-trace"}
+    )
+    assert response.headers["x-request-id"] == "my-trace"
+    await jobs.jobs.start(response.json()["request_id"])
+    async with aioredis.Redis.from_url(redis_url) as redis:
+        celery_message = json.loads((await redis.lrange("api", 0, 0))[0])
+        job = json.loads((await redis.lrange("parser:tasks", 0, 0))[0])
+    assert celery_message["headers"]["trace_id"] == "my-trace"
+    assert job["trace"] == "my-trace"
+
+
+@pytest.mark.parametrize("trace_id", ["a" * 65, "with space", '"', "\x7f"])
+async def test_a_trace_id_that_could_spoil_a_log_is_replaced(
+    client: httpx.AsyncClient, trace_id: str
+) -> None:
+    response = await client.get("/health", headers={"X-Request-ID": trace_id})
+    assert response.headers["x-request-id"] not in ("", trace_id)
+
+
+async def test_ready_names_what_is_missing(client: httpx.AsyncClient, redis_url: str) -> None:
+    response = await client.get("/ready")
+    assert response.status_code == 503
+    assert response.json() == {
+        "status": "not ready",
+        "checks": {
+            "database": "ok",
+            "redis": "ok",
+            "parser": "none seen in the last seconds",
+            "worker": "none seen in the last seconds",
+        },
+    }
+    async with aioredis.Redis.from_url(redis_url) as redis:
+        now = (await redis.time())[0]
+        await redis.zadd("parser:tasks:parsers", {"a": now})
+        await redis.zadd("parser:tasks:workers", {"b": now - 60})
+    assert (await client.get("/ready")).json()["checks"]["parser"] == "ok"
+    assert (await client.get("/ready")).status_code == 503
+    async with aioredis.Redis.from_url(redis_url) as redis:
+        await redis.zadd("parser:tasks:workers", {"b": now})
+    assert (await client.get("/ready")).status_code == 200
+
+
+async def test_health_looks_at_nothing_else(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/health")).json() == {"status": "ok"}
+
+
+async def test_every_error_is_declared(client: httpx.AsyncClient) -> None:
+    paths = (await client.get("/openapi.json")).json()["paths"]
+    declared = {
+        f"{method.upper()} {path}": set(operation["responses"])
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+    }
+    assert declared == {
+        "POST /parse_async": {"202", "400", "413", "422", "503"},
+        "GET /status/{request_id}": {"200", "404", "422", "503"},
+        "GET /result/{request_id}": {"200", "404", "422", "503"},
+        "GET /parse_sync": {"200", "422", "502", "503"},
+        "GET /health": {"200"},
+        "GET /ready": {"200", "503"},
+    }
+
+
+async def test_every_field_is_described(client: httpx.AsyncClient) -> None:
+    schemas = (await client.get("/openapi.json")).json()["components"]["schemas"]
+    bare = [
+        f"{name}.{field}"
+        for name, schema in schemas.items()
+        for field, facts in schema.get("properties", {}).items()
+        if not facts.get("description") and name not in ("HTTPValidationError", "ValidationError")
+    ]
+    assert bare == ["Health.status"]
+
+
+async def test_a_wait_ends_when_the_process_stops(client: httpx.AsyncClient) -> None:
+    request_id = await _submit(client)
+    waiting = asyncio.create_task(client.get(f"/status/{request_id}?wait=20"))
+    await asyncio.sleep(0.1)
+    app = client._transport.app  # type: ignore[attr-defined]
+    app.state.context.notices.end_waits()
+    async with asyncio.timeout(0.5):
+        assert (await waiting).json()["status"] == "pending"
+
+
+async def test_many_waits_hold_no_database_connection(
+    client: httpx.AsyncClient, end: Callable[..., Awaitable[None]]
+) -> None:
+    request_id = await _submit(client)
+    waits = [asyncio.create_task(client.get(f"/status/{request_id}?wait=20")) for _ in range(50)]
+    await asyncio.sleep(0.3)
+    async with asyncio.timeout(1):
+        assert (await client.get(f"/status/{request_id}")).status_code == 200
+    await end(request_id, PageResult.model_validate(PAGE))
+    for response in await asyncio.gather(*waits):
+        assert response.json()["status"] == "success"
+
+
+async def test_a_client_that_goes_away_leaves_no_waiter(client: httpx.AsyncClient) -> None:
+    request_id = await _submit(client)
+    waiting = asyncio.create_task(client.get(f"/status/{request_id}?wait=20"))
+    await asyncio.sleep(0.1)
+    waiting.cancel()
+    app = client._transport.app  # type: ignore[attr-defined]
+    await until(lambda: not app.state.context.notices._waiters)

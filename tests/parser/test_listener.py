@@ -1,0 +1,131 @@
+"""The listener on a real Redis: jobs in, results out."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+import redis.asyncio as aioredis
+
+from parser_service.config import Settings
+from parser_service.handler import PageHandler
+from parser_service.redis_listener import Listener
+from tests.support.site import Site
+from tests.support.waiting import until
+
+QUEUE = "parser:tasks"
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[aioredis.Redis]:
+    async with aioredis.Redis.from_url(redis_url, decode_responses=True) as client:
+        yield client
+
+
+OpenListener = Callable[..., contextlib.AbstractAsyncContextManager[Listener]]
+
+
+@pytest.fixture
+def open_listener(redis_url: str, handler: PageHandler, settings: Settings) -> OpenListener:
+    @contextlib.asynccontextmanager
+    async def opened(**changes: Any) -> AsyncIterator[Listener]:
+        async with aioredis.Redis.from_url(redis_url) as client:
+            listener = Listener(
+                redis=client,
+                handler=handler,
+                settings=settings.model_copy(update=changes),
+                name="test",
+                block_seconds=0.05,
+            )
+            running = asyncio.create_task(listener.run())
+            yield listener
+            listener.stop()
+            await running
+
+    return opened
+
+
+async def _wait_for(redis: aioredis.Redis, key: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(await until(lambda: redis.get(key)))
+    return found
+
+
+async def test_a_job_becomes_a_result(
+    redis: aioredis.Redis, open_listener: OpenListener, site: Site
+) -> None:
+    url = site.page("/", "<title>A</title>")
+    async with open_listener():
+        await redis.rpush(QUEUE, json.dumps({"id": 7, "url": url}))
+        result = await _wait_for(redis, "parser:results:7")
+    assert (result["status"], result["title"]) == ("success", "A")
+    assert result["html"] == "<title>A</title>"
+    assert 3590 < await redis.ttl("parser:results:7") <= 3600
+
+
+async def test_a_failed_job_says_why(redis: aioredis.Redis, open_listener: OpenListener) -> None:
+    async with open_listener():
+        await redis.rpush(QUEUE, json.dumps({"id": "x-1", "url": "http://10.0.0.1/"}))
+        result = await _wait_for(redis, "parser:results:x-1")
+    assert result["status"] == "failure"
+    assert result["error"] == "This address may not be fetched."
+    assert result["reason"]["code"] == "blocked_address"
+
+
+async def test_a_job_with_a_token_is_announced_and_others_are_not(
+    redis: aioredis.Redis, open_listener: OpenListener, site: Site
+) -> None:
+    url = site.page("/", "<title>A</title>")
+    async with open_listener():
+        await redis.rpush(QUEUE, json.dumps({"id": 1, "url": url, "reply": "done"}))
+        await redis.rpush(QUEUE, json.dumps({"id": 2, "url": url, "reply": "done", "token": "t"}))
+        assert (await _wait_for(redis, "parser:results:2"))["token"] == "t"
+        await _wait_for(redis, "parser:results:1")
+    assert [json.loads(raw) for raw in await redis.lrange("done", 0, -1)] == [
+        {"id": 2, "token": "t"}
+    ]
+
+
+@pytest.mark.parametrize(
+    "message", ["", "nonsense", "[]", '{"id": 1}', '{"url": "http://x/"}', '{"id": 1.5, "url": ""}']
+)
+async def test_a_bad_message_is_set_aside(
+    redis: aioredis.Redis, open_listener: OpenListener, site: Site, message: str
+) -> None:
+    async with open_listener():
+        await redis.rpush(QUEUE, message)
+        await redis.rpush(QUEUE, json.dumps({"id": 1, "url": site.page("/", "<title>A</title>")}))
+        assert (await _wait_for(redis, "parser:results:1"))["title"] == "A"
+
+
+async def test_no_more_jobs_are_taken_than_can_be_run(
+    redis: aioredis.Redis, open_listener: OpenListener, site: Site
+) -> None:
+    url = site.raw("/", b"", delay=1)
+    async with open_listener(fetch_concurrency=2):
+        await redis.rpush(QUEUE, *[json.dumps({"id": i, "url": url}) for i in range(5)])
+        await until(lambda: len(site.requests) == 2)
+        await asyncio.sleep(0.2)
+        assert await redis.llen(QUEUE) == 3
+        await redis.delete(QUEUE)
+
+
+async def test_a_stop_hands_back_what_it_does_not_finish(
+    redis: aioredis.Redis, open_listener: OpenListener, site: Site
+) -> None:
+    quick = site.raw("/quick", b"", delay=0.3)
+    slow = site.raw("/slow", b"", delay=30)
+    async with open_listener(shutdown_grace=1):
+        await redis.rpush(QUEUE, json.dumps({"id": 1, "url": slow}))
+        await redis.rpush(QUEUE, json.dumps({"id": 2, "url": quick}))
+        await until(lambda: len(site.requests) == 2)
+    assert [json.loads(raw)["id"] for raw in await redis.lrange(QUEUE, 0, -1)] == [1]
+    assert await redis.exists("parser:results:2")
+
+
+async def test_a_parser_shows_that_it_lives(
+    redis: aioredis.Redis, open_listener: OpenListener
+) -> None:
+    async with open_listener():
+        await until(lambda: redis.zscore("parser:tasks:parsers", "test"))

@@ -1,0 +1,152 @@
+"""Bytes to facts: encodings and titles, as tables."""
+
+import pytest
+
+from parser_service.content_type import Markup
+from parser_service.parser import parse
+
+# "Page" in Japanese and in Russian, and a mark outside ASCII.
+JAPANESE, RUSSIAN, ACCENTED = "\u30da\u30fc\u30b8", "\u0421\u0442\u0440\u0430\u043d", "caf\u00e9"
+
+
+def _page(title: str, encoding: str, meta: str = "") -> bytes:
+    return f"<!doctype html>{meta}<title>{title}</title><p>".encode(encoding)
+
+
+@pytest.mark.parametrize(
+    ("body", "declared", "title", "charset"),
+    [
+        pytest.param(_page(RUSSIAN, "utf-8"), "utf-8", RUSSIAN, "utf-8", id="header"),
+        pytest.param(
+            _page(RUSSIAN, "cp1251"),
+            "CP1251",
+            RUSSIAN,
+            "windows-1251",
+            id="another label",
+        ),
+        pytest.param(
+            _page(RUSSIAN, "utf-8-sig"), "windows-1251", RUSSIAN, "utf-8", id="mark over header"
+        ),
+        pytest.param(
+            _page(JAPANESE, "shift_jis", "<meta charset=shift_jis>"),
+            None,
+            JAPANESE,
+            "shift_jis",
+            id="meta",
+        ),
+        pytest.param(
+            _page(JAPANESE, "utf-8", "<meta charset=shift_jis>"),
+            "utf-8",
+            JAPANESE,
+            "utf-8",
+            id="header over meta",
+        ),
+        pytest.param(
+            _page(
+                RUSSIAN,
+                "cp1251",
+                '<meta http-equiv="Content-Type" content="text/html; charset=windows-1251">',
+            ),
+            "no-such-label",
+            RUSSIAN,
+            "windows-1251",
+            id="http-equiv, after an unknown label",
+        ),
+        pytest.param(
+            _page(RUSSIAN, "cp1251", f"<!-- {'x' * 1500} --><meta charset=windows-1251>"),
+            None,
+            RUSSIAN,
+            "windows-1251",
+            id="late meta",
+        ),
+        pytest.param(
+            _page(RUSSIAN, "utf-8", "<meta charset=utf-16le>"),
+            None,
+            RUSSIAN,
+            "utf-8",
+            id="utf-16 in a meta that is readable as ASCII",
+        ),
+        pytest.param(
+            _page(ACCENTED, "utf-8", "<!-- <meta charset=shift_jis> -->"),
+            None,
+            ACCENTED,
+            "utf-8",
+            id="a meta in a comment is none; UTF-8 is guessed",
+        ),
+        pytest.param(
+            _page(ACCENTED, "cp1252"), None, ACCENTED, "windows-1252", id="nothing declared"
+        ),
+        pytest.param(
+            _page(JAPANESE, "utf-16"), None, JAPANESE, "utf-16le", id="utf-16 with its mark"
+        ),
+        pytest.param(
+            b'<?xml version="1.0" encoding="windows-1251"?>' + _page(RUSSIAN, "cp1251"),
+            None,
+            RUSSIAN,
+            "windows-1251",
+            id="XML declaration",
+        ),
+    ],
+)
+def test_a_page_is_decoded_as_a_browser_would(
+    body: bytes, declared: str | None, title: str, charset: str
+) -> None:
+    facts = parse(body, markup=Markup.HTML, declared_charset=declared)
+    assert (facts.title, facts.charset) == (title, charset)
+    assert title in facts.html
+
+
+@pytest.mark.parametrize(
+    ("html", "title"),
+    [
+        ("<title>A</title>", "A"),
+        ("<p>no title", ""),
+        ("<title></title><title>B</title>", ""),
+        ("<title>\n A\t B \r\f</title>", "A B"),
+        ("<title>\u00a0A\u3000</title>", "\u00a0A\u3000"),
+        ("<title>A &amp; &lt;b&gt; <i>B</i></title>", "A & <b> <i>B</i>"),
+        ("<svg><title>drawing</title></svg><title>page</title>", "page"),
+        ("<math><title>formula</title></math><title>page</title>", "page"),
+        ("<svg><foreignObject><title>A</title></foreignObject></svg>", "A"),
+        ("<svg><desc><p><title>A</title></desc></svg><title>B</title>", "A"),
+        ("<template><title>A</title></template><title>B</title>", "B"),
+        ("<body><p>text<title>late</title>", "late"),
+        ("<title>never closed", "never closed"),
+        ("<title>A\0B&#0;&#xD800;</title>", "A\ufffdB\ufffd\ufffd"),
+        ("<title>" + "x" * 5000 + "</title>", "x" * 1000),
+        ("", ""),
+    ],
+)
+def test_the_title_is_the_browsers_document_title(html: str, title: str) -> None:
+    assert parse(html.encode(), markup=Markup.HTML, declared_charset="utf-8").title == title
+
+
+def test_what_is_stored_has_no_nul() -> None:
+    facts = parse(b"<title>a</title>\0b", markup=Markup.HTML, declared_charset="utf-8")
+    assert facts.html == "<title>a</title>\ufffdb"
+
+
+@pytest.mark.parametrize(
+    ("xml", "title"),
+    [
+        ('<html xmlns="http://www.w3.org/1999/xhtml"><head><title>A</title></head></html>', "A"),
+        ('<html xmlns="http://www.w3.org/1999/xhtml"><head><title/></head><p>x</p></html>', ""),
+        ("<html><head><title>of no namespace</title></head></html>", ""),
+        (
+            '<h xmlns="http://www.w3.org/1999/xhtml"><title>A<!-- x --> B</title></h>',
+            "A B",
+        ),
+        ('<html xmlns="http://www.w3.org/1999/xhtml"><title>A</title><p>not closed', "A"),
+    ],
+)
+def test_xhtml_is_read_as_xml(xml: str, title: str) -> None:
+    assert parse(xml.encode(), markup=Markup.XHTML).title == title
+
+
+def test_an_xml_declaration_names_the_encoding_of_xhtml() -> None:
+    body = (
+        '<?xml version="1.0" encoding="windows-1251"?>'
+        f'<html xmlns="http://www.w3.org/1999/xhtml"><title>{RUSSIAN}</title></html>'
+    ).encode("cp1251")
+    facts = parse(body, markup=Markup.XHTML)
+    assert (facts.title, facts.charset) == (RUSSIAN, "windows-1251")

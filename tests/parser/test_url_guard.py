@@ -1,0 +1,157 @@
+"""The URL door and the table of addresses."""
+
+from ipaddress import ip_address, ip_network
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parser_service.exceptions import BlockedAddressError, InvalidUrlError
+from parser_service.url_guard import UrlGuard, is_public, normalise
+
+guard = UrlGuard()
+
+
+@pytest.mark.parametrize(
+    ("url", "normal"),
+    [
+        ("http://example.com", "http://example.com/"),
+        ("HTTPS://EXAMPLE.com:443/a b?q=\u00e9#part", "https://example.com/a%20b?q=%C3%A9"),
+        ("  http://example.com/%2F?a=%2f ", "http://example.com/%2F?a=%2f"),
+        ("http:\\\\example.com\\a", "http://example.com/a"),
+        ("http://b\u00fccher.example/", "http://xn--bcher-kva.example/"),
+    ],
+)
+def test_a_url_is_put_into_its_normal_form(url: str, normal: str) -> None:
+    assert guard.admit(url).url == normal
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "example.com",
+        "//example.com/",
+        "ftp://example.com/",
+        "file:///etc/passwd",
+        "javascript:alert(1)",
+        "http://",
+        "http://user@example.com/",
+        "http://user:password@example.com/",
+        "http://:password@example.com/",
+        "http://example.com:0/",
+        "http://example.com:65536/",
+        "http://exa mple.com/",
+        "http://[::1",
+        "http://example.com/" + "a" * 8192,
+        "http://example.com/\ud800",
+    ],
+)
+def test_what_is_no_http_url_is_refused(url: str) -> None:
+    with pytest.raises(InvalidUrlError):
+        guard.admit(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/",
+        "http://2130706433/",
+        "http://0x7f.1/",
+        "http://0177.0.0.1/",
+        "http://169.254.169.254/latest/meta-data/",
+        "http://[::1]/",
+        "http://[::ffff:127.0.0.1]/",
+        "http://[fd00:ec2::254]/",
+        "http://[fe80::1]/",
+        "http://0/",
+        "http://example.com:22/",
+        "http://\u2460\u2461\u2466.0.0.1/",
+    ],
+)
+def test_what_must_not_be_connected_to_is_refused(url: str) -> None:
+    with pytest.raises(BlockedAddressError):
+        guard.admit(url)
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("8.8.8.8", True),
+        ("192.88.98.1", True),
+        ("192.88.99.1", False),
+        ("100.63.255.255", True),
+        ("100.64.0.0", False),
+        ("100.127.255.255", False),
+        ("100.128.0.0", True),
+        ("172.15.255.255", True),
+        ("172.16.0.0", False),
+        ("172.31.255.255", False),
+        ("172.32.0.0", True),
+        ("198.17.255.255", True),
+        ("198.18.0.1", False),
+        ("223.255.255.255", True),
+        ("224.0.0.1", False),
+        ("255.255.255.255", False),
+        ("2606:4700::1111", True),
+        ("2001:200::1", True),
+        ("2001:0:1::1", False),
+        ("2001:db8::1", False),
+        ("2002:7f00:1::", False),
+        ("3fff::1", False),
+        ("64:ff9b::7f00:1", False),
+        ("::ffff:8.8.8.8", True),
+        ("::ffff:10.0.0.1", False),
+        ("::", False),
+        ("fc00::1", False),
+        ("ff02::1", False),
+    ],
+)
+def test_the_table_decides_what_is_public(address: str, public: bool) -> None:
+    assert is_public(ip_address(address)) is public
+
+
+def test_an_operator_can_allow_networks_and_ports() -> None:
+    allowing = UrlGuard(allowed_networks=[ip_network("10.1.0.0/16")], allowed_ports=[8080])
+    assert allowing.admit("http://10.1.2.3:8080/").host == "10.1.2.3"
+    assert allowing.admit("http://[::ffff:10.1.2.3]:8080/").port == 8080
+    for url in ("http://10.2.0.1:8080/", "http://10.1.2.3/"):
+        with pytest.raises(BlockedAddressError):
+            allowing.admit(url)
+
+
+def test_a_zone_names_no_public_address() -> None:
+    with pytest.raises(BlockedAddressError):
+        guard.admit_address("2606:4700::1111%eth0")
+
+
+def test_a_redirect_target_goes_through_the_same_door() -> None:
+    assert guard.admit("/b?c", base="http://example.com/a").url == "http://example.com/b?c"
+    with pytest.raises(BlockedAddressError):
+        guard.admit("//127.0.0.1/", base="http://example.com/")
+    with pytest.raises(InvalidUrlError):
+        guard.admit("gopher://example.com/", base="http://example.com/")
+
+
+@given(st.text(max_size=300) | st.text(max_size=300).map("http://{}".format))
+def test_the_door_answers_any_text_and_what_passes_stays_as_it_is(url: str) -> None:
+    try:
+        target = normalise(url)
+    except InvalidUrlError:
+        return
+    assert target.scheme in ("http", "https")
+    assert 1 <= target.port <= 65535
+    assert normalise(target.url) == target
+
+
+@given(st.ip_addresses())
+def test_an_address_is_judged_the_same_in_every_notation(address: object) -> None:
+    parsed = ip_address(str(address))
+    try:
+        guard.admit_address(str(address))
+    except BlockedAddressError:
+        assert not is_public(parsed)
+    else:
+        assert is_public(parsed)
+    if parsed.version == 4:
+        assert is_public(ip_address(f"::ffff:{parsed}")) == is_public(parsed)

@@ -1,0 +1,98 @@
+"""A web site on loopback that answers as a test tells it to, byte by byte where need be."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+
+HTML = {"Content-Type": "text/html; charset=utf-8"}
+Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@dataclass
+class Site:
+    """Answers by path; keeps a list of what it was asked for.
+
+    Attributes:
+        requests: the heads of all requests, as they came.
+    """
+
+    port: int = 0
+    requests: list[str] = field(default_factory=list)
+    _answers: dict[str, Answer] = field(default_factory=dict)
+    _serving: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def url(self, path: str = "/") -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def page(self, path: str, html: str | bytes, **headers: str) -> str:
+        """Serve a page; returns its URL."""
+        body = html.encode() if isinstance(html, str) else html
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.respond(path, 200, body, HTML | named)
+
+    def respond(self, path: str, status: int, body: bytes, headers: dict[str, str]) -> str:
+        """Serve a whole response; returns its URL."""
+        lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        return self.raw(path, "\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+
+    def raw(self, path: str, response: bytes, *, delay: float = 0) -> str:
+        """Serve these very bytes, then close; returns the URL."""
+
+        async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await asyncio.sleep(delay)
+            writer.write(response)
+
+        return self.answer(path, answer)
+
+    def answer(self, path: str, answer: Answer) -> str:
+        """Have a coroutine function answer; returns the URL."""
+        self._answers[path] = answer
+        return self.url(path)
+
+    def count(self, path: str) -> int:
+        """How often a path was asked for."""
+        return sum(head.split(" ")[1] == path for head in self.requests)
+
+    async def end(self) -> None:
+        """Give up the answers that hang on purpose."""
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task
+        self._serving.add(task)
+        try:
+            await self._serve(reader, writer)
+        except asyncio.CancelledError:
+            pass  # at the end of the test
+        finally:
+            self._serving.discard(task)
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+            self.requests.append(head)
+            answer = self._answers.get(head.split(" ")[1])
+            if answer is None:
+                writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+            else:
+                await answer(reader, writer)
+            await writer.drain()
+
+
+@contextlib.asynccontextmanager
+async def open_site() -> AsyncIterator[Site]:
+    site = Site()
+    server = await asyncio.start_server(site.serve, "127.0.0.1", 0)
+    site.port = server.sockets[0].getsockname()[1]
+    yield site
+    server.close()
+    await site.end()
+    await server.wait_closed()

@@ -18,6 +18,11 @@ run: $(VENV)/runtime ## start the whole system on this machine, without Docker
 test: $(VENV)/develop ## all tests, on real servers that the tests start
 	@exec $(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
 
+.PHONY: compose-test
+compose-test: $(VENV)/develop ## the images and docker-compose.yml, on a running Docker engine
+	@docker info >/dev/null 2>&1 || { echo "compose-test needs a running Docker engine: docker info must succeed." >&2; exit 2; }
+	@exec $(BIN)/python -m pytest -m compose tests/compose
+
 check: $(VENV)/develop ## linters, types, import arrows, migrations in step
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check

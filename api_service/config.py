@@ -55,4 +55,4 @@ class Settings(BaseSettings):
 
 def _explain(item: Any) -> str:
     name = str(item["loc"][0]).upper() if item["loc"] else "settings"
-    return f"{name}: {item['msg']}"
+    return f"{name}: {item['msg'].removeprefix('Value error, ')}."

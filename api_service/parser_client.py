@@ -223,7 +223,7 @@ class ParserQueue:
         return f"{self._result_prefix}{request_id}"
 
 
-def _read_result(value: bytes) -> Result:
+def _read_result(value: bytes | str) -> Result:
     """The result in a message; one that is not understood is a failure, or the job would hang."""
     try:
         return _RESULT.validate_json(value)

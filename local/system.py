@@ -11,8 +11,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
+from api_service.config import Settings as ApiSettings
 from local.servers import Postgres, ServerError, Valkey
 from local.supervisor import Service, Supervised
+from parser_service.config import Settings as ParserSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 API = (
@@ -69,6 +71,11 @@ class System:
             await self._stop()
 
     def _prepare(self) -> None:
+        try:
+            ApiSettings.load()
+            ParserSettings.load()
+        except SystemExit as error:
+            raise ServerError(str(error)) from None
         for (host, port), variable in ((self._api, "API_PORT"), (self._parser, "PARSER_PORT")):
             _require_free(host, port, variable)
         try:

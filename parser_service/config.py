@@ -1,5 +1,6 @@
 """Settings of the parser service, read from the environment once per process."""
 
+import re
 import sys
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, Self
@@ -64,8 +65,8 @@ def _ports(text: str) -> set[int]:
     """Port numbers of a list like `80,443,8000-8080`."""
     ports: set[int] = set()
     for part in filter(None, (part.strip() for part in text.split(","))):
-        first, _, last = part.partition("-")
-        low, high = int(first), int(last or first)
+        found = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", part)
+        low, high = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
         if not 1 <= low <= high <= 65535:
             raise ValueError(f"{part} is no port or range of ports")
         ports.update(range(low, high + 1))
@@ -74,4 +75,4 @@ def _ports(text: str) -> set[int]:
 
 def _explain(item: Any) -> str:
     name = str(item["loc"][0]).upper() if item["loc"] else "settings"
-    return f"{name}: {item['msg']}"
+    return f"{name}: {item['msg'].removeprefix('Value error, ')}."

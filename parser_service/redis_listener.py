@@ -60,13 +60,14 @@ class Listener:
         self._settings = settings
         self._name = name
         self._block_seconds = block_seconds
-        self._room = asyncio.Semaphore(settings.fetch_concurrency)
         self._stopping = asyncio.Event()
+        self._changed = asyncio.Event()
         self._under_way: dict[asyncio.Task[None], bytes] = {}
 
     def stop(self) -> None:
         """Take no more jobs; `run` returns when those under way are done or handed back."""
         self._stopping.set()
+        self._changed.set()
 
     async def run(self) -> None:
         """Serve the list until stopped."""
@@ -84,15 +85,11 @@ class Listener:
         await self._finish()
 
     async def _take_one(self) -> None:
-        await self._room.acquire()
-        popped = None
-        try:
-            popped = await self._redis.blpop(
-                [self._settings.task_queue], timeout=self._block_seconds
-            )
-        finally:
-            if popped is None:
-                self._room.release()
+        await self._wait_for_room()
+        if self._stopping.is_set():
+            return
+        queues = [self._settings.task_queue]
+        popped = await self._redis.blpop(queues, timeout=self._block_seconds)
         if popped is not None:
             raw = popped[1]
             assert isinstance(raw, bytes)  # noqa: S101 - the client decodes nothing
@@ -100,9 +97,17 @@ class Listener:
             self._under_way[task] = raw
             task.add_done_callback(self._done)
 
+    async def _wait_for_room(self) -> None:
+        """Wait until one more job can be run, or none is wanted any more."""
+        while len(self._under_way) >= self._settings.fetch_concurrency:
+            if self._stopping.is_set():
+                return
+            self._changed.clear()
+            await self._changed.wait()
+
     def _done(self, task: asyncio.Task[None]) -> None:
         self._under_way.pop(task, None)
-        self._room.release()
+        self._changed.set()
 
     async def _work(self, raw: bytes) -> None:
         try:

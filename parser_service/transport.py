@@ -10,6 +10,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,18 +38,29 @@ MAX_HEADER_LINE = 64 * 1024
 MAX_HEADERS = 512
 CHUNK_SIZE = 64 * 1024
 
-# Set to a fresh list for each request, which a TLS handshake that begins for it marks: so a
-# handshake that stalls is told from a connection that never came about.
-_handshakes: ContextVar[list[bool] | None] = ContextVar("handshakes", default=None)
+
+@dataclass(slots=True)
+class _Connecting:
+    """What happened on the way to a connection for one request."""
+
+    dialled: bool = False
+    handshake_begun: bool = False
+
+
+# Set anew for each request, in the task that waits for it and so for all that it starts.
+_connecting: ContextVar[_Connecting | None] = ContextVar("connecting", default=None)
 
 
 class ClientTlsContext(ssl.SSLContext):
-    """Verifies certificates and names, and notes in the current context that a handshake began."""
+    """Verifies certificates and names, and notes for the current request that a handshake began.
+
+    So a handshake that stalls is told from a connection that never came about.
+    """
 
     def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
         """See `ssl.SSLContext.wrap_bio`."""
-        if (begun := _handshakes.get()) is not None:
-            begun.append(True)
+        if (connecting := _connecting.get()) is not None:
+            connecting.handshake_begun = True
         return super().wrap_bio(*args, **kwargs)
 
 
@@ -159,7 +171,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         self._dns_timeout = dns_timeout
         self._ssl_context = ssl_context
         self._nameservers = nameservers
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request; the response's body is read raw, in chunks, by its reader.
@@ -167,20 +179,19 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         Raises:
             FetchError: why there is no response.
         """
-        if self._session is None:
-            self._session = self._open_session()
-        handshakes: list[bool] = []
-        _handshakes.set(handshakes)
+        connecting = _Connecting()
+        _connecting.set(connecting)
         try:
-            response = await self._session.request(
-                request.method,
-                yarl.URL(request.extensions["target_url"], encoded=True),
-                headers=[(n, v) for n, v in request.headers.items() if n != "host"],
-                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
-                allow_redirects=False,
-            )
+            try:
+                response = await self._send(request, self._pooled())
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                if connecting.dialled:
+                    raise
+                # A kept connection that the site was just closing: that says nothing of the
+                # site, so it gets another try on a new one.
+                response = await self._send(request, self._fresh())
         except Exception as error:
-            raise _translate(error, in_handshake=bool(handshakes)) from error
+            raise _translate(error, in_handshake=connecting.handshake_begun) from error
         return httpx.Response(
             response.status,
             headers=response.raw_headers,
@@ -188,12 +199,35 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             extensions={"reason_phrase": b""},
         )
 
-    async def aclose(self) -> None:
-        """Close the pool."""
-        if self._session is not None:
-            await self._session.close()
+    async def _send(
+        self, request: httpx.Request, session: aiohttp.ClientSession
+    ) -> aiohttp.ClientResponse:
+        return await session.request(
+            request.method,
+            yarl.URL(request.extensions["target_url"], encoded=True),
+            headers=[(n, v) for n, v in request.headers.items() if n != "host"],
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
+            allow_redirects=False,
+        )
 
-    def _open_session(self) -> aiohttp.ClientSession:
+    async def aclose(self) -> None:
+        """Close the pools."""
+        for session in self._sessions.values():
+            await session.close()
+
+    def _pooled(self) -> aiohttp.ClientSession:
+        return self._session(force_close=False)
+
+    def _fresh(self) -> aiohttp.ClientSession:
+        return self._session(force_close=True)
+
+    def _session(self, *, force_close: bool) -> aiohttp.ClientSession:
+        """The session that keeps connections, or the one that makes a new one each time.
+
+        They are opened when first needed: aiohttp wants a running event loop.
+        """
+        if (session := self._sessions.get(force_close)) is not None:
+            return session
         connector = aiohttp.TCPConnector(
             resolver=GuardedResolver(
                 self._guard, timeout=self._dns_timeout, nameservers=self._nameservers
@@ -202,9 +236,9 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             ssl=self._ssl_context,
             limit=0,
             ttl_dns_cache=10,
-            keepalive_timeout=5,
+            force_close=force_close,
         )
-        return aiohttp.ClientSession(
+        session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
@@ -216,6 +250,8 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             max_headers=MAX_HEADERS,
             read_bufsize=CHUNK_SIZE,
         )
+        self._sessions[force_close] = session
+        return session
 
     def _make_socket(self, address_info: tuple[object, ...]) -> socket.socket:
         family, kind, protocol, _, address = address_info
@@ -223,6 +259,8 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         made = socket.socket(family, kind, protocol)  # type: ignore[arg-type]
         made.setblocking(False)  # noqa: FBT003 - the standard library's own signature
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if (connecting := _connecting.get()) is not None:
+            connecting.dialled = True
         return made
 
 

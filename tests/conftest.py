@@ -1,6 +1,7 @@
 """Fixtures that every folder uses."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from tests.support.servers import (  # noqa: F401 - fixtures are used by name
     valkey_url,
 )
 from tests.support.site import Site, open_site
+from tests.support.system import RunningSystem, running
 
 
 @pytest.fixture
@@ -21,3 +23,11 @@ async def site() -> AsyncIterator[Site]:
     """A web site on loopback."""
     async with open_site() as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
+    """One running system for all tests that do not break it."""
+    folder: Path = tmp_path_factory.mktemp("system")
+    with running(folder) as started:
+        yield started

@@ -3,6 +3,7 @@
 import json
 from datetime import timedelta
 from itertools import product
+from typing import assert_never
 
 import asyncpg
 import pytest
@@ -129,6 +130,8 @@ async def test_the_sql_makes_legal_moves_only(
             case StatusEnum.FAILURE:
                 error = ErrorFacts(code="timeout", message="It took too long.")
                 moved = await repository.mark_failure(request_id, token=None, error=error)
+            case _:
+                assert_never(goal)
     assert moved is (goal in LEGAL_MOVES[origin])
     assert (await _row(database_url, request_id))["status"] == (goal if moved else origin)
 

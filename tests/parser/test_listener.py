@@ -116,7 +116,7 @@ async def test_a_stop_hands_back_what_it_does_not_finish(
 ) -> None:
     quick = site.raw("/quick", b"", delay=0.3)
     slow = site.raw("/slow", b"", delay=30)
-    async with open_listener(shutdown_grace=1):
+    async with open_listener(shutdown_grace=1, fetch_concurrency=2):
         await redis.rpush(QUEUE, json.dumps({"id": 1, "url": slow}))
         await redis.rpush(QUEUE, json.dumps({"id": 2, "url": quick}))
         await until(lambda: len(site.requests) == 2)

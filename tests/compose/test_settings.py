@@ -1,0 +1,49 @@
+"""docker-compose.yml, .env.example and the services' settings say the same."""
+
+import re
+
+import pytest
+
+from api_service.config import Settings as ApiSettings
+from parser_service.config import Settings as ParserSettings
+from tests.compose.stack import ROOT, documented
+
+COMPOSE = (ROOT / "docker-compose.yml").read_text()
+SETTINGS = (ApiSettings, ParserSettings)
+# Their defaults in the code are those of a machine without Docker.
+ELSEWHERE = {"DATABASE_URL", "REDIS_URL", "PARSER_URL"}
+
+
+def test_env_example_sets_nothing() -> None:
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    assert [line for line in lines if line and not line.startswith("#")] == []
+
+
+def test_every_setting_is_documented_and_handed_on() -> None:
+    names = {name.upper() for settings in SETTINGS for name in settings.model_fields}
+    assert names - documented().keys() == set()
+    handed_on = set(re.findall(r"^ +([A-Z_]+):", COMPOSE, re.MULTILINE))
+    assert names - handed_on == set()
+
+
+def test_every_documented_variable_is_used() -> None:
+    assert {name for name in documented() if name not in COMPOSE} == set()
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_the_documented_defaults_are_those_of_the_code(
+    settings: type[ApiSettings | ParserSettings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in documented():
+        monkeypatch.delenv(name, raising=False)
+    defaults = settings()
+    for name, value in documented().items():
+        if name not in ELSEWHERE:
+            monkeypatch.setenv(name, value)
+    assert settings() == defaults
+
+
+def test_the_documented_defaults_are_those_of_the_compose_file() -> None:
+    defaults = dict(re.findall(r"\$\{([A-Z_]+):-([^}]*)\}", COMPOSE))
+    named = documented()
+    assert {name: named.get(name) for name in defaults} == defaults

@@ -1,0 +1,89 @@
+"""The wire between the services, held by golden messages.
+
+The services share no code, so each has its own models of the messages. The examples in
+`golden.jsonl` are what both must understand. Lines are added to that file and never changed
+or taken out: an old parser may meet a new API, and the other way round.
+"""
+
+import json
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, TypeAdapter
+
+from api_service import parser_client
+from parser_service import requests, responses
+
+GOLDEN = Path(__file__).with_name("golden.jsonl")
+
+# For each released version: how many lines it had, and their checksum.
+RELEASED: dict[str, tuple[int, str]] = {}
+
+Read = type[BaseModel] | TypeAdapter[Any]
+READERS: dict[str, Read] = {
+    "job": requests.Job,
+    "result": parser_client._RESULT,
+    "announcement": parser_client.Announcement,
+    "page": parser_client.FetchedPage,
+    "problem": parser_client._Problem,
+}
+WRITERS: dict[str, Read] = {
+    "job": parser_client.Job,
+    "result": TypeAdapter(responses.SuccessResult | responses.FailureResult),
+    "announcement": responses.Announcement,
+    "page": responses.FetchAnswer,
+    "problem": responses.Problem,
+}
+
+
+def _lines() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in GOLDEN.read_text().splitlines()]
+
+
+def _messages() -> Iterator[Any]:
+    for number, line in enumerate(_lines(), 1):
+        yield pytest.param(line["kind"], line["message"], id=f"{number}-{line['kind']}")
+
+
+def _latest(kind: str) -> dict[str, dict[str, Any]]:
+    """The newest example of a kind; results have two forms."""
+    forms = {}
+    for line in _lines():
+        if line["kind"] == kind:
+            forms[line["message"]["status"] if kind == "result" else ""] = line["message"]
+    return forms
+
+
+def _read(model: Read, message: dict[str, Any]) -> BaseModel:
+    adapter: TypeAdapter[Any] = model if isinstance(model, TypeAdapter) else TypeAdapter(model)
+    read: BaseModel = adapter.validate_json(json.dumps(message))
+    return read
+
+
+@pytest.mark.parametrize(("kind", "message"), list(_messages()))
+def test_every_golden_message_is_understood(kind: str, message: dict[str, Any]) -> None:
+    read = _read(READERS[kind], message).model_dump(mode="json")
+    understood = {name: value for name, value in message.items() if name in read}
+    assert {name: read[name] for name in understood} == understood
+
+
+@pytest.mark.parametrize(("kind", "message"), list(_messages()))
+def test_members_that_are_not_known_are_ignored(kind: str, message: dict[str, Any]) -> None:
+    grown = message | {"of_the_future": {"a": [1]}}
+    assert _read(READERS[kind], grown) == _read(READERS[kind], message)
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_what_is_written_is_the_newest_golden_message(kind: str) -> None:
+    for message in _latest(kind).values():
+        written = _read(WRITERS[kind], message).model_dump(mode="json", exclude_none=True)
+        assert written == message
+
+
+def test_golden_messages_are_only_ever_added() -> None:
+    lines = GOLDEN.read_text().splitlines(keepends=True)
+    for version, (count, checksum) in RELEASED.items():
+        assert sha256("".join(lines[:count]).encode()).hexdigest() == checksum, version

@@ -1,0 +1,235 @@
+"""`make run`: start, restart, stop, and what it says when it cannot."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from time import sleep
+
+import httpx
+import psutil
+import pytest
+
+from local.servers import Postgres, Valkey, free_port
+from tests.support.site import Site
+from tests.support.system import ROOT, RunningSystem, open_to_all, running, start, submit
+from tests.support.waiting import until
+
+
+def _family(system: RunningSystem) -> list[psutil.Process]:
+    return [system.supervisor, *system.supervisor.children(recursive=True)]
+
+
+async def test_data_survives_into_the_next_run_and_nothing_is_left(
+    tmp_path: Path, site: Site
+) -> None:
+    with running(tmp_path / "data") as system:
+        async with system.client() as client:
+            request_id = await submit(client, site.page("/", "<title>kept</title>"))
+            await client.get(f"/status/{request_id}?wait=20")
+        family = _family(system)
+        assert len(family) >= 10
+        assert system.stop() < 10
+        assert not [process for process in family if process.is_running()]
+    with running(tmp_path / "data") as system:
+        async with system.client() as client:
+            result = (await client.get(f"/result/{request_id}")).json()
+    assert result["title"] == "kept"
+
+
+async def test_a_stop_while_jobs_wait_loses_none(tmp_path: Path, site: Site) -> None:
+    slow = site.raw("/slow", b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<title>A", delay=2)
+    with running(tmp_path / "data", FETCH_CONCURRENCY="2") as system:
+        async with system.client() as client:
+            ids = [await submit(client, slow) for _ in range(8)]
+            await until(lambda: site.requests)
+        assert system.stop() < 10
+    with running(tmp_path / "data", FETCH_CONCURRENCY="8") as system:
+        async with system.client() as client:
+            for request_id in ids:
+                status = (await client.get(f"/status/{request_id}?wait=20")).json()["status"]
+                assert status == "success"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["uvicorn", "api_service.main:app"],
+        ["uvicorn", "parser_service.main:app"],
+        ["parser_service.redis_listener"],
+        ["celery", "worker"],
+        ["api_service.results"],
+        ["celery", "beat"],
+    ],
+)
+async def test_a_service_that_dies_is_restarted(
+    own_system: RunningSystem, site: Site, words: list[str]
+) -> None:
+    killed = own_system.processes(*words)
+    assert killed
+    for process in killed:
+        process.kill()
+    gone = {process.pid for process in killed}
+
+    async def replaced() -> bool:
+        now = {process.pid for process in own_system.processes(*words)}
+        return bool(now) and not now & gone
+
+    await until(replaced, seconds=15)
+    async with own_system.client() as client:
+
+        async def works() -> bool:
+            try:
+                request_id = await submit(client, site.page("/", "<title>A</title>"))
+                status = (await client.get(f"/status/{request_id}?wait=10")).json()
+            except httpx.TransportError:  # while the API itself is being restarted
+                return False
+            return bool(status["status"] == "success")
+
+        await until(works, seconds=30)
+
+
+@pytest.fixture(scope="module")
+def own_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
+    with running(tmp_path_factory.mktemp("own")) as system:
+        yield system
+
+
+def test_ctrl_c_stops_all(tmp_path: Path) -> None:
+    open_to_all(tmp_path)
+    system = start(tmp_path / "data")
+    family = _family(system)
+    with system.process:
+        system.process.send_signal(signal.SIGINT)
+        assert system.process.wait(10) == 0
+    assert not [process for process in family if process.is_running()]
+
+
+def test_a_killed_supervisor_leaves_nothing_behind(tmp_path: Path) -> None:
+    open_to_all(tmp_path)
+    system = start(tmp_path / "data")
+    family = _family(system)
+    with system.process:
+        system.process.kill()
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert not alive
+    with running(tmp_path / "data"):
+        pass
+
+
+def test_given_servers_are_used(tmp_path: Path) -> None:
+    open_to_all(tmp_path)
+    servers = (Postgres(tmp_path, durable=False), Valkey(tmp_path, durable=False))
+    for server in servers:
+        server.start()
+    try:
+        urls = {"DATABASE_URL": servers[0].url, "REDIS_URL": servers[1].url}
+        with running(tmp_path / "data", **urls) as system:
+            assert not system.processes("bin/postgres")
+            assert not system.processes("valkey-server")
+    finally:
+        for server in servers:
+            server.stop()
+
+
+def _run(**environment: str) -> subprocess.CompletedProcess[str]:
+    clean = {n: v for n, v in os.environ.items() if n not in ("DATABASE_URL", "REDIS_URL")}
+    ports = {"API_PORT": str(free_port()), "PARSER_PORT": str(free_port())}
+    return subprocess.run(
+        [sys.executable, "-m", "local"],
+        cwd=ROOT,
+        env=clean | ports | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def _is_one_sentence(result: subprocess.CompletedProcess[str], *words: str) -> None:
+    assert result.returncode == 1
+    assert len(result.stderr.strip().splitlines()) == 1, result.stderr
+    for word in words:
+        assert word in result.stderr
+
+
+@pytest.mark.parametrize("variable", ["API_PORT", "PARSER_PORT"])
+def test_a_taken_port_is_named(tmp_path: Path, variable: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        result = _run(DATA_DIR=str(tmp_path), **{variable: port})
+    _is_one_sentence(result, port, variable)
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"API_PORT": "web"}, ["API_PORT", "web"]),
+        ({"API_PORT": "70000"}, ["API_PORT"]),
+        ({"DATABASE_URL": "nonsense"}, ["DATABASE_URL"]),
+        ({"DATABASE_URL": "mysql://127.0.0.1:1/x"}, ["DATABASE_URL"]),
+        ({"DATABASE_URL": "postgresql://127.0.0.1:1/x"}, ["DATABASE_URL", "127.0.0.1:1"]),
+        ({"REDIS_URL": "redis://127.0.0.1:1/0"}, ["REDIS_URL", "127.0.0.1:1"]),
+        ({"REDIS_URL": "http://127.0.0.1/"}, ["REDIS_URL"]),
+        ({"FETCH_ALLOWED_NETWORKS": "everything"}, ["FETCH_ALLOWED_NETWORKS"]),
+        ({"DATA_DIR": "/proc/nowhere"}, ["/proc/nowhere"]),
+    ],
+)
+def test_what_cannot_work_is_said_in_one_sentence(
+    tmp_path: Path, environment: dict[str, str], words: list[str]
+) -> None:
+    _is_one_sentence(_run(**{"DATA_DIR": str(tmp_path)} | environment), *words)
+
+
+def test_two_copies_need_two_folders(tmp_path: Path) -> None:
+    with running(tmp_path / "data"):
+        _is_one_sentence(_run(DATA_DIR=str(tmp_path / "data")), "DATA_DIR")
+        with running(tmp_path / "other"):
+            pass
+
+
+@pytest.fixture
+def parser(tmp_path: Path, redis_url: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A parser service that listens."""
+    own = {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PARSER_PORT": str(free_port()),
+        "REDIS_URL": redis_url,
+    }
+    log = tmp_path / "log"
+    with (
+        log.open("w") as output,
+        subprocess.Popen(
+            [ROOT / "start_parser.sh"],
+            cwd=ROOT,
+            env=os.environ | own,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        ) as process,
+    ):
+        while "listening" not in log.read_text():
+            sleep(0.05)
+        yield process
+
+
+def test_start_parser_stops_both_halves_if_one_dies(parser: subprocess.Popen[bytes]) -> None:
+    halves = psutil.Process(parser.pid).children()
+    assert len(halves) == 2
+    halves[0].kill()
+    assert parser.wait(10) == 128 + signal.SIGKILL
+    assert not [half for half in halves if half.is_running()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_start_parser_passes_signals_on(
+    parser: subprocess.Popen[bytes], number: signal.Signals
+) -> None:
+    halves = psutil.Process(parser.pid).children()
+    parser.send_signal(number)
+    assert parser.wait(10) == 0
+    assert not [half for half in halves if half.is_running()]

@@ -29,7 +29,7 @@ check: $(VENV)/develop ## linters, types, import arrows, migrations in step
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.support.rules
-	$(BIN)/python -m local alembic check
+	$(BIN)/python -m local with-servers sh -c "$(BIN)/alembic upgrade head && $(BIN)/alembic check"
 	$(BIN)/zizmor --offline --quiet .github/workflows
 
 format: $(VENV)/develop ## rewrite the code in the agreed style

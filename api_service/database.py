@@ -83,20 +83,22 @@ class Database:
             SchemaOutdatedError: it says what to run.
             DatabaseUnavailableError: it does not answer.
         """
-        end = monotonic() + START_SECONDS
-        while True:
-            try:
-                revision = await self.revision()
-                break
-            except DatabaseUnavailableError:
-                if monotonic() > end:
-                    raise
-                await asyncio.sleep(0.5)
+        revision = await self._revision_once_it_answers()
         if revision != NEWEST_MIGRATION:
             raise SchemaOutdatedError(
                 f"The database is at migration {revision or 'none'}, this version needs "
                 f"{NEWEST_MIGRATION}. Run: alembic upgrade head"
             )
+
+    async def _revision_once_it_answers(self) -> str | None:
+        end = monotonic() + START_SECONDS
+        while True:
+            try:
+                return await self.revision()
+            except DatabaseUnavailableError:
+                if monotonic() > end:
+                    raise
+                await asyncio.sleep(0.5)
 
     async def dispose(self) -> None:
         """Close all connections."""

@@ -39,7 +39,7 @@ async def _start(database: Database, jobs: JobContext, redis: aioredis.Redis) ->
     async with database.transaction() as session:
         request_id = await ParseRequestRepository(session).add("https://a.example/", trace_id=None)
     await jobs.jobs.start(request_id)
-    message: dict[str, str] = json.loads(await redis.lpop(QUEUE) or "")
+    message: dict[str, str] = json.loads(str(await redis.lpop(QUEUE)))
     return message
 
 

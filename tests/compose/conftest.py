@@ -46,7 +46,7 @@ def running_stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
 @pytest.fixture
 def stack(running_stack: Stack) -> Stack:
     """The stack, complete and healthy, whatever an earlier test did to it."""
-    running_stack.up()
+    running_stack.restore()
     return running_stack
 
 

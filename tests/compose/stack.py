@@ -59,6 +59,7 @@ class Stack:
     def __init__(self) -> None:
         self.port = _free_port()
         self._subnet = ""
+        self._whole = False
 
     def start(self) -> None:
         """Build the images and start everything, on empty volumes."""
@@ -71,6 +72,12 @@ class Stack:
     def up(self, *arguments: str) -> None:
         """Bring everything up, and wait until it is healthy."""
         self.compose("up", "--wait", "--wait-timeout", "180", *arguments)
+        self._whole = "--scale" not in arguments
+
+    def restore(self) -> None:
+        """Undo what was done to it since it was last complete."""
+        if not self._whole:
+            self.up()
 
     def remove(self) -> None:
         """Take everything down, the data too."""
@@ -80,6 +87,8 @@ class Stack:
 
     def compose(self, *arguments: str) -> str:
         """Run a command of docker compose on this stack; returns its output."""
+        if arguments[0] not in ("logs", "ps"):
+            self._whole = False
         return docker(
             *("compose", "--project-name", PROJECT, "--env-file", os.devnull),
             *("--file", "docker-compose.yml", "--file", "tests/compose/override.yml"),

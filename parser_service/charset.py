@@ -9,6 +9,8 @@ import re
 
 import webencodings
 
+from parser_service import decoders
+
 PRESCAN_LENGTH = 1024
 DEFAULT = "windows-1252"
 
@@ -78,8 +80,7 @@ def by_guess(body: bytes) -> str:
 
 def decode(body: bytes, name: str) -> str:
     """The text of a body in a named encoding, with U+FFFD for what is not of that encoding."""
-    text: str = webencodings.decode(body, webencodings.lookup(name), errors="replace")[0]
-    return text
+    return decoders.decode(body, name)
 
 
 class _EndOfHeadError(Exception):

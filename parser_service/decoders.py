@@ -10,7 +10,7 @@ byte sequences for them where the standard knows two characters.
 
 import codecs
 import re
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -110,7 +110,7 @@ def _error_handler(name: str) -> str:
     if name.startswith("windows-"):
         codecs.register_error(handler, _on_windows_error)
     elif name in _MULTI_BYTE:
-        codecs.register_error(handler, _multi_byte_handler(*_MULTI_BYTE[name]))
+        codecs.register_error(handler, _multi_byte_handler(_MULTI_BYTE[name]))
     else:
         return "replace"
     return handler
@@ -128,26 +128,22 @@ def _on_windows_error(error: UnicodeError) -> tuple[str, int]:
 
 
 def _multi_byte_handler(
-    leads: Container[int], characters: Callable[[bytes], tuple[str, int] | None]
+    characters: Callable[[bytes], tuple[str, int] | None],
 ) -> Callable[[UnicodeError], tuple[str, int]]:
-    """A handler for an encoding of one or two bytes a character.
+    """A handler for an encoding of several bytes a character.
+
+    What is no character loses its first byte only, as in most software: the standard would
+    take a second byte along if it is not ASCII.
 
     Args:
-        leads: the bytes that begin a character of two.
         characters: what the standard knows beside the codec at the beginning of these bytes,
             and how many of them it takes.
     """
 
     def on_error(error: UnicodeError) -> tuple[str, int]:
         assert isinstance(error, UnicodeDecodeError)  # noqa: S101 - it only ever decodes
-        rest = error.object[error.start : error.start + 4]
-        if known := characters(rest):
-            text, length = known
-            return text, error.start + length
-        # A lead byte takes its trail along into one replacement, unless that is ASCII, which
-        # might be markup.
-        length = 2 if rest[0] in leads and len(rest) > 1 and rest[1] >= 0x80 else 1
-        return REPLACEMENT, error.start + length
+        text, length = characters(error.object[error.start : error.start + 4]) or (REPLACEMENT, 1)
+        return text, error.start + length
 
     return on_error
 
@@ -181,9 +177,6 @@ def _beside_big5(rest: bytes) -> tuple[str, int] | None:
 
 def _beside_euc_jp(rest: bytes) -> tuple[str, int] | None:
     """Rows of JIS X 0208 that Microsoft and NEC filled: Python knows them in Shift_JIS."""
-    if rest[0] == 0x8F:
-        whole = len(rest) > 2 and min(rest[1:3]) >= 0xA1 and max(rest[1:3]) <= 0xFE
-        return (REPLACEMENT, 3) if whole else None
     if len(rest) < 2 or not (0xA1 <= rest[0] <= 0xFE and 0xA1 <= rest[1] <= 0xFE):
         return None
     row, cell = rest[0] - 0xA1, rest[1] - 0xA1
@@ -195,18 +188,11 @@ def _beside_euc_jp(rest: bytes) -> tuple[str, int] | None:
     return (text, 2) if len(text) == 1 and not text.isascii() else None
 
 
-def _nothing_beside(_: bytes) -> None:
-    return None
-
-
-_EUC_JP_LEADS = frozenset((0x8E, 0x8F, *range(0xA1, 0xFF)))
-_MULTI_BYTE: dict[str, tuple[Container[int], Callable[[bytes], tuple[str, int] | None]]] = {
-    "gbk": (range(0x81, 0xFF), _beside_gb18030),
-    "gb18030": (range(0x81, 0xFF), _beside_gb18030),
-    "big5": (range(0x81, 0xFF), _beside_big5),
-    "euc-jp": (_EUC_JP_LEADS, _beside_euc_jp),
-    "euc-kr": (range(0x81, 0xFF), _nothing_beside),
-    "shift_jis": (range(0x81, 0xFD), _nothing_beside),
+_MULTI_BYTE = {
+    "gbk": _beside_gb18030,
+    "gb18030": _beside_gb18030,
+    "big5": _beside_big5,
+    "euc-jp": _beside_euc_jp,
 }
 
 _ESCAPES = re.compile(rb"\x1b(?:\(B|\(J|\(I|\$@|\$B)")

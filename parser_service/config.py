@@ -3,6 +3,7 @@
 import re
 import sys
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, field_validator
@@ -33,8 +34,22 @@ class Settings(BaseSettings):
     fetch_dns_timeout: Annotated[float, Field(gt=0)] = 5.0
     fetch_max_body: Annotated[int, Field(ge=1024)] = 10 * MIB
     """Bytes of a body after inflating."""
+    fetch_nameservers: Annotated[tuple[str, ...], NoDecode] = ()
+    """DNS servers to ask in place of the machine's own, as `host` or `host:port`."""
+    fetch_ca_bundle: Path | None = None
+    """A file of certificates to trust in place of the system's."""
     fetch_max_redirects: Annotated[int, Field(ge=0, le=20)] = 5
-    fetch_user_agent: str = "PageParser/0.1 (self-hosted; +https://www.rfc-editor.org/rfc/rfc9309)"
+    fetch_user_agent: Annotated[str, Field(pattern=r"^[\x20-\x7e]{1,300}$")] = (
+        "PageParser/0.1 (self-hosted page parser)"
+    )
+    """What the parser calls itself; rules of robots.txt are looked up by its first word."""
+
+    host_max_concurrent: Annotated[int, Field(ge=0)] = 8
+    """Requests that one host gets at a time, over all parsers; 0 for any number."""
+    host_min_interval: Annotated[float, Field(ge=0, le=3600)] = 0.0
+    """Seconds between the beginnings of two requests to one host."""
+    respect_robots: bool = False
+    """Whether robots.txt is asked also where a request does not ask for it."""
 
     shutdown_grace: Annotated[float, Field(gt=0)] = 4.0
     """Seconds that pages under way get to finish after SIGTERM before they are handed back."""
@@ -46,6 +61,20 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+
+    @field_validator("fetch_nameservers", mode="before")
+    @classmethod
+    def _split_nameservers(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+
+    @field_validator("fetch_ca_bundle")
+    @classmethod
+    def _check_ca_bundle(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError(f"{value} is no file")
+        return value
 
     @field_validator("fetch_allowed_ports", mode="before")
     @classmethod

@@ -139,6 +139,13 @@ class MalformedResponseError(FetchError):
     default_message = "The site sent a malformed response."
 
 
+class RobotsDisallowedError(FetchError):
+    """The site's robots.txt does not allow the URL, or could not be had (RFC 9309)."""
+
+    code = "robots_disallowed"
+    default_message = "The site's robots.txt does not allow this page to be fetched."
+
+
 class InternalError(FetchError):
     """A fault of ours."""
 

@@ -1,12 +1,25 @@
-"""A URL turned into bytes: redirects by hand, every limit counted. The only user of HTTP."""
+"""A URL turned into bytes: redirects by hand, every limit counted. The only user of HTTP.
 
+For each URL on the way, redirects' targets included:
+
+1. The guard admits it, or refuses it.
+2. The visit enters the host: politeness may have it wait.
+3. robots.txt is asked, where that is wanted.
+4. The request is sent; a redirect begins the next round, anything else is read or refused.
+"""
+
+import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Protocol
 
 import httpx
 
 from parser_service import content_type as ct
-from parser_service.config import Settings
+from parser_service.config import MIB, Settings
 from parser_service.exceptions import (
     BadRedirectError,
     InvalidUrlError,
@@ -17,10 +30,16 @@ from parser_service.exceptions import (
     UnsupportedContentTypeError,
 )
 from parser_service.inflate import ACCEPT_ENCODING, decoder_for
+from parser_service.robots import RobotsRules
 from parser_service.url_guard import Target, UrlGuard
 
 SNIFF_LENGTH = 1445
 """Bytes that decide on the kind of a document without a type (MIME Sniffing Standard, 5.2)."""
+BIG_BODY = MIB
+BIG_BODIES = 4
+"""Bodies over `BIG_BODY` bytes that are held at a time, so that memory stays bounded."""
+MAX_ROBOTS = 500 * 1024
+"""Bytes of robots.txt that are read (RFC 9309, 2.5)."""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # RFC 9110: these successes have no page in them.
@@ -50,7 +69,21 @@ class FetchedPage:
     declared: ct.ContentType | None
     markup: ct.Markup
     body: bytes
+    robots_headers: Sequence[str] = ()
     redirects: Sequence[Hop] = field(default=())
+
+
+class Visit(Protocol):
+    """How one page may be fetched: what stands between its requests and the hosts.
+
+    Attributes:
+        respect_robots: whether robots.txt is asked.
+    """
+
+    respect_robots: bool
+
+    async def enter(self, target: Target, hops: Sequence[Hop]) -> None:
+        """Called before each request; returns when it may be sent, or raises."""
 
 
 class Fetcher:
@@ -69,22 +102,37 @@ class Fetcher:
             "Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.1",
             "Accept-Encoding": ACCEPT_ENCODING,
         }
+        self._big_bodies = asyncio.Semaphore(BIG_BODIES)
+        self._robots = RobotsRules(fetch=self._fetch_robots, user_agent=settings.fetch_user_agent)
 
-    async def fetch(self, url: str) -> FetchedPage:
+    async def fetch(
+        self, url: str, *, visit: Visit, holding: AsyncExitStack, hops: Sequence[Hop] = ()
+    ) -> FetchedPage:
         """Fetch a page, following redirects.
 
+        Args:
+            url: where to begin, or to go on after some hops.
+            visit: asked before each request.
+            holding: gets what the page occupies until it has been dealt with.
+            hops: redirects that were followed before.
+
         Raises:
-            FetchError: why there is none.
+            FetchError: why there is no page.
         """
         target = self._guard.admit(url)
-        hops: list[Hop] = []
+        passed = list(hops)
         while True:
+            await visit.enter(target, passed)
+            if visit.respect_robots:
+                await self._robots.require_allowed(target)
             response = await self._send(target)
             try:
                 if response.status_code not in _REDIRECTS:
-                    return await self._read(response, target, hops)
-                hops.append(Hop(target.url, response.status_code))
-                target = self._next_target(response, target, len(hops))
+                    return await self._read(response, target, passed, holding)
+                passed.append(Hop(target.url, response.status_code))
+                if len(passed) > self._max_redirects:
+                    raise TooManyRedirectsError
+                target = self._next_target(response, target)
             finally:
                 await response.aclose()
 
@@ -94,9 +142,7 @@ class Fetcher:
         )
         return await self._client.send(request, stream=True, follow_redirects=False)
 
-    def _next_target(self, response: httpx.Response, target: Target, hops: int) -> Target:
-        if hops > self._max_redirects:
-            raise TooManyRedirectsError
+    def _next_target(self, response: httpx.Response, target: Target) -> Target:
         location = response.headers.get("location")
         if not location:
             raise MalformedResponseError("The page redirects to nowhere.")
@@ -108,16 +154,21 @@ class Fetcher:
             raise BadRedirectError from None
 
     async def _read(
-        self, response: httpx.Response, target: Target, hops: Sequence[Hop]
+        self,
+        response: httpx.Response,
+        target: Target,
+        hops: Sequence[Hop],
+        holding: AsyncExitStack,
     ) -> FetchedPage:
         status = response.status_code
         if not 200 <= status < 300 or status in _EMPTY_SUCCESSES:
-            raise PageStatusError(status)
+            raise PageStatusError(status, retry_after=_retry_after(response))
         values = response.headers.get_list("content-type")
         declared = ct.extract(values)
-        if declared is not None and ct.markup_of(declared, b"") is None and not declared.is_unknown:
+        is_unknown = declared is None or declared.is_unknown
+        if not is_unknown and ct.markup_of(declared, b"") is None:
             raise UnsupportedContentTypeError
-        body = await self._read_body(response, sniff=declared is None or declared.is_unknown)
+        body = await self._read_body(response, sniff=is_unknown, holding=holding)
         markup = ct.markup_of(declared, body[:SNIFF_LENGTH])
         if markup is None:
             raise UnsupportedContentTypeError
@@ -128,20 +179,65 @@ class Fetcher:
             declared=declared,
             markup=markup,
             body=body,
+            robots_headers=response.headers.get_list("x-robots-tag"),
             redirects=tuple(hops),
         )
 
-    async def _read_body(self, response: httpx.Response, *, sniff: bool) -> bytes:
+    async def _read_body(
+        self, response: httpx.Response, *, sniff: bool, holding: AsyncExitStack
+    ) -> bytes:
         decoder = decoder_for(",".join(response.headers.get_list("content-encoding")))
         length = response.headers.get("content-length", "")
         if length.isdecimal() and int(length[:20]) > self._max_body:
             raise TooLargeError
         body = bytearray()
+        is_big = False
         async for chunk in response.aiter_raw():
             body += decoder.feed(chunk, self._max_body - len(body))
             if sniff and len(body) >= SNIFF_LENGTH:
                 if ct.markup_of(None, bytes(body[:SNIFF_LENGTH])) is None:
                     raise UnsupportedContentTypeError
                 sniff = False
+            if len(body) > BIG_BODY and not is_big:
+                is_big = True
+                await holding.enter_async_context(self._big_bodies)
         decoder.finish()
         return bytes(body)
+
+    async def _fetch_robots(self, url: str) -> tuple[int, bytes]:
+        """The status and the beginning of a robots.txt, redirects followed (RFC 9309, 2.3.1.2)."""
+        target = self._guard.admit(url)
+        for _ in range(self._max_redirects + 1):
+            response = await self._send(target)
+            try:
+                if response.status_code not in _REDIRECTS:
+                    return response.status_code, await self._read_head(response)
+                target = self._next_target(response, target)
+            finally:
+                await response.aclose()
+        raise TooManyRedirectsError
+
+    async def _read_head(self, response: httpx.Response) -> bytes:
+        if not 200 <= response.status_code < 300:
+            return b""
+        decoder = decoder_for(",".join(response.headers.get_list("content-encoding")))
+        body = bytearray()
+        async for chunk in response.aiter_raw():
+            body += decoder.feed(chunk, self._max_body - len(body))
+            if len(body) >= MAX_ROBOTS:
+                break
+        return bytes(body[:MAX_ROBOTS])
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    """RFC 9110, 10.2.3, in seconds from now; None where the header says nothing of use."""
+    text = response.headers.get("retry-after", "").strip()
+    if text.isdecimal():
+        return float(text[:9])
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())

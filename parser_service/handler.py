@@ -1,14 +1,13 @@
 """One page: guard, fetch, parse, within one deadline. Both entrances call it.
 
 1. Admit the URL, or refuse it.
-2. Fetch, following redirects.
-3. Parse; in a thread where the page is so long that the event loop would notice
-   (lexbor lets go of the interpreter's lock while it parses).
+2. Fetch, following redirects, each time when the visit lets us in.
+3. Parse, where the page can do no harm (see `parse_pool.py`).
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from time import perf_counter
@@ -18,15 +17,14 @@ import structlog
 
 from parser_service.config import Settings
 from parser_service.exceptions import FetchError, FetchTimeoutError, InternalError
-from parser_service.fetcher import FetchedPage, Fetcher
+from parser_service.fetcher import FetchedPage, Fetcher, Hop, Visit
 from parser_service.log import loggable_url
-from parser_service.parser import PageFacts, parse
-from parser_service.responses import Page
+from parser_service.parse_pool import ParsePool
+from parser_service.parser import PageFacts, Source
+from parser_service.responses import Page, Redirect
 from parser_service.transport import GuardedTransport, client_tls_context
 from parser_service.url_guard import UrlGuard
-
-LONG_PAGE = 128 * 1024
-"""Bytes from which a page is parsed off the event loop: about a millisecond's work."""
+from parser_service.visits import ParkedError
 
 log = structlog.get_logger()
 
@@ -34,51 +32,47 @@ log = structlog.get_logger()
 class PageHandler:
     """Turns a URL into a page or a `FetchError`, never into anything else."""
 
-    def __init__(self, *, fetcher: Fetcher, timeout: float) -> None:
+    def __init__(self, *, fetcher: Fetcher, pool: ParsePool, timeout: float) -> None:
         self._fetcher = fetcher
+        self._pool = pool
         self._timeout = timeout
 
-    async def handle(self, url: str) -> Page:
+    async def handle(
+        self,
+        url: str,
+        *,
+        visit: Visit,
+        title_fallback: bool = False,
+        hops: Sequence[Hop] = (),
+    ) -> Page:
         """Fetch and parse a page.
+
+        Args:
+            url: where to begin, or to go on after some hops.
+            visit: asked before each request.
+            title_fallback: whether something else may stand in for a missing title.
+            hops: redirects that were followed before.
 
         Raises:
             FetchError: why it cannot be had.
+            ParkedError: the visit had the job wait.
         """
         started = perf_counter()
         try:
-            async with asyncio.timeout(self._timeout):
-                fetched = await self._fetcher.fetch(url)
+            async with AsyncExitStack() as holding, asyncio.timeout(self._timeout):
+                fetched = await self._fetcher.fetch(url, visit=visit, holding=holding, hops=hops)
                 fetched_at = datetime.now(UTC)
-                facts = await _parse(fetched)
+                facts = await self._pool.parse(_source(fetched, title_fallback=title_fallback))
+        except ParkedError:
+            raise
         except TimeoutError:
-            raise self._failed(url, started, FetchTimeoutError()) from None
+            raise _failed(url, started, FetchTimeoutError()) from None
         except FetchError as error:
-            raise self._failed(url, started, error) from error
+            raise _failed(url, started, error) from error
         except Exception as error:
             log.exception("page crashed", url=loggable_url(url))
-            raise self._failed(url, started, InternalError()) from error
-        log.info(
-            "page fetched",
-            url=loggable_url(url),
-            http_status=fetched.status,
-            bytes=len(fetched.body),
-            ms=_milliseconds_since(started),
-        )
-        return Page(
-            title=facts.title,
-            html=facts.html,
-            final_url=fetched.final_url,
-            http_status=fetched.status,
-            content_type=fetched.content_type,
-            charset=facts.charset,
-            fetched_at=fetched_at,
-        )
-
-    def _failed(self, url: str, started: float, error: FetchError) -> FetchError:
-        log.info(
-            "page failed", url=loggable_url(url), code=error.code, ms=_milliseconds_since(started)
-        )
-        return error
+            raise _failed(url, started, InternalError()) from error
+        return _page(fetched, facts, fetched_at, elapsed_ms=_milliseconds_since(started))
 
 
 @asynccontextmanager
@@ -92,10 +86,12 @@ async def open_handler(settings: Settings) -> AsyncIterator[PageHandler]:
         guard,
         connect_timeout=settings.fetch_connect_timeout,
         dns_timeout=settings.fetch_dns_timeout,
-        ssl_context=client_tls_context(),
+        nameservers=settings.fetch_nameservers,
+        ssl_context=client_tls_context(settings.fetch_ca_bundle),
     )
     # One client serves all jobs: what one site sets must not reach the next.
     no_cookies = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
+    pool = ParsePool()
     async with httpx.AsyncClient(
         transport=transport,
         cookies=no_cookies,
@@ -103,14 +99,49 @@ async def open_handler(settings: Settings) -> AsyncIterator[PageHandler]:
         timeout=None,  # noqa: S113 - each page has one deadline, in `handle`
     ) as client:
         fetcher = Fetcher(client=client, guard=guard, settings=settings)
-        yield PageHandler(fetcher=fetcher, timeout=settings.fetch_timeout)
+        yield PageHandler(fetcher=fetcher, pool=pool, timeout=settings.fetch_timeout)
+    await pool.close()
 
 
-async def _parse(page: FetchedPage) -> PageFacts:
-    declared = page.declared.charset if page.declared else None
-    if len(page.body) < LONG_PAGE:
-        return parse(page.body, markup=page.markup, declared_charset=declared)
-    return await asyncio.to_thread(parse, page.body, markup=page.markup, declared_charset=declared)
+def _source(page: FetchedPage, *, title_fallback: bool) -> Source:
+    return Source(
+        body=page.body,
+        markup=page.markup,
+        url=page.final_url,
+        declared_charset=page.declared.charset if page.declared else None,
+        robots_headers=page.robots_headers,
+        title_fallback=title_fallback,
+    )
+
+
+def _page(fetched: FetchedPage, facts: PageFacts, fetched_at: datetime, *, elapsed_ms: int) -> Page:
+    log.info(
+        "page fetched",
+        url=loggable_url(fetched.final_url),
+        http_status=fetched.status,
+        bytes=len(fetched.body),
+        ms=elapsed_ms,
+    )
+    return Page(
+        title=facts.title,
+        title_source=facts.title_source,
+        html=facts.html,
+        metadata=facts.metadata,
+        final_url=fetched.final_url,
+        redirects=[Redirect(url=hop.url, status=hop.status) for hop in fetched.redirects],
+        http_status=fetched.status,
+        content_type=fetched.content_type,
+        charset=facts.charset,
+        bytes=len(fetched.body),
+        elapsed_ms=elapsed_ms,
+        fetched_at=fetched_at,
+    )
+
+
+def _failed(url: str, started: float, error: FetchError) -> FetchError:
+    ms = _milliseconds_since(started)
+    log.info("page failed", url=loggable_url(url), code=error.code, ms=ms)
+    return error
 
 
 def _milliseconds_since(started: float) -> int:

@@ -1,5 +1,6 @@
 """The parser's HTTP application: assembly only. Run as `uvicorn parser_service.main:app`."""
 
+import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -14,6 +15,7 @@ from parser_service import log, routes
 from parser_service.config import Settings
 from parser_service.exceptions import FetchError
 from parser_service.handler import open_handler
+from parser_service.redis_connection import host_limits, open_redis
 from parser_service.responses import Problem
 
 
@@ -30,8 +32,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             sys.stderr.flush()
             os._exit(1)
         log.configure("parser", current.log_level)
-        async with open_handler(current) as handler:
+        async with open_handler(current) as handler, open_redis(current) as redis:
+            app.state.settings = current
             app.state.page_handler = handler
+            app.state.host_limits = host_limits(redis, current)
+            app.state.room = asyncio.Semaphore(current.fetch_concurrency)
             yield
 
     app = FastAPI(

@@ -4,21 +4,46 @@
 2. Decode, and parse once.
 3. Where nothing was declared so far, look for a late `<meta>` in the parsed page, and if
    there is one, decode and parse again.
-4. Extract the facts.
+4. Read the parts of the page that say something about it, and extract the facts from them.
 
 HTML is parsed by lexbor (through selectolax), a conforming HTML5 parser that takes a tenth
 of BeautifulSoup's time. XHTML is XML, which lexbor does not read: BeautifulSoup over lxml
 does, for the few pages that are served so (decision record 0004).
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from bs4 import BeautifulSoup
 from selectolax.lexbor import LexborHTMLParser
 
 from parser_service import charset
 from parser_service.content_type import Markup
-from parser_service.extractors import title
+from parser_service.document import Document, read_html, read_xhtml, storable
+from parser_service.extractors.metadata import metadata
+from parser_service.extractors.title import stand_in, title
+from parser_service.responses import Metadata, TitleSource
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A page as it came, and what came with it.
+
+    Attributes:
+        body: its bytes, without content encoding.
+        markup: what kind of document it is.
+        url: where it was fetched from, after redirects.
+        declared_charset: the label in the Content-Type header.
+        robots_headers: values of X-Robots-Tag headers.
+        title_fallback: whether something else may stand in for a missing title.
+    """
+
+    body: bytes
+    markup: Markup
+    url: str
+    declared_charset: str | None = None
+    robots_headers: Sequence[str] = ()
+    title_fallback: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,69 +52,76 @@ class PageFacts:
 
     Attributes:
         title: empty where the page has none.
+        title_source: what the title is from; None where there is none.
         html: the text of the whole page, storable: no NUL, no surrogates.
         charset: the encoding it was in, by its name in the Encoding Standard.
     """
 
     title: str
+    title_source: TitleSource | None
     html: str
     charset: str
+    metadata: Metadata
 
 
-def parse(body: bytes, *, markup: Markup, declared_charset: str | None = None) -> PageFacts:
-    """Parse a page.
+def parse(source: Source) -> PageFacts:
+    """Parse a page. There is no page that it fails on."""
+    read = _read_xhtml if source.markup is Markup.XHTML else _read_html
+    text, name, document = read(source)
+    document = replace(document, robots_headers=source.robots_headers)
+    found, origin = _title(document, fallback=source.title_fallback)
+    return PageFacts(
+        title=found,
+        title_source=origin,
+        html=storable(text),
+        charset=name,
+        metadata=metadata(document),
+    )
 
-    Args:
-        body: the page as it came, without content encoding.
-        markup: what kind of document it is.
-        declared_charset: the label in the Content-Type header.
-    """
-    if markup is Markup.XHTML:
-        return _parse_xhtml(body, declared_charset)
-    return _parse_html(body, declared_charset)
+
+def _title(document: Document, *, fallback: bool) -> tuple[str, TitleSource | None]:
+    if (own := title(document)) or (own is not None and not fallback):
+        return own, "title"
+    return (stand_in(document) if fallback else None) or ("", None)
 
 
-def _parse_html(body: bytes, declared_charset: str | None) -> PageFacts:
+def _read_html(source: Source) -> tuple[str, str, Document]:
+    body = source.body
     name = (
         charset.by_byte_order_mark(body)
-        or charset.by_label(declared_charset)
+        or charset.by_label(source.declared_charset)
         or charset.by_prescan(body)
     )
-    if name is None:
+    if name is not None:
+        text = charset.decode(body, name)
+        page = LexborHTMLParser(text)
+    else:
         name = charset.by_guess(body)
         text = charset.decode(body, name)
-        document = LexborHTMLParser(text)
-        late = _late_meta(document)
+        page = LexborHTMLParser(text)
+        late = _late_meta(page)
         if late is not None and late != name:
             name = late
             text = charset.decode(body, name)
-            document = LexborHTMLParser(text)
-    else:
-        text = charset.decode(body, name)
-        document = LexborHTMLParser(text)
-    return PageFacts(title=title.of_html(document) or "", html=_storable(text), charset=name)
+            page = LexborHTMLParser(text)
+    return text, name, read_html(page, url=source.url)
 
 
-def _late_meta(document: LexborHTMLParser) -> str | None:
+def _late_meta(page: LexborHTMLParser) -> str | None:
     """The encoding declared by a `<meta>` that the prescan did not reach."""
-    for node in document.tags("meta"):
+    for node in page.tags("meta"):
         attributes = {name: value or "" for name, value in node.attributes.items()}
         if name := charset.by_meta(attributes):
             return name
     return None
 
 
-def _parse_xhtml(body: bytes, declared_charset: str | None) -> PageFacts:
+def _read_xhtml(source: Source) -> tuple[str, str, Document]:
     name = (
-        charset.by_byte_order_mark(body)
-        or charset.by_label(declared_charset)
-        or charset.by_xml_declaration(body)
+        charset.by_byte_order_mark(source.body)
+        or charset.by_label(source.declared_charset)
+        or charset.by_xml_declaration(source.body)
         or "utf-8"
     )
-    text = charset.decode(body, name)
-    document = BeautifulSoup(text, "lxml-xml")
-    return PageFacts(title=title.of_xhtml(document) or "", html=_storable(text), charset=name)
-
-
-def _storable(text: str) -> str:
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    text = charset.decode(source.body, name)
+    return text, name, read_xhtml(BeautifulSoup(text, "lxml-xml"), url=source.url)

@@ -20,24 +20,28 @@ import contextlib
 import os
 import signal
 import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import redis.asyncio as aioredis
 import structlog
 import uvloop
 from pydantic import ValidationError
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from parser_service import log as logging_setup
 from parser_service.config import Settings
 from parser_service.exceptions import FetchError
+from parser_service.fetcher import Hop
 from parser_service.handler import PageHandler, open_handler
-from parser_service.requests import Job
+from parser_service.redis_connection import host_limits, open_redis
+from parser_service.requests import Job, WaitingJob
 from parser_service.responses import Announcement, ErrorFacts, FailureResult, SuccessResult
+from parser_service.visits import JobVisit, ParkedError
 
 BLOCK_SECONDS = 1
-HEARTBEAT_SECONDS = 1
+HEARTBEAT_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 5.0
 
 log = structlog.get_logger()
@@ -62,7 +66,11 @@ class Listener:
         self._block_seconds = block_seconds
         self._stopping = asyncio.Event()
         self._changed = asyncio.Event()
-        self._under_way: dict[asyncio.Task[None], bytes] = {}
+        self._under_way: dict[asyncio.Task[None], _Taken] = {}
+        self._limits = host_limits(redis, settings)
+        # A job whose host has a place for it comes before those that have not asked yet.
+        ready = [self._limits.ready_list] if self._limits else []
+        self._lists = [*ready, settings.task_queue]
 
     def stop(self) -> None:
         """Take no more jobs; `run` returns when those under way are done or handed back."""
@@ -88,13 +96,13 @@ class Listener:
         await self._wait_for_room()
         if self._stopping.is_set():
             return
-        queues = [self._settings.task_queue]
-        popped = await self._redis.blpop(queues, timeout=self._block_seconds)
+        popped = await self._redis.blpop(self._lists, timeout=self._block_seconds)
         if popped is not None:
-            raw = popped[1]
+            name, raw = popped
             assert isinstance(raw, bytes)  # noqa: S101 - the client decodes nothing
-            task = asyncio.create_task(self._work(raw))
-            self._under_way[task] = raw
+            taken = _Taken(name.decode() if isinstance(name, bytes) else name, raw)
+            task = asyncio.create_task(self._work(taken))
+            self._under_way[task] = taken
             task.add_done_callback(self._done)
 
     async def _wait_for_room(self) -> None:
@@ -109,30 +117,59 @@ class Listener:
         self._under_way.pop(task, None)
         self._changed.set()
 
-    async def _work(self, raw: bytes) -> None:
+    async def _work(self, taken: "_Taken") -> None:
         try:
-            job = Job.model_validate_json(raw)
+            work = self._read(taken)
         except ValidationError as error:
-            log.error("message set aside: not a job", errors=error.error_count(), size=len(raw))
+            log.error("message set aside: not a job", errors=error.error_count())
             return
+        job = work.job
         with structlog.contextvars.bound_contextvars(job_id=job.id, trace_id=job.trace):
-            await self._store(job, await self._result_of(job))
+            async with work.visit as visit:
+                try:
+                    result = await self._result_of(work, visit)
+                except ParkedError:
+                    log.info("job waits for its host")
+                    return
+            await self._store(job, result)
 
-    async def _result_of(self, job: Job) -> str:
+    def _read(self, taken: "_Taken") -> "_Work":
+        """What a message asks for: a job, or one that waited and goes on."""
+        raw, slot, waiting = taken.raw, None, None
+        if self._limits is not None and taken.list == self._limits.ready_list:
+            ready = self._limits.read_ready(taken.raw)
+            waiting = WaitingJob.model_validate_json(ready.parked)
+            raw, slot = waiting.job.encode(), ready.slot
+        job = Job.model_validate_json(raw)
+        return _Work(
+            job=job,
+            url=waiting.url if waiting else job.url,
+            hops=[Hop(url, status) for url, status in waiting.redirects] if waiting else [],
+            visit=JobVisit(
+                self._limits,
+                raw,
+                respect_robots=job.respect_robots or self._settings.respect_robots,
+                slot=slot,
+            ),
+        )
+
+    async def _result_of(self, work: "_Work", visit: JobVisit) -> str:
+        token = work.job.token
         try:
-            page = await self._handler.handle(job.url)
+            page = await self._handler.handle(
+                work.url, visit=visit, title_fallback=work.job.title_fallback, hops=work.hops
+            )
         except FetchError as error:
-            return FailureResult(
-                error=error.message,
-                reason=ErrorFacts(
-                    code=error.code,
-                    message=error.message,
-                    retryable=error.retryable,
-                    page_status=error.page_status,
-                ),
-                token=job.token,
-            ).model_dump_json(exclude_none=True)
-        return SuccessResult(token=job.token, **dict(page)).model_dump_json(exclude_none=True)
+            reason = ErrorFacts(
+                code=error.code,
+                message=error.message,
+                retryable=error.retryable,
+                page_status=error.page_status,
+                retry_after=error.retry_after,
+            )
+            failure = FailureResult(error=error.message, reason=reason, token=token)
+            return failure.model_dump_json(exclude_none=True)
+        return SuccessResult(token=token, **dict(page)).model_dump_json()
 
     async def _store(self, job: Job, result: str) -> None:
         """Store a result, trying until Redis takes it: the job's place stays occupied."""
@@ -160,6 +197,8 @@ class Listener:
         while True:
             with contextlib.suppress(RedisError, OSError):
                 await self._redis.eval(_SEEN, 1, key, self._name)
+                if self._limits is not None:
+                    await self._limits.tick()
             if alive:
                 alive.touch()
             await asyncio.sleep(HEARTBEAT_SECONDS)
@@ -180,10 +219,31 @@ class Listener:
             task.cancel()
         await asyncio.wait(late)
         try:
-            await self._redis.lpush(self._settings.task_queue, *unfinished)
+            async with self._redis.pipeline(transaction=True) as pipe:
+                for taken in unfinished:
+                    pipe.lpush(taken.list, taken.raw)
+                await pipe.execute()
             log.info("handed back", jobs=len(unfinished))
         except (RedisError, OSError) as error:
             log.error("not handed back", jobs=len(unfinished), error=str(error))
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A message and the list that it was taken from."""
+
+    list: str
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """A job, where it begins or goes on, and how it visits hosts."""
+
+    job: Job
+    url: str
+    hops: Sequence[Hop]
+    visit: JobVisit
 
 
 # Scores are Redis's own time, so that no clock but one matters.
@@ -197,14 +257,7 @@ redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - 60)
 async def serve(settings: Settings) -> None:
     """Run a listener until SIGTERM or SIGINT."""
     name = f"{socket.gethostname()}:{os.getpid()}"
-    redis = aioredis.Redis.from_url(
-        settings.redis_url,
-        socket_timeout=BLOCK_SECONDS + 4,
-        socket_connect_timeout=3,
-        # One try and an error: the loops above are the ones that try again.
-        retry=aioredis.retry.Retry(NoBackoff(), 0),
-    )
-    async with redis, open_handler(settings) as handler:
+    async with open_redis(settings) as redis, open_handler(settings) as handler:
         listener = Listener(redis=redis, handler=handler, settings=settings, name=name)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -19,6 +19,10 @@ class FetchQuery(BaseModel):
     """The query of `GET /fetch`."""
 
     url: Url
+    respect_robots: Annotated[bool, Field(description="Whether robots.txt is asked.")] = False
+    title_fallback: Annotated[
+        bool, Field(description="Whether og:title or the first h1 stands in for a missing title.")
+    ] = False
 
 
 class Job(BaseModel):
@@ -29,6 +33,8 @@ class Job(BaseModel):
         token: echoed in the result. Only a job that has one is announced.
         reply: the list on which a finished job is announced.
         trace: ties the log lines of one request together.
+        respect_robots: whether robots.txt is asked.
+        title_fallback: whether something else may stand in for a missing title.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -38,3 +44,19 @@ class Job(BaseModel):
     token: str | None = None
     reply: str | None = None
     trace: str | None = None
+    respect_robots: bool = False
+    title_fallback: bool = False
+
+
+class WaitingJob(BaseModel):
+    """A job that waited for its host, as it was parked.
+
+    Attributes:
+        job: its message.
+        url: where it goes on.
+        redirects: the URLs that sent us there, with their statuses.
+    """
+
+    job: str
+    url: str
+    redirects: list[tuple[str, int]]

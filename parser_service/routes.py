@@ -9,6 +9,7 @@ from parser_service.handler import PageHandler
 from parser_service.requests import FetchQuery
 from parser_service.responses import FetchAnswer, Health, Problem
 from parser_service.url_guard import normalise
+from parser_service.visits import RequestVisit
 
 router = APIRouter()
 
@@ -17,6 +18,13 @@ def page_handler(request: Request) -> PageHandler:
     """The process's one handler, made by the application's lifespan."""
     handler: PageHandler = request.app.state.page_handler
     return handler
+
+
+def open_visit(request: Request, query: Annotated[FetchQuery, Query()]) -> RequestVisit:
+    """The visit of this request: polite to hosts, and bounded in number."""
+    state = request.app.state
+    respect_robots = query.respect_robots or state.settings.respect_robots
+    return RequestVisit(state.host_limits, state.room, respect_robots=respect_robots)
 
 
 def problem(description: str) -> dict[str, Any]:
@@ -38,12 +46,16 @@ def problem(description: str) -> dict[str, Any]:
 async def fetch(
     query: Annotated[FetchQuery, Query()],
     handler: Annotated[PageHandler, Depends(page_handler)],
+    visit: Annotated[RequestVisit, Depends(open_visit)],
     x_request_id: Annotated[str | None, Header(max_length=64)] = None,
 ) -> FetchAnswer:
     """Fetch a page now and answer with its title, text and what else is known of it."""
     target = normalise(query.url)
     with structlog.contextvars.bound_contextvars(trace_id=x_request_id):
-        page = await handler.handle(target.url)
+        async with visit:
+            page = await handler.handle(
+                target.url, visit=visit, title_fallback=query.title_fallback
+            )
     return FetchAnswer(url=target.url, **dict(page))
 
 

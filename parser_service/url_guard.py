@@ -62,6 +62,11 @@ class Target:
     port: int
 
     @property
+    def origin(self) -> str:
+        """Scheme, host and port, as a URL begins."""
+        return self.url[: self.url.index("/", len(self.scheme) + 3)]
+
+    @property
     def address(self) -> IPv4Address | IPv6Address | None:
         """The host, where it is an address and not a name."""
         return _address(self.host)

@@ -7,12 +7,15 @@ import pytest
 
 from parser_service.config import Settings
 from parser_service.handler import PageHandler, open_handler
+from parser_service.responses import Page
+from parser_service.visits import JobVisit
 from tests.support.site import Site
 
 
 @pytest.fixture
-def settings(site: Site) -> Settings:
+def settings(site: Site, redis_url: str) -> Settings:
     return Settings(
+        redis_url=redis_url,
         fetch_allowed_networks=(ip_network("127.0.0.0/8"),),
         fetch_allowed_ports=frozenset({80, 443, site.port}),
         fetch_timeout=5,
@@ -20,7 +23,20 @@ def settings(site: Site) -> Settings:
     )
 
 
+class Pages:
+    """A handler, asked without regard to hosts' limits."""
+
+    def __init__(self, handler: PageHandler) -> None:
+        self.handler = handler
+
+    async def get(
+        self, url: str, *, respect_robots: bool = False, title_fallback: bool = False
+    ) -> Page:
+        visit = JobVisit(None, b"", respect_robots=respect_robots)
+        return await self.handler.handle(url, visit=visit, title_fallback=title_fallback)
+
+
 @pytest.fixture
-async def handler(settings: Settings) -> AsyncIterator[PageHandler]:
+async def pages(settings: Settings) -> AsyncIterator[Pages]:
     async with open_handler(settings) as opened:
-        yield opened
+        yield Pages(opened)

@@ -7,21 +7,22 @@ import pytest
 
 from parser_service.config import Settings
 from parser_service.exceptions import FetchError
-from parser_service.handler import PageHandler, open_handler
+from parser_service.handler import open_handler
+from tests.parser.conftest import Pages
 from tests.support.site import Site
 
 
-async def _code(handler: PageHandler, url: str) -> str:
+async def _code(pages: Pages, url: str) -> str:
     with pytest.raises(FetchError) as caught:
-        await handler.handle(url)
+        await pages.get(url)
     assert caught.value.message
     assert "127.0.0.1" not in caught.value.message
     return caught.value.code
 
 
-async def test_a_page_is_fetched_and_parsed(handler: PageHandler, site: Site) -> None:
+async def test_a_page_is_fetched_and_parsed(pages: Pages, site: Site) -> None:
     url = site.page("/a", "<title>caf\u00e9</title>")
-    page = await handler.handle(url)
+    page = await pages.get(url)
     assert page.title == "caf\u00e9"
     assert page.html == "<title>caf\u00e9</title>"
     assert (page.final_url, page.http_status) == (url, 200)
@@ -29,67 +30,65 @@ async def test_a_page_is_fetched_and_parsed(handler: PageHandler, site: Site) ->
     assert page.charset == "utf-8"
 
 
-async def test_the_url_is_asked_for_to_the_letter(handler: PageHandler, site: Site) -> None:
+async def test_the_url_is_asked_for_to_the_letter(pages: Pages, site: Site) -> None:
     path = "/a%2Fb/|^{}/%41?x=%2f&y='\"%20|"
     site.page("/a%2Fb/|%5E%7B%7D/%41?x=%2f&y=%27%22%20|", "<title>A</title>")
-    assert (await handler.handle(site.url(path))).title == "A"
+    assert (await pages.get(site.url(path))).title == "A"
     assert f"host: 127.0.0.1:{site.port}\r\n" in site.requests[0].lower()
 
 
-async def test_gzip_is_undone(handler: PageHandler, site: Site) -> None:
+async def test_gzip_is_undone(pages: Pages, site: Site) -> None:
     body = gzip.compress(b"<title>small</title>" * 10)
     url = site.page("/", body, Content_Encoding="gzip")
-    assert (await handler.handle(url)).title == "small"
+    assert (await pages.get(url)).title == "small"
 
 
-async def test_redirects_are_followed_by_hand(handler: PageHandler, site: Site) -> None:
+async def test_redirects_are_followed_by_hand(pages: Pages, site: Site) -> None:
     end = site.page("/end", "<title>end</title>")
     site.respond("/relative", 307, b"", {"Location": "/end"})
     url = site.respond("/", 302, b"ignored", {"Location": site.url("/relative")})
-    page = await handler.handle(url)
+    page = await pages.get(url)
     assert (page.title, page.final_url) == ("end", end)
 
 
-async def test_a_redirect_loop_ends(handler: PageHandler, site: Site) -> None:
+async def test_a_redirect_loop_ends(pages: Pages, site: Site) -> None:
     url = site.respond("/", 302, b"", {"Location": "/"})
-    assert await _code(handler, url) == "too_many_redirects"
+    assert await _code(pages, url) == "too_many_redirects"
     assert site.count("/") == 6
 
 
-async def test_a_redirect_to_a_refused_address_is_not_followed(
-    handler: PageHandler, site: Site
-) -> None:
+async def test_a_redirect_to_a_refused_address_is_not_followed(pages: Pages, site: Site) -> None:
     url = site.respond("/", 302, b"", {"Location": "http://169.254.169.254/"})
-    assert await _code(handler, url) == "blocked_address"
+    assert await _code(pages, url) == "blocked_address"
     url = site.respond("/", 302, b"", {"Location": "file:///etc/passwd"})
-    assert await _code(handler, url) == "invalid_url"
+    assert await _code(pages, url) == "invalid_url"
     url = site.respond("/", 302, b"", {})
-    assert await _code(handler, url) == "malformed_response"
+    assert await _code(pages, url) == "malformed_response"
 
 
 @pytest.mark.parametrize("status", [204, 205, 304, 400, 404, 410, 429, 500, 503])
 async def test_another_status_than_success_is_a_failure(
-    handler: PageHandler, site: Site, status: int
+    pages: Pages, site: Site, status: int
 ) -> None:
     url = site.respond("/", status, b"", {"Content-Type": "text/html"})
     with pytest.raises(FetchError) as caught:
-        await handler.handle(url)
+        await pages.get(url)
     assert caught.value.code == "http_status"
     assert caught.value.page_status == status
     assert caught.value.retryable == (status in (429, 500, 503))
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/pdf", "image/png", "application/json"])
-async def test_only_html_is_parsed(handler: PageHandler, site: Site, kind: str) -> None:
+async def test_only_html_is_parsed(pages: Pages, site: Site, kind: str) -> None:
     url = site.respond("/", 200, b"<title>A</title>", {"Content-Type": kind})
-    assert await _code(handler, url) == "unsupported_content_type"
+    assert await _code(pages, url) == "unsupported_content_type"
 
 
-async def test_without_a_content_type_the_body_decides(handler: PageHandler, site: Site) -> None:
+async def test_without_a_content_type_the_body_decides(pages: Pages, site: Site) -> None:
     url = site.respond("/html", 200, b"<!doctype html><title>A</title>", {})
-    assert (await handler.handle(url)).title == "A"
+    assert (await pages.get(url)).title == "A"
     url = site.respond("/pdf", 200, b"%PDF-1.7", {})
-    assert await _code(handler, url) == "unsupported_content_type"
+    assert await _code(pages, url) == "unsupported_content_type"
 
 
 async def test_a_page_over_the_limit_is_refused(site: Site, settings: Settings) -> None:
@@ -99,8 +98,9 @@ async def test_a_page_over_the_limit_is_refused(site: Site, settings: Settings) 
         "/streamed", b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n" + b"x" * 10_001
     )
     async with open_handler(small) as handler:
-        assert await _code(handler, url) == "too_large"
-        assert await _code(handler, streamed) == "too_large"
+        pages = Pages(handler)
+        assert await _code(pages, url) == "too_large"
+        assert await _code(pages, streamed) == "too_large"
 
 
 async def test_a_site_that_drips_meets_the_deadline(site: Site, settings: Settings) -> None:
@@ -113,7 +113,8 @@ async def test_a_site_that_drips_meets_the_deadline(site: Site, settings: Settin
 
     url = site.answer("/", drip)
     async with open_handler(settings.model_copy(update={"fetch_timeout": 0.5})) as handler:
-        assert await _code(handler, url) == "timeout"
+        pages = Pages(handler)
+        assert await _code(pages, url) == "timeout"
 
 
 @pytest.mark.parametrize(
@@ -134,24 +135,26 @@ async def test_a_site_that_drips_meets_the_deadline(site: Site, settings: Settin
     ],
 )
 async def test_a_broken_response_has_a_code_of_its_own(
-    handler: PageHandler, site: Site, response: bytes, code: str
+    pages: Pages, site: Site, response: bytes, code: str
 ) -> None:
-    assert await _code(handler, site.raw("/", response)) == code
-    assert (await handler.handle(site.page("/good", "<title>good</title>"))).title == "good"
+    assert await _code(pages, site.raw("/", response)) == code
+    assert (await pages.get(site.page("/good", "<title>good</title>"))).title == "good"
 
 
 async def test_a_port_where_nobody_listens_is_a_connect_error(
-    handler: PageHandler, settings: Settings, unused_tcp_port: int
+    pages: Pages, settings: Settings, unused_tcp_port: int
 ) -> None:
     ports = settings.fetch_allowed_ports | {unused_tcp_port}
     changed = settings.model_copy(update={"fetch_allowed_ports": ports})
-    async with open_handler(changed) as opened:
-        assert await _code(opened, f"http://127.0.0.1:{unused_tcp_port}/") == "connect_error"
+    async with open_handler(changed) as handler:
+        assert (
+            await _code(Pages(handler), f"http://127.0.0.1:{unused_tcp_port}/") == "connect_error"
+        )
 
 
-async def test_cookies_do_not_reach_the_next_job(handler: PageHandler, site: Site) -> None:
-    await handler.handle(site.page("/set", "<p>", Set_Cookie="a=1; Path=/"))
-    await handler.handle(site.page("/next", "<p>"))
+async def test_cookies_do_not_reach_the_next_job(pages: Pages, site: Site) -> None:
+    await pages.get(site.page("/set", "<p>", Set_Cookie="a=1; Path=/"))
+    await pages.get(site.page("/next", "<p>"))
     assert "cookie" not in site.requests[-1].lower()
 
 
@@ -161,4 +164,5 @@ async def test_a_proxy_from_the_environment_is_ignored(
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{unused_tcp_port}")
     async with open_handler(settings) as handler:
-        assert (await handler.handle(site.page("/", "<title>A</title>"))).title == "A"
+        pages = Pages(handler)
+        assert (await pages.get(site.page("/", "<title>A</title>"))).title == "A"

@@ -10,7 +10,7 @@ import pytest
 import redis.asyncio as aioredis
 
 from parser_service.config import Settings
-from parser_service.handler import PageHandler
+from parser_service.handler import open_handler
 from parser_service.redis_listener import Listener
 from tests.support.site import Site
 from tests.support.waiting import until
@@ -28,14 +28,18 @@ OpenListener = Callable[..., contextlib.AbstractAsyncContextManager[Listener]]
 
 
 @pytest.fixture
-def open_listener(redis_url: str, handler: PageHandler, settings: Settings) -> OpenListener:
+def open_listener(redis_url: str, settings: Settings) -> OpenListener:
     @contextlib.asynccontextmanager
     async def opened(**changes: Any) -> AsyncIterator[Listener]:
-        async with aioredis.Redis.from_url(redis_url) as client:
+        changed = settings.model_copy(update=changes)
+        async with (
+            aioredis.Redis.from_url(redis_url) as client,
+            open_handler(changed) as handler,
+        ):
             listener = Listener(
                 redis=client,
                 handler=handler,
-                settings=settings.model_copy(update=changes),
+                settings=changed,
                 name="test",
                 block_seconds=0.05,
             )

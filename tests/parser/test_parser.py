@@ -3,10 +3,17 @@
 import pytest
 
 from parser_service.content_type import Markup
-from parser_service.parser import parse
+from parser_service.parser import PageFacts, Source
+from parser_service.parser import parse as parse_source
 
 # "Page" in Japanese and in Russian, and a mark outside ASCII.
 JAPANESE, RUSSIAN, ACCENTED = "\u30da\u30fc\u30b8", "\u0421\u0442\u0440\u0430\u043d", "caf\u00e9"
+
+
+def parse(
+    body: bytes, *, markup: Markup = Markup.HTML, declared_charset: str | None = None
+) -> PageFacts:
+    return parse_source(Source(body, markup, "https://example.com/", declared_charset))
 
 
 def _page(title: str, encoding: str, meta: str = "") -> bytes:

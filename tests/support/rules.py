@@ -19,7 +19,12 @@ ONLY_IN = {
     r"\.commit\(": "api_service/database.py",
     r"\.(apply_async|send_task|delay)\(": "api_service/enqueue.py",
 }
-RUN_WITH_M = ("api_service.results", "parser_service.redis_listener", "local.__main__")
+RUN_WITH_M = (
+    "api_service.results",
+    "parser_service.redis_listener",
+    "parser_service.parse_process",
+    "local.__main__",
+)
 DRAWERS = {"utils", "helpers", "common", "manager", "misc"}
 
 

@@ -1,0 +1,9 @@
+"""The address that a page asks to be known by (RFC 6596)."""
+
+from parser_service.document import Document
+
+
+def canonical_url(document: Document) -> str | None:
+    """The canonical link, or else Open Graph's address of the page."""
+    linked = (link.href for link in document.links if "canonical" in link.rel)
+    return document.absolute(next(linked, None)) or document.absolute(document.first_meta("og:url"))

@@ -1,0 +1,35 @@
+"""The keywords that a page gives itself."""
+
+import re
+from collections.abc import Sequence
+
+from parser_service.document import Document, collapse
+from parser_service.extractors.json_ld import Node, nodes
+
+MAX_KEYWORDS = 50
+MAX_LENGTH = 200
+
+_SEPARATORS = re.compile("[,;\N{IDEOGRAPHIC COMMA}\N{FULLWIDTH COMMA}\N{FULLWIDTH SEMICOLON}]")
+
+
+def keywords(document: Document, objects: Sequence[Node]) -> list[str]:
+    """Each once, in the order of the page."""
+    lists = [
+        *document.meta.get("keywords", ()),
+        *document.meta.get("news_keywords", ()),
+        *(_of_json_ld(objects)),
+    ]
+    words = [word for text in lists for word in _SEPARATORS.split(text[:20_000])]
+    words += document.meta.get("article:tag", ())
+    cleaned = (collapse(word)[:MAX_LENGTH] for word in words)
+    return list(dict.fromkeys(filter(None, cleaned)))[:MAX_KEYWORDS]
+
+
+def _of_json_ld(objects: Sequence[Node]) -> list[str]:
+    for node in nodes(objects):
+        value = node.get("keywords")
+        if isinstance(value, str) and value:
+            return [value]
+        if isinstance(value, list) and value:
+            return [word for word in value if isinstance(word, str)]
+    return []

@@ -1,0 +1,24 @@
+"""The language that a page is in."""
+
+import re
+
+from parser_service.document import Document
+
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8}){0,5}")
+
+
+def language(document: Document) -> str | None:
+    """A language tag (BCP 47) as the page declares it, with hyphens; None where it declares none.
+
+    The root element's `lang`, else the Content-Language pragma, else Open Graph's locale.
+    """
+    declared = (
+        document.language,
+        (document.first_meta("content-language") or "").partition(",")[0],
+        document.first_meta("og:locale"),
+    )
+    for tag in declared:
+        text = (tag or "").strip()
+        if _LANGUAGE.fullmatch(text):
+            return text.replace("_", "-")
+    return None

@@ -1,0 +1,16 @@
+"""What a page asks of search engines."""
+
+from parser_service.document import Document
+
+MAX_DIRECTIVES = 20
+MAX_LENGTH = 100
+
+
+def robots(document: Document) -> list[str]:
+    """Directives of the robots `<meta>` and of X-Robots-Tag, in lower case, each once.
+
+    A header's directive that is for one robot only (`bingbot: nofollow`) stays as it stands.
+    """
+    lists = [*document.meta.get("robots", ()), *document.robots_headers]
+    directives = (part.strip().lower()[:MAX_LENGTH] for text in lists for part in text.split(","))
+    return list(dict.fromkeys(filter(None, directives)))[:MAX_DIRECTIVES]

@@ -1,0 +1,153 @@
+"""Where a page is parsed: at once, in a thread, or in a process that can be killed.
+
+lexbor is fast on pages as people write them, but its time grows with the square of how deep
+elements nest and of how many attributes a tag has: 400 KB of `<div>` take five seconds. So
+a page is looked at before it is parsed, by measures that take microseconds.
+
+- A short page is parsed on the event loop: even the worst takes a fraction of a second.
+- A longer one, of which the same can be said, goes to a thread: lexbor lets go of the
+  interpreter's lock.
+- Every other page goes to a child process with limits on its time and memory. What does not
+  come back in time is killed; nothing else would stop it.
+"""
+
+import asyncio
+import pickle
+import sys
+from asyncio.subprocess import PIPE, Process
+from contextlib import suppress
+
+import structlog
+
+from parser_service.exceptions import FetchTimeoutError, InternalError, TooLargeError
+from parser_service.parser import PageFacts, Source, parse
+
+SHORT = 64 * 1024
+LONG = 256 * 1024
+MAX_START_TAGS = 8000
+BLOCK = 8 * 1024
+
+LONG_PAGE = 1024 * 1024
+"""Bytes from which a child is not kept after a page: it may have grown by hundreds of MB."""
+
+CHILDREN = 2
+CHILD_SECONDS = 5.0
+"""How long a child may take for one page; the page's own deadline may be nearer."""
+CHILD_IDLE_SECONDS = 60.0
+
+log = structlog.get_logger()
+
+
+def is_harmless(body: bytes) -> bool:
+    """Whether no page of such bytes can take long: few elements, and no long tag.
+
+    A tag that spans no block can only have so many attributes, and every block that has a
+    `<` in it ends one or begins one.
+    """
+    if body.count(b"<") - body.count(b"</") > MAX_START_TAGS:
+        return False
+    return all(
+        body.find(b"<", start, start + BLOCK) != -1 for start in range(0, len(body) - BLOCK, BLOCK)
+    )
+
+
+class ParsePool:
+    """Parses pages within bounds; its processes start when first needed and end when idle."""
+
+    def __init__(self) -> None:
+        self._room = asyncio.Semaphore(CHILDREN)
+        self._idle: list[_Child] = []
+
+    async def parse(self, source: Source) -> PageFacts:
+        """Parse a page.
+
+        Raises:
+            FetchTimeoutError: it takes too long.
+            TooLargeError: its markup takes too much memory.
+        """
+        if len(source.body) <= LONG and is_harmless(source.body):
+            if len(source.body) <= SHORT:
+                return parse(source)
+            return await asyncio.to_thread(parse, source)
+        async with self._room:
+            return await self._parse_in_child(source)
+
+    async def close(self) -> None:
+        """End the idle processes."""
+        while self._idle:
+            await self._idle.pop().kill()
+
+    async def _parse_in_child(self, source: Source) -> PageFacts:
+        child = self._idle.pop() if self._idle else await _Child.start()
+        try:
+            async with asyncio.timeout(CHILD_SECONDS):
+                facts = await child.parse(source)
+        except TimeoutError:
+            await child.kill()
+            raise FetchTimeoutError("The page takes too long to parse.", retryable=False) from None
+        except BaseException:
+            await child.kill()
+            raise
+        if len(source.body) > LONG_PAGE:
+            child.end()
+        else:
+            self._rest(child)
+        return facts
+
+    def _rest(self, child: "_Child") -> None:
+        self._idle.append(child)
+        asyncio.get_running_loop().call_later(
+            CHILD_IDLE_SECONDS, self._end_if_idle, child, child.parsed
+        )
+
+    def _end_if_idle(self, child: "_Child", parsed: int) -> None:
+        if child in self._idle and child.parsed == parsed:
+            self._idle.remove(child)
+            child.end()
+
+
+class _Child:
+    """One process that parses one page at a time."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self.parsed = 0
+
+    @classmethod
+    async def start(cls) -> "_Child":
+        return cls(
+            await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "parser_service.parse_process"), stdin=PIPE, stdout=PIPE
+            )
+        )
+
+    async def parse(self, source: Source) -> PageFacts:
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin  # noqa: S101 - asked for above
+        assert stdout  # noqa: S101
+        request = pickle.dumps(source)
+        try:
+            stdin.write(len(request).to_bytes(4) + request)
+            await stdin.drain()
+            length = int.from_bytes(await stdout.readexactly(4))
+            answer = pickle.loads(await stdout.readexactly(length))  # noqa: S301 - our own child
+        except (ConnectionError, asyncio.IncompleteReadError):
+            log.warning("parse process ended", status=await self._process.wait())
+            raise TooLargeError("The page's markup is more than this service accepts.") from None
+        self.parsed += 1
+        if answer is None:
+            raise TooLargeError("The page's markup is more than this service accepts.")
+        if not isinstance(answer, PageFacts):
+            log.error("parse process failed", error=answer)
+            raise InternalError
+        return answer
+
+    def end(self) -> None:
+        """Have it end by itself."""
+        if self._process.stdin:
+            self._process.stdin.close()
+
+    async def kill(self) -> None:
+        with suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.wait()

@@ -1,0 +1,82 @@
+"""What sites allow robots to fetch (RFC 9309), asked once in a while and remembered."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from time import monotonic
+
+from protego import Protego
+
+from parser_service.exceptions import FetchError, RobotsDisallowedError
+from parser_service.url_guard import Target
+
+KEPT = 2000
+"""Sites whose rules are remembered."""
+KEPT_SECONDS = 3600.0
+"""RFC 9309, 2.4: no longer than 24 hours."""
+UNREACHABLE_SECONDS = 60.0
+FETCH_SECONDS = 10.0
+
+Fetch = Callable[[str], Awaitable[tuple[int, bytes]]]
+
+
+class RobotsRules:
+    """The rules of sites for one robot.
+
+    Args:
+        fetch: the status and body of a URL; raises `FetchError`.
+        user_agent: what the robot calls itself; rules are looked up by its first word.
+    """
+
+    def __init__(self, *, fetch: Fetch, user_agent: str) -> None:
+        self._fetch = fetch
+        self._robot = user_agent.partition("/")[0].partition(" ")[0] or "*"
+        self._known: OrderedDict[str, tuple[float, Protego | None]] = OrderedDict()
+        self._asking: dict[str, asyncio.Future[Protego | None]] = {}
+
+    async def require_allowed(self, target: Target) -> None:
+        """Return if a URL may be fetched.
+
+        Raises:
+            RobotsDisallowedError: it may not, or the rules could not be had.
+        """
+        rules = await self._rules_of(target)
+        if rules is None:
+            raise RobotsDisallowedError("The site's robots.txt could not be had.", retryable=True)
+        if not rules.can_fetch(target.url, self._robot):
+            raise RobotsDisallowedError
+
+    async def _rules_of(self, target: Target) -> Protego | None:
+        origin = target.origin
+        if (known := self._known.get(origin)) and monotonic() < known[0]:
+            self._known.move_to_end(origin)
+            return known[1]
+        if (asking := self._asking.get(origin)) is not None:
+            return await asyncio.shield(asking)
+        asking = self._asking[origin] = asyncio.ensure_future(self._ask(origin))
+        try:
+            return await asyncio.shield(asking)
+        finally:
+            if asking.done():
+                self._asking.pop(origin, None)
+            else:
+                asking.add_done_callback(lambda _: self._asking.pop(origin, None))
+
+    async def _ask(self, origin: str) -> Protego | None:
+        """RFC 9309, 2.3.1: 4xx allows everything, 5xx and silence disallow everything."""
+        rules: Protego | None = None
+        try:
+            async with asyncio.timeout(FETCH_SECONDS):
+                status, body = await self._fetch(f"{origin}/robots.txt")
+        except (FetchError, TimeoutError):
+            status, body = 599, b""
+        if 200 <= status < 300:
+            rules = Protego.parse(body.decode("utf-8", "replace"))
+        elif 300 <= status < 500:
+            rules = Protego.parse("")
+        seconds = KEPT_SECONDS if rules is not None else UNREACHABLE_SECONDS
+        self._known[origin] = (monotonic() + seconds, rules)
+        self._known.move_to_end(origin)
+        while len(self._known) > KEPT:
+            self._known.popitem(last=False)
+        return rules

@@ -22,7 +22,9 @@ CONTROL_QUEUE = "api.control"
 PARSE_URL = "api.parse_url"
 CLEANUP = "api.cleanup_parse_requests"
 PULSE = "api.pulse"
+SWEEP = "api.sweep"
 
+SWEEP_SECONDS = 1.0
 VISIBILITY_SECONDS = 60
 """After this long a message that a dead worker had taken is delivered again."""
 
@@ -46,6 +48,7 @@ def _configuration() -> dict[str, Any]:
         "task_routes": {
             CLEANUP: {"queue": CONTROL_QUEUE},
             PULSE: {"queue": CONTROL_QUEUE},
+            SWEEP: {"queue": CONTROL_QUEUE},
         },
         "task_serializer": "json",
         "accept_content": ["json"],
@@ -63,6 +66,12 @@ def _configuration() -> dict[str, Any]:
             "cleanup": {
                 "task": CLEANUP,
                 "schedule": crontab(hour="0", minute="0"),
+            },
+            "sweep": {
+                "task": SWEEP,
+                "schedule": SWEEP_SECONDS,
+                # Several of them would do no more than one.
+                "options": {"expires": SWEEP_SECONDS},
             },
         },
     }

@@ -26,6 +26,12 @@ class Settings(BaseSettings):
     """Seconds for one of the worker's transactions."""
     publish_timeout: Annotated[float, Field(gt=0)] = 1.0
     """Seconds that a POST tries to publish its task before it answers without."""
+    max_attempts: Annotated[int, Field(ge=1, le=100)] = 3
+    """How often a page is tried before its request fails."""
+    retry_delay: Annotated[float, Field(gt=0)] = 2.0
+    """Seconds before the second attempt, jittered; the pause doubles with each."""
+    max_retry_delay: Annotated[float, Field(gt=0)] = 60.0
+    """Seconds between two attempts at most; a site that asks for more has failed."""
     retention_days: Annotated[int, Field(ge=1)] = 30
     log_level: str = "INFO"
 

@@ -17,9 +17,11 @@ from api_service.config import Settings
 from api_service.database import Database
 from api_service.enqueue import Publisher
 from api_service.health import ReadinessCheck
+from api_service.jobs import JobService
 from api_service.notices import EndedNotices
 from api_service.parser_client import ParserHttp, ParserQueue, open_redis
-from api_service.service import JobService, ParseRequestService
+from api_service.repository import RetryPolicy
+from api_service.service import ParseRequestService
 
 T = TypeVar("T")
 
@@ -112,7 +114,14 @@ async def open_job_context(settings: Settings) -> AsyncIterator[JobContext]:
             redis, task_queue=settings.task_queue, result_prefix=settings.result_prefix
         )
         jobs = JobService(
-            database=database, queue=queue, retention=timedelta(days=settings.retention_days)
+            database=database,
+            queue=queue,
+            retries=RetryPolicy(
+                max_attempts=settings.max_attempts,
+                base_delay=settings.retry_delay,
+                max_delay=settings.max_retry_delay,
+            ),
+            retention=timedelta(days=settings.retention_days),
         )
         yield JobContext(jobs=jobs, queue=queue, name=f"{socket.gethostname()}:{os.getpid()}")
 

@@ -3,13 +3,23 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Enum, Identity, Index, SmallInteger, Text, func
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Enum,
+    Identity,
+    Index,
+    Integer,
+    SmallInteger,
+    Text,
+    func,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from api_service.status_enum import StatusEnum
 
-NEWEST_MIGRATION = "0001"
+NEWEST_MIGRATION = "0002"
 """The revision that this code works with; a test holds it against `alembic/versions`."""
 
 
@@ -33,6 +43,11 @@ class ParseRequest(Base):
             "id",
             postgresql_where="status IN ('pending', 'processing')",
         ),
+        Index(
+            "ix_parse_requests_next_attempt_at",
+            "next_attempt_at",
+            postgresql_where="next_attempt_at IS NOT NULL",
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
@@ -50,14 +65,26 @@ class ParseRequest(Base):
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
+    options: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    """What the client asked for besides the URL."""
+    attempts: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    """How often it was tried and ended, well or not."""
+    next_attempt_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When it is to be pushed again; only while it waits for that."""
     trace_id: Mapped[str | None] = mapped_column(Text)
     """Ties the log lines of the request together, across services and attempts."""
     token: Mapped[str | None] = mapped_column(Text)
     """Names the attempt that is under way: only its result counts."""
 
+    title_source: Mapped[str | None] = mapped_column(Text)
+    metadata_: Mapped[dict[str, Any] | None] = mapped_column("metadata", JSONB(none_as_null=True))
     final_url: Mapped[str | None] = mapped_column(Text)
+    redirects: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
     http_status: Mapped[int | None] = mapped_column(SmallInteger)
     content_type: Mapped[str | None] = mapped_column(Text)
+    charset: Mapped[str | None] = mapped_column(Text)
+    bytes: Mapped[int | None] = mapped_column(Integer)
+    elapsed_ms: Mapped[int | None] = mapped_column(Integer)
     fetched_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     error: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     """Why the page could not be had: `code`, `message`, and what else is known."""

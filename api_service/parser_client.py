@@ -6,9 +6,9 @@ golden examples in `tests/contract/` keep it equal to the parser's.
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import httpx
 import redis.asyncio as aioredis
@@ -47,6 +47,8 @@ class Job(_Message):
     token: str
     reply: str
     trace: str | None = None
+    respect_robots: bool | None = None
+    title_fallback: bool | None = None
 
 
 class Announcement(_Message):
@@ -63,6 +65,7 @@ class FailureReason(_Message):
     message: Text
     retryable: bool = False
     page_status: int | None = None
+    retry_after: float | None = None
 
 
 class PageResult(_Message):
@@ -70,10 +73,16 @@ class PageResult(_Message):
 
     status: Literal["success"]
     title: Text
+    title_source: Text | None = None
     html: Text
+    metadata: dict[str, Any] | None = None
     final_url: Text | None = None
+    redirects: list[dict[str, Any]] | None = None
     http_status: int | None = None
     content_type: Text | None = None
+    charset: Text | None = None
+    bytes: int | None = None
+    elapsed_ms: int | None = None
     fetched_at: datetime | None = None
     token: str | None = None
 
@@ -96,10 +105,16 @@ class FetchedPage(_Message):
 
     url: str
     title: str
+    title_source: str | None = None
     html: str
+    metadata: dict[str, Any] | None = None
     final_url: str | None = None
+    redirects: list[dict[str, Any]] | None = None
     http_status: int | None = None
     content_type: str | None = None
+    charset: str | None = None
+    bytes: int | None = None
+    elapsed_ms: int | None = None
     fetched_at: datetime | None = None
 
 
@@ -120,7 +135,9 @@ class ParserHttp:
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
 
-    async def fetch(self, url: str, trace_id: str | None) -> FetchedPage:
+    async def fetch(
+        self, url: str, trace_id: str | None, options: Mapping[str, bool]
+    ) -> FetchedPage:
         """Have a page fetched and parsed now.
 
         Raises:
@@ -130,7 +147,8 @@ class ParserHttp:
         """
         headers = {"X-Request-ID": trace_id} if trace_id else {}
         try:
-            response = await self._client.get("/fetch", params={"url": url}, headers=headers)
+            params: dict[str, str | bool] = {"url": url, **options}
+            response = await self._client.get("/fetch", params=params, headers=headers)
             match response.status_code:
                 case 200:
                     return FetchedPage.model_validate_json(response.content)

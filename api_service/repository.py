@@ -1,7 +1,7 @@
 """All SQL on parse requests. One `mark_*` for each status change; nothing here commits.
 
 The legal moves are part of each UPDATE's condition, so that late and doubled messages
-change nothing.
+change nothing. What changes many rows takes arrays and is one statement.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, func, insert, literal, select, text, update
+from sqlalchemy import Row, TextClause, delete, func, insert, literal, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api_service.models import ParseRequest
@@ -23,12 +23,59 @@ _IDS_IN_A_NOTICE = 300  # a payload has room for 8,000 bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
-    """A request that has just become `processing`."""
+class Pushable:
+    """A request that has just become a parser's affair, and what to push for it.
+
+    Attributes:
+        token: names the attempt; only its result counts.
+        options: what the client asked for besides the URL.
+    """
 
     request_id: int
     url: str
+    token: str
     trace_id: str | None
+    options: dict[str, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Success:
+    """The end of an attempt with a page; without a token, of whichever is under way."""
+
+    request_id: int
+    token: str | None
+    title: str
+    html: str
+    facts: PageFacts
+
+
+@dataclass(frozen=True, slots=True)
+class FailedAttempt:
+    """The end of an attempt without a page.
+
+    Attributes:
+        retry_after: seconds that must pass before the next; None if there is to be none.
+    """
+
+    request_id: int
+    token: str | None
+    error: ErrorFacts
+    retry_after: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often a page is tried, and how long the pauses are.
+
+    Attributes:
+        max_attempts: after so many the request fails.
+        base_delay: seconds of the first pause, which doubles each time; all are jittered.
+        max_delay: seconds of the longest pause.
+    """
+
+    max_attempts: int
+    base_delay: float
+    max_delay: float
 
 
 class ParseRequestRepository:
@@ -37,18 +84,25 @@ class ParseRequestRepository:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def add(self, url: str, *, trace_id: str | None) -> int:
+    async def add(
+        self, url: str, *, trace_id: str | None, options: dict[str, bool] | None = None
+    ) -> int:
         """Store a new request; returns its id."""
         statement = (
-            insert(ParseRequest).values(url=url, trace_id=trace_id).returning(ParseRequest.id)
+            insert(ParseRequest)
+            .values(url=url, trace_id=trace_id, options=options or None)
+            .returning(ParseRequest.id)
         )
         return (await self._session.execute(statement)).scalar_one()
 
-    async def find_status(self, request_id: int) -> Row[int, StatusEnum, datetime, datetime] | None:
-        """`request_id, status, created_at, updated_at`; the page itself is not read."""
+    async def find_status(
+        self, request_id: int
+    ) -> Row[int, StatusEnum, int, datetime, datetime] | None:
+        """`request_id, status, attempts, created_at, updated_at`; not the page itself."""
         statement = select(
             ParseRequest.id.label("request_id"),
             ParseRequest.status,
+            ParseRequest.attempts,
             ParseRequest.created_at,
             ParseRequest.updated_at,
         ).where(ParseRequest.id == request_id)
@@ -58,31 +112,64 @@ class ParseRequestRepository:
         """The whole row."""
         return await self._session.get(ParseRequest, request_id)
 
-    async def mark_processing(self, request_id: int, *, token: str) -> Started | None:
-        """From `pending`; None if the request is elsewhere by now."""
-        statement = (
-            update(ParseRequest)
-            .where(_may_become(StatusEnum.PROCESSING), ParseRequest.id == request_id)
-            .values(status=StatusEnum.PROCESSING, token=token, updated_at=func.now())
-            .returning(ParseRequest.id, ParseRequest.url, ParseRequest.trace_id)
+    async def mark_processing(self, request_ids: Sequence[int]) -> list[Pushable]:
+        """From `pending`; those that are elsewhere by now are not among the returned."""
+        result = await self._session.execute(_MARK_PROCESSING, {"ids": list(request_ids)})
+        return [_pushable(row) for row in result]
+
+    async def mark_due(self, *, limit: int) -> list[Pushable]:
+        """From waiting for the next attempt, whose time has come; stays `processing`."""
+        result = await self._session.execute(_MARK_DUE, {"limit": limit})
+        return [_pushable(row) for row in result]
+
+    async def mark_success(self, ended: Sequence[Success]) -> list[int]:
+        """From `processing`; returns which have changed."""
+        if not ended:
+            return []
+        facts = [item.facts for item in ended]
+        result = await self._session.execute(
+            _MARK_SUCCESS,
+            {
+                "ids": [item.request_id for item in ended],
+                "tokens": [item.token for item in ended],
+                "titles": [item.title for item in ended],
+                "htmls": [item.html for item in ended],
+                "title_sources": [item.title_source for item in facts],
+                "metadatas": [_json(item.metadata) for item in facts],
+                "final_urls": [item.final_url for item in facts],
+                "redirects": [_redirects(item) for item in facts],
+                "http_statuses": [item.http_status for item in facts],
+                "content_types": [item.content_type for item in facts],
+                "charsets": [item.charset for item in facts],
+                "sizes": [item.bytes for item in facts],
+                "elapsed": [item.elapsed_ms for item in facts],
+                "fetched": [item.fetched_at for item in facts],
+            },
         )
-        row = (await self._session.execute(statement)).one_or_none()
-        return None if row is None else Started(row.id, row.url, row.trace_id)
+        return [row.id for row in result]
 
-    async def mark_success(
-        self, request_id: int, *, token: str | None, title: str, html: str, facts: PageFacts
-    ) -> bool:
-        """From `processing`, by the attempt that the token names, or by any if there is none.
+    async def mark_attempts_failed(
+        self, failed: Sequence[FailedAttempt], policy: RetryPolicy
+    ) -> list[int]:
+        """From `processing`: to `failure`, or to waiting for the next attempt.
 
-        Returns whether the row was changed.
+        Returns which have failed for good.
         """
-        values = {"title": title, "html_content": html, **facts.model_dump()}
-        return await self._mark_ended(request_id, StatusEnum.SUCCESS, token, values)
-
-    async def mark_failure(self, request_id: int, *, token: str | None, error: ErrorFacts) -> bool:
-        """From `processing`, likewise."""
-        values = {"error": error.model_dump(exclude_none=True)}
-        return await self._mark_ended(request_id, StatusEnum.FAILURE, token, values)
+        if not failed:
+            return []
+        result = await self._session.execute(
+            _MARK_ATTEMPTS_FAILED,
+            {
+                "ids": [item.request_id for item in failed],
+                "tokens": [item.token for item in failed],
+                "errors": [item.error.model_dump_json(exclude_none=True) for item in failed],
+                "pauses": [item.retry_after for item in failed],
+                "max_attempts": policy.max_attempts,
+                "base_delay": policy.base_delay,
+                "max_delay": policy.max_delay,
+            },
+        )
+        return [row.id for row in result if row.status == StatusEnum.FAILURE]
 
     async def notify_ended(self, request_ids: Sequence[int]) -> None:
         """Have everybody who waits for these requests told, once this transaction commits."""
@@ -90,16 +177,10 @@ class ParseRequestRepository:
             payload = ",".join(map(str, request_ids[start : start + _IDS_IN_A_NOTICE]))
             await self._session.execute(select(func.pg_notify(ENDED_CHANNEL, payload)))
 
-    async def processing_ids(self, *, after: int, limit: int) -> Sequence[int]:
-        """The next requests in `processing`, by id."""
-        statement = (
-            select(ParseRequest.id)
-            .where(ParseRequest.status == StatusEnum.PROCESSING, _is_unfinished())
-            .where(ParseRequest.id > after)
-            .order_by(ParseRequest.id)
-            .limit(limit)
-        )
-        return (await self._session.execute(statement)).scalars().all()
+    async def processing_ids(self, *, after: int, limit: int) -> list[int]:
+        """The next requests that a parser may have, by id."""
+        result = await self._session.execute(_PROCESSING, {"after": after, "limit": limit})
+        return list(result.scalars())
 
     async def delete_older_than(self, age: timedelta, *, limit: int) -> int:
         """Delete up to `limit` requests; one that has not ended is spared while it still moves."""
@@ -118,24 +199,99 @@ class ParseRequestRepository:
         statement = delete(ParseRequest).where(ParseRequest.id.in_(doomed)).returning(literal(1))
         return len((await self._session.execute(statement)).all())
 
-    async def _mark_ended(
-        self, request_id: int, status: StatusEnum, token: str | None, values: dict[str, Any]
-    ) -> bool:
-        statement = (
-            update(ParseRequest)
-            .where(_may_become(status), ParseRequest.id == request_id)
-            .values(status=status, token=None, updated_at=func.now(), **values)
-            .returning(ParseRequest.id)
-        )
-        if token is not None:
-            statement = statement.where(ParseRequest.token == token)
-        return (await self._session.execute(statement)).one_or_none() is not None
+
+def _pushable(row: Row[Any]) -> Pushable:
+    return Pushable(row.id, row.url, row.token, row.trace_id, row.options or {})
 
 
-def _may_become(status: StatusEnum) -> ColumnElement[bool]:
-    return ParseRequest.status.in_(before(status))
+def _json(model: Any) -> str | None:
+    return None if model is None else model.model_dump_json()
 
 
-def _is_unfinished() -> ColumnElement[bool]:
-    """The condition of the partial index, word for word, so that the planner uses it."""
-    return text("status IN ('pending', 'processing')")  # type: ignore[return-value]
+def _redirects(facts: PageFacts) -> str | None:
+    if facts.redirects is None:
+        return None
+    return f"[{','.join(hop.model_dump_json() for hop in facts.redirects)}]"
+
+
+def _moving_to(status: StatusEnum) -> str:
+    """The condition that a row may move to a status, in SQL."""
+    origins = ", ".join(f"'{origin}'" for origin in sorted(before(status)))
+    return f"r.status IN ({origins})"
+
+
+def _statement(sql: str) -> TextClause:
+    return text(sql)
+
+
+# A new token for each push: a late result of an earlier one then counts no more.
+_NEW_TOKEN = "r.id || '-' || substr(replace(gen_random_uuid()::text, '-', ''), 1, 16)"  # noqa: S105
+
+_MARK_PROCESSING = _statement(f"""
+    UPDATE parse_requests r
+    SET status = 'processing', token = {_NEW_TOKEN}, updated_at = now()
+    WHERE r.id = ANY(CAST(:ids AS bigint[])) AND {_moving_to(StatusEnum.PROCESSING)}
+    RETURNING r.id, r.url, r.token, r.trace_id, r.options
+""")
+
+_MARK_DUE = _statement(f"""
+    UPDATE parse_requests r
+    SET token = {_NEW_TOKEN}, next_attempt_at = NULL, updated_at = now()
+    WHERE r.id IN (
+        SELECT id FROM parse_requests
+        WHERE next_attempt_at <= now() AND status = 'processing'
+        ORDER BY next_attempt_at LIMIT :limit
+        FOR UPDATE SKIP LOCKED
+    )
+    RETURNING r.id, r.url, r.token, r.trace_id, r.options
+""")
+
+_MARK_SUCCESS = _statement(f"""
+    UPDATE parse_requests r
+    SET status = 'success', token = NULL, next_attempt_at = NULL,
+        attempts = r.attempts + 1, updated_at = now(),
+        title = v.title, html_content = v.html, title_source = v.title_source,
+        metadata = v.metadata::jsonb, final_url = v.final_url,
+        redirects = v.redirects::jsonb, http_status = v.http_status,
+        content_type = v.content_type, charset = v.charset, bytes = v.size,
+        elapsed_ms = v.elapsed_ms, fetched_at = v.fetched_at
+    FROM unnest(
+        CAST(:ids AS bigint[]), CAST(:tokens AS text[]), CAST(:titles AS text[]),
+        CAST(:htmls AS text[]), CAST(:title_sources AS text[]), CAST(:metadatas AS text[]),
+        CAST(:final_urls AS text[]), CAST(:redirects AS text[]),
+        CAST(:http_statuses AS smallint[]), CAST(:content_types AS text[]),
+        CAST(:charsets AS text[]), CAST(:sizes AS integer[]), CAST(:elapsed AS integer[]),
+        CAST(:fetched AS timestamptz[])
+    ) AS v(id, token, title, html, title_source, metadata, final_url, redirects,
+           http_status, content_type, charset, size, elapsed_ms, fetched_at)
+    WHERE r.id = v.id AND {_moving_to(StatusEnum.SUCCESS)}
+        AND (v.token IS NULL OR r.token = v.token)
+    RETURNING r.id
+""")
+
+_AGAIN = "v.pause IS NOT NULL AND r.attempts + 1 < :max_attempts"
+_PAUSE = "least(:max_delay, :base_delay * 2 ^ r.attempts) * (0.5 + random() / 2)"
+
+_MARK_ATTEMPTS_FAILED = _statement(f"""
+    UPDATE parse_requests r
+    SET attempts = r.attempts + 1, token = NULL, updated_at = now(),
+        status = CASE WHEN {_AGAIN} THEN r.status ELSE 'failure' END,
+        next_attempt_at = CASE WHEN {_AGAIN}
+            THEN now() + make_interval(secs => greatest(v.pause, {_PAUSE})) END,
+        error = CASE WHEN {_AGAIN} THEN NULL ELSE v.error::jsonb END
+    FROM unnest(
+        CAST(:ids AS bigint[]), CAST(:tokens AS text[]), CAST(:errors AS text[]),
+        CAST(:pauses AS double precision[])
+    ) AS v(id, token, error, pause)
+    WHERE r.id = v.id AND {_moving_to(StatusEnum.FAILURE)}
+        AND (v.token IS NULL OR r.token = v.token)
+    RETURNING r.id, r.status
+""")
+
+# The first condition is the partial index's, word for word, so that the planner uses it.
+_PROCESSING = _statement("""
+    SELECT id FROM parse_requests
+    WHERE status IN ('pending', 'processing') AND status = 'processing'
+        AND next_attempt_at IS NULL AND id > :after
+    ORDER BY id LIMIT :limit
+""")

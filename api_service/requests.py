@@ -44,13 +44,35 @@ PageUrl = Annotated[
 ]
 
 
-class ParseAsyncBody(BaseModel):
+class PageOptions(BaseModel):
+    """What a client may ask for besides a URL."""
+
+    respect_robots: Annotated[
+        bool,
+        Field(description="Whether the site's robots.txt is asked, and obeyed."),
+    ] = False
+    title_fallback: Annotated[
+        bool,
+        Field(
+            description=(
+                "Whether `og:title` or the first `h1` stands in where a page has no title; "
+                "`title_source` tells."
+            )
+        ),
+    ] = False
+
+    def chosen(self) -> dict[str, bool]:
+        """The options that are on."""
+        return {name: True for name in PageOptions.model_fields if getattr(self, name)}
+
+
+class ParseAsyncBody(PageOptions):
     """The body of `POST /parse_async`."""
 
     url: PageUrl
 
 
-class ParseSyncQuery(BaseModel):
+class ParseSyncQuery(PageOptions):
     """The query of `GET /parse_sync`."""
 
     url: PageUrl

@@ -85,7 +85,7 @@ async def parse_async(
 
     What was accepted is stored, and ends as `success` or `failure`.
     """
-    accepted = await service.submit(body.url, trace_id=trace_id)
+    accepted = await service.submit(body.url, options=body.chosen(), trace_id=trace_id)
     response.headers["Location"] = f"/status/{accepted.request_id}"
     response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return accepted
@@ -137,7 +137,7 @@ async def parse_sync(
     query: Annotated[ParseSyncQuery, Query()], service: Service, trace_id: TraceId
 ) -> ParseSyncAnswer:
     """Fetch a page while the client waits. Nothing is stored."""
-    return await service.parse_now(query.url, trace_id=trace_id)
+    return await service.parse_now(query.url, options=query.chosen(), trace_id=trace_id)
 
 
 @router.get("/health", summary="Whether this process lives", tags=["Operation"])

@@ -9,7 +9,7 @@ import structlog
 from celery import Task
 from celery.signals import worker_init, worker_ready, worker_shutdown, worker_shutting_down
 
-from api_service.celery_app import CLEANUP, PARSE_URL, PULSE, celery_app
+from api_service.celery_app import CLEANUP, PARSE_URL, PULSE, SWEEP, celery_app
 from api_service.dependencies import TaskRunner
 from api_service.enqueue import PulsePublisher
 from api_service.exceptions import ApiError, SchemaOutdatedError
@@ -51,7 +51,13 @@ def parse_url(self: Task, request_id: int, url: str) -> None:  # noqa: ARG001 - 
         url: the same URL, for whoever reads the queue.
     """
     with structlog.contextvars.bound_contextvars(trace_id=self.request.get("trace_id")):
-        runner.run(lambda context: context.jobs.start(request_id))
+        runner.run(lambda context: context.jobs.start([request_id]))
+
+
+@celery_app.task(name=SWEEP)
+def sweep() -> int:
+    """Push the requests whose next attempt is due; returns how many."""
+    return runner.run(lambda context: context.jobs.push_due())
 
 
 @celery_app.task(name=CLEANUP)

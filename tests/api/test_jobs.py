@@ -11,15 +11,21 @@ import redis.asyncio as aioredis
 
 from api_service.database import Database
 from api_service.dependencies import JobContext
+from api_service.jobs import JobService
 from api_service.parser_client import FailureResult, PageResult
-from api_service.repository import ParseRequestRepository
+from api_service.repository import (
+    FailedAttempt,
+    ParseRequestRepository,
+    RetryPolicy,
+    Success,
+)
 from api_service.responses import ErrorFacts, PageFacts
-from api_service.service import JobService
 from api_service.status_enum import LEGAL_MOVES, StatusEnum, before
 from tests.support.servers import dsn
 
 SUCCESS = PageResult(status="success", title="A", html="<title>A</title>")
 FAILURE = FailureResult(status="failure", error="No.")
+POLICY = RetryPolicy(max_attempts=3, base_delay=2, max_delay=60)
 
 
 async def _add(database: Database, url: str = "https://example.com/") -> int:
@@ -44,8 +50,8 @@ async def test_a_started_request_is_on_the_parsers_list(
     jobs: JobContext, database: Database, database_url: str, redis_url: str
 ) -> None:
     first, second = await _add(database, "https://a.example/"), await _add(database)
-    await jobs.jobs.start(first)
-    await jobs.jobs.start(second)
+    await jobs.jobs.start([first])
+    await jobs.jobs.start([second])
     async with aioredis.Redis.from_url(redis_url) as redis:
         messages = [json.loads(raw) for raw in await redis.lrange("parser:tasks", 0, -1)]
     row = await _row(database_url, first)
@@ -64,14 +70,14 @@ async def test_a_doubled_task_pushes_once(
     jobs: JobContext, database: Database, redis_url: str
 ) -> None:
     request_id = await _add(database)
-    await jobs.jobs.start(request_id)
-    await jobs.jobs.start(request_id)
+    await jobs.jobs.start([request_id])
+    await jobs.jobs.start([request_id])
     async with aioredis.Redis.from_url(redis_url) as redis:
         assert await redis.llen("parser:tasks") == 1
 
 
 async def test_a_task_without_a_row_does_nothing(jobs: JobContext, redis_url: str) -> None:
-    await jobs.jobs.start(12345)
+    await jobs.jobs.start([12345])
     async with aioredis.Redis.from_url(redis_url) as redis:
         assert await redis.llen("parser:tasks") == 0
 
@@ -85,12 +91,12 @@ async def test_a_final_status_stays(
     then: PageResult | FailureResult,
 ) -> None:
     request_id = await _add(database)
-    await jobs.jobs.start(request_id)
+    await jobs.jobs.start([request_id])
     await jobs.jobs.record({request_id: first})
     ended = await _row(database_url, request_id)
     await jobs.jobs.record({request_id: then})
     await jobs.jobs.record({request_id: first})
-    await jobs.jobs.start(request_id)
+    await jobs.jobs.start([request_id])
     assert await _row(database_url, request_id) == ended
 
 
@@ -98,7 +104,7 @@ async def test_only_the_attempt_under_way_counts(
     jobs: JobContext, database: Database, database_url: str
 ) -> None:
     request_id = await _add(database)
-    await jobs.jobs.start(request_id)
+    await jobs.jobs.start([request_id])
     late = SUCCESS.model_copy(update={"token": "of-another-attempt"})
     await jobs.jobs.record({request_id: late})
     row = await _row(database_url, request_id)
@@ -122,14 +128,14 @@ async def test_the_sql_makes_legal_moves_only(
             case StatusEnum.PENDING:
                 moved = False  # there is no way back, and so no method for it
             case StatusEnum.PROCESSING:
-                moved = await repository.mark_processing(request_id, token="t") is not None
+                moved = bool(await repository.mark_processing([request_id]))
             case StatusEnum.SUCCESS:
-                moved = await repository.mark_success(
-                    request_id, token=None, title="", html="", facts=PageFacts()
-                )
+                ended = Success(request_id, None, title="", html="", facts=PageFacts())
+                moved = bool(await repository.mark_success([ended]))
             case StatusEnum.FAILURE:
                 error = ErrorFacts(code="timeout", message="It took too long.")
-                moved = await repository.mark_failure(request_id, token=None, error=error)
+                failed = FailedAttempt(request_id, None, error=error, retry_after=None)
+                moved = bool(await repository.mark_attempts_failed([failed], POLICY))
             case _:
                 assert_never(goal)
     assert moved is (goal in LEGAL_MOVES[origin])
@@ -165,7 +171,7 @@ async def test_clean_up_deletes_what_is_older_than_the_retention(
 async def test_clean_up_goes_through_many_batches(
     jobs: JobContext, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api_service.service.CLEANUP_BATCH", 10)
+    monkeypatch.setattr("api_service.jobs.CLEANUP_BATCH", 10)
     await _execute(
         database_url,
         "INSERT INTO parse_requests (url, status, created_at)"

@@ -19,10 +19,32 @@ URL = "https://example.com/"
 PAGE = {
     "status": "success",
     "title": "A",
+    "title_source": "title",
     "html": "<title>A</title>",
+    "metadata": {
+        "description": "A page",
+        "canonical_url": URL,
+        "language": "en",
+        "site_name": "Example",
+        "author": "A. Uthor",
+        "published_time": "2026-01-02",
+        "modified_time": None,
+        "image": None,
+        "favicon": "https://example.com/f.ico",
+        "keywords": ["one"],
+        "open_graph": {"image": ["https://example.com/i.png"]},
+        "twitter_card": {"card": "summary"},
+        "json_ld": [{"@type": "Article", "a": [1, None, {"b": 1.5}]}],
+        "feeds": [{"url": URL, "type": "application/rss+xml", "title": None}],
+        "robots": ["noindex"],
+    },
     "final_url": "https://example.com/b",
+    "redirects": [{"url": URL, "status": 301}],
     "http_status": 200,
     "content_type": "text/html",
+    "charset": "utf-8",
+    "bytes": 16,
+    "elapsed_ms": 12,
     "fetched_at": "2026-01-02T03:04:05Z",
 }
 
@@ -39,7 +61,7 @@ def end(jobs: JobContext) -> Callable[[int, Any], Awaitable[None]]:
     """Bring a request to its end with a result, as worker and parser would."""
 
     async def ended(request_id: int, result: Any) -> None:
-        await jobs.jobs.start(request_id)
+        await jobs.jobs.start([request_id])
         await jobs.jobs.record({request_id: result})
 
     return ended
@@ -280,7 +302,7 @@ async def test_the_trace_id_of_the_client_goes_all_the_way(
         "/parse_async", json={"url": URL}, headers={"X-Request-ID": "my-trace"}
     )
     assert response.headers["x-request-id"] == "my-trace"
-    await jobs.jobs.start(response.json()["request_id"])
+    await jobs.jobs.start([response.json()["request_id"]])
     async with aioredis.Redis.from_url(redis_url) as redis:
         celery_message = json.loads((await redis.lrange("api", 0, 0))[0])
         job = json.loads((await redis.lrange("parser:tasks", 0, 0))[0])

@@ -103,9 +103,8 @@ class Stack:
 
     def containers(self, service: str | None = None) -> list[dict[str, Any]]:
         """What `docker inspect` says of the running containers, the test's site left out."""
-        ids = self.compose("ps", "--quiet", *([service] if service else [])).split()
-        inspected: list[dict[str, Any]] = json.loads(docker("inspect", *ids))
-        return [item for item in inspected if service_of(item) != "site"]
+        found = self._inspect("--quiet", *([service] if service else []))
+        return [container for container in found if service_of(container) != "site"]
 
     def client(self) -> httpx.Client:
         """A client of the published port."""
@@ -114,7 +113,7 @@ class Stack:
     def troubles(self) -> str:
         """The states of all containers, and the last logs of those that are not well."""
         parts = [self.compose("ps", "--all")]
-        for container in json.loads(docker("inspect", *self.compose("ps", "-aq").split())):
+        for container in self._inspect("--all", "--quiet"):
             state = container["State"]
             health = state.get("Health", {}).get("Status", "healthy")
             one_shot_done = state["Status"] == "exited" and state["ExitCode"] == 0
@@ -124,6 +123,11 @@ class Stack:
             logs = self.compose("logs", "--no-color", "--tail", "60", service_of(container))
             parts.append(f"{container['Name']}: {state['Status']}, {health} {checks[-1:]}\n{logs}")
         return "\n".join(parts)
+
+    def _inspect(self, *arguments: str) -> list[dict[str, Any]]:
+        ids = self.compose("ps", *arguments).split()
+        inspected: list[dict[str, Any]] = json.loads(docker("inspect", *ids)) if ids else []
+        return inspected
 
 
 def service_of(container: dict[str, Any]) -> str:

@@ -43,7 +43,7 @@ async def started(database_url: str, redis_url: str) -> AsyncIterator[list[int]]
             async with database.transaction() as session:
                 url = f"https://example.com/{number}"
                 ids.append(await ParseRequestRepository(session).add(url, trace_id=None))
-            await context.jobs.start(ids[-1])
+            await context.jobs.start([ids[-1]])
         loop = ResultLoop(context)
         running = asyncio.create_task(loop.run())
         yield ids

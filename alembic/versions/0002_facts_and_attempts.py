@@ -1,0 +1,53 @@
+"""What is known of a page beside its text, and the attempts at it.
+
+Revision: 0002
+Follows: 0001
+"""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    jsonb = postgresql.JSONB(none_as_null=True)
+    columns = (
+        sa.Column("options", jsonb),
+        sa.Column("attempts", sa.SmallInteger(), server_default="0", nullable=False),
+        sa.Column("next_attempt_at", sa.DateTime(timezone=True)),
+        sa.Column("title_source", sa.Text()),
+        sa.Column("metadata", jsonb),
+        sa.Column("redirects", jsonb),
+        sa.Column("charset", sa.Text()),
+        sa.Column("bytes", sa.Integer()),
+        sa.Column("elapsed_ms", sa.Integer()),
+    )
+    for column in columns:
+        op.add_column("parse_requests", column)
+    op.create_index(
+        "ix_parse_requests_next_attempt_at",
+        "parse_requests",
+        ["next_attempt_at"],
+        postgresql_where=sa.text("next_attempt_at IS NOT NULL"),
+    )
+
+
+def downgrade() -> None:
+    op.drop_index("ix_parse_requests_next_attempt_at", "parse_requests")
+    for name in (
+        "elapsed_ms",
+        "bytes",
+        "charset",
+        "redirects",
+        "metadata",
+        "title_source",
+        "next_attempt_at",
+        "attempts",
+        "options",
+    ):
+        op.drop_column("parse_requests", name)

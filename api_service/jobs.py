@@ -1,0 +1,133 @@
+"""What the worker does with requests. Each use case owns its transaction."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+import structlog
+
+from api_service.database import Database
+from api_service.parser_client import FailureResult, Job, PageResult, ParserQueue, Result
+from api_service.repository import (
+    FailedAttempt,
+    ParseRequestRepository,
+    Pushable,
+    RetryPolicy,
+    Success,
+)
+from api_service.responses import ErrorFacts, PageFacts
+
+CLEANUP_BATCH = 1000
+PUSH_BATCH = 1000
+
+log = structlog.get_logger()
+
+
+class JobService:
+    """Hands requests to the parsers, takes their results, and cleans up behind."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        queue: ParserQueue,
+        retries: RetryPolicy,
+        retention: timedelta,
+    ) -> None:
+        self._database = database
+        self._queue = queue
+        self._retries = retries
+        self._retention = retention
+
+    async def start(self, request_ids: Sequence[int]) -> None:
+        """Hand pending requests to the parsers; those elsewhere by now are left alone."""
+        async with self._database.transaction() as session:
+            started = await ParseRequestRepository(session).mark_processing(request_ids)
+        await self._push(started)
+        if len(started) < len(request_ids):
+            log.info("not started: not pending", requests=len(request_ids) - len(started))
+
+    async def push_due(self) -> int:
+        """Push the requests whose next attempt is due; returns how many."""
+        async with self._database.transaction() as session:
+            due = await ParseRequestRepository(session).mark_due(limit=PUSH_BATCH)
+        await self._push(due)
+        return len(due)
+
+    async def record(self, results: Mapping[int, Result]) -> None:
+        """Persist finished results in one transaction; doubled and late ones change nothing."""
+        # In the order of ids, so that two who write at once do not wait for each other.
+        ordered = [(request_id, results[request_id]) for request_id in sorted(results)]
+        successes = [_success(i, r) for i, r in ordered if isinstance(r, PageResult)]
+        failed = [self._failed_attempt(i, r) for i, r in ordered if isinstance(r, FailureResult)]
+        async with self._database.transaction() as session:
+            repository = ParseRequestRepository(session)
+            ended = await repository.mark_success(successes)
+            ended += await repository.mark_attempts_failed(failed, self._retries)
+            await repository.notify_ended(ended)
+        log.info("results recorded", results=len(results), ended=len(ended))
+
+    async def processing_ids(self, *, after: int, limit: int) -> list[int]:
+        """The next requests that a parser may have, by id."""
+        async with self._database.transaction() as session:
+            return await ParseRequestRepository(session).processing_ids(after=after, limit=limit)
+
+    async def clean_up(self) -> int:
+        """Delete requests older than the retention, in small batches; returns how many."""
+        deleted = 0
+        while True:
+            async with self._database.transaction() as session:
+                batch = await ParseRequestRepository(session).delete_older_than(
+                    self._retention, limit=CLEANUP_BATCH
+                )
+            deleted += batch
+            if batch < CLEANUP_BATCH:
+                log.info("old requests deleted", deleted=deleted)
+                return deleted
+
+    async def _push(self, requests: Sequence[Pushable]) -> None:
+        if not requests:
+            return
+        await self._queue.push(
+            [
+                Job(
+                    id=request.request_id,
+                    url=request.url,
+                    token=request.token,
+                    reply=self._queue.reply_list,
+                    trace=request.trace_id,
+                    respect_robots=request.options.get("respect_robots"),
+                    title_fallback=request.options.get("title_fallback"),
+                )
+                for request in requests
+            ]
+        )
+        for request in requests:
+            log.info("job pushed", request_id=request.request_id, trace_id=request.trace_id)
+
+    def _failed_attempt(self, request_id: int, result: FailureResult) -> FailedAttempt:
+        """A failure that may pass is tried again, unless the site wants us away for too long."""
+        error = _error_facts(result)
+        asked_for = (result.reason.retry_after if result.reason else None) or 0.0
+        again = error.retryable and asked_for <= self._retries.max_delay
+        return FailedAttempt(
+            request_id=request_id,
+            token=result.token,
+            error=error,
+            retry_after=asked_for if again else None,
+        )
+
+
+def _success(request_id: int, result: PageResult) -> Success:
+    return Success(
+        request_id=request_id,
+        token=result.token,
+        title=result.title,
+        html=result.html,
+        facts=PageFacts.model_validate(result),
+    )
+
+
+def _error_facts(result: FailureResult) -> ErrorFacts:
+    if result.reason is None:
+        return ErrorFacts(code="internal_error", message=result.error[:500])
+    return ErrorFacts.model_validate(result.reason)

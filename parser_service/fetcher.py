@@ -143,11 +143,11 @@ class Fetcher:
         return await self._client.send(request, stream=True, follow_redirects=False)
 
     def _next_target(self, response: httpx.Response, target: Target) -> Target:
-        location = response.headers.get("location")
+        location = response.extensions["location"]
         if not location:
             raise MalformedResponseError("The page redirects to nowhere.")
-        # Header bytes outside ASCII are UTF-8 in practice, as browsers read them.
-        text = location.encode("latin-1", "replace").decode("utf-8", "replace")
+        # Bytes outside ASCII are UTF-8 in practice, as browsers read them.
+        text = location.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         try:
             return self._guard.admit(text, base=target.url)
         except InvalidUrlError:

@@ -6,6 +6,7 @@
 """
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
@@ -76,7 +77,9 @@ class PageHandler:
 
 
 @asynccontextmanager
-async def open_handler(settings: Settings) -> AsyncIterator[PageHandler]:
+async def open_handler(
+    settings: Settings, *, socket_class: type[socket.socket] = socket.socket
+) -> AsyncIterator[PageHandler]:
     """A handler with the process's one HTTP client, closed at the end."""
     guard = UrlGuard(
         allowed_networks=settings.fetch_allowed_networks,
@@ -88,6 +91,7 @@ async def open_handler(settings: Settings) -> AsyncIterator[PageHandler]:
         dns_timeout=settings.fetch_dns_timeout,
         nameservers=settings.fetch_nameservers,
         ssl_context=client_tls_context(settings.fetch_ca_bundle),
+        socket_class=socket_class,
     )
     # One client serves all jobs: what one site sets must not reach the next.
     no_cookies = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))

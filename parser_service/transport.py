@@ -155,6 +155,14 @@ class GuardedTransport(httpx.AsyncBaseTransport):
 
     It asks for the URL in the request's extension `target_url` to the letter, and takes the
     Host header from it: httpx escapes URLs anew and so can differ from what a browser asks for.
+
+    Args:
+        guard: vets every address.
+        connect_timeout: seconds for one connection, its TLS handshake included.
+        dns_timeout: seconds for one look-up.
+        ssl_context: how certificates are verified.
+        nameservers: see `GuardedResolver`.
+        socket_class: what connections are made with; tests record them there.
     """
 
     def __init__(
@@ -165,12 +173,15 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         dns_timeout: float,
         ssl_context: ssl.SSLContext,
         nameservers: tuple[str, ...] = (),
+        socket_class: type[socket.socket] = socket.socket,
     ) -> None:
         self._guard = guard
+        self._socket_class = socket_class
         self._connect_timeout = connect_timeout
         self._dns_timeout = dns_timeout
         self._ssl_context = ssl_context
         self._nameservers = nameservers
+        self._resolver: GuardedResolver | None = None
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -192,11 +203,13 @@ class GuardedTransport(httpx.AsyncBaseTransport):
                 response = await self._send(request, self._fresh())
         except Exception as error:
             raise _translate(error, in_handshake=connecting.handshake_begun) from error
+        # httpx would read a Location by itself, redirect or not, and fail on some; its reader is
+        # the fetcher, which judges it as a browser would.
         return httpx.Response(
             response.status,
-            headers=response.raw_headers,
+            headers=[(n, v) for n, v in response.raw_headers if n.lower() != b"location"],
             stream=_Body(response),
-            extensions={"reason_phrase": b""},
+            extensions={"location": response.headers.get("Location")},
         )
 
     async def _send(
@@ -214,6 +227,8 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         """Close the pools."""
         for session in self._sessions.values():
             await session.close()
+        if self._resolver is not None:
+            await self._resolver.close()
 
     def _pooled(self) -> aiohttp.ClientSession:
         return self._session(force_close=False)
@@ -228,10 +243,11 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         """
         if (session := self._sessions.get(force_close)) is not None:
             return session
+        self._resolver = self._resolver or GuardedResolver(
+            self._guard, timeout=self._dns_timeout, nameservers=self._nameservers
+        )
         connector = aiohttp.TCPConnector(
-            resolver=GuardedResolver(
-                self._guard, timeout=self._dns_timeout, nameservers=self._nameservers
-            ),
+            resolver=self._resolver,
             socket_factory=self._make_socket,
             ssl=self._ssl_context,
             limit=0,
@@ -256,7 +272,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
     def _make_socket(self, address_info: tuple[object, ...]) -> socket.socket:
         family, kind, protocol, _, address = address_info
         self._guard.admit_address(address[0])  # type: ignore[index]
-        made = socket.socket(family, kind, protocol)  # type: ignore[arg-type]
+        made = self._socket_class(family, kind, protocol)  # type: ignore[arg-type]
         made.setblocking(False)  # noqa: FBT003 - the standard library's own signature
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if (connecting := _connecting.get()) is not None:

@@ -57,6 +57,8 @@ class ParsePool:
     def __init__(self) -> None:
         self._room = asyncio.Semaphore(CHILDREN)
         self._idle: list[_Child] = []
+        self._children: set[_Child] = set()
+        self._ending: set[asyncio.Future[None]] = set()
 
     async def parse(self, source: Source) -> PageFacts:
         """Parse a page.
@@ -73,37 +75,47 @@ class ParsePool:
             return await self._parse_in_child(source)
 
     async def close(self) -> None:
-        """End the idle processes."""
-        while self._idle:
-            await self._idle.pop().kill()
+        """End all processes."""
+        self._idle.clear()
+        await asyncio.gather(*(child.kill() for child in tuple(self._children)))
 
     async def _parse_in_child(self, source: Source) -> PageFacts:
-        child = self._idle.pop() if self._idle else await _Child.start()
+        child = self._idle.pop() if self._idle else await self._start_child()
         try:
             async with asyncio.timeout(CHILD_SECONDS):
                 facts = await child.parse(source)
         except TimeoutError:
-            await child.kill()
+            await self._end(child)
             raise FetchTimeoutError("The page takes too long to parse.", retryable=False) from None
         except BaseException:
-            await child.kill()
+            await self._end(child)
             raise
         if len(source.body) > LONG_PAGE:
-            child.end()
+            await self._end(child)
         else:
             self._rest(child)
         return facts
 
+    async def _start_child(self) -> "_Child":
+        child = await _Child.start()
+        self._children.add(child)
+        return child
+
+    async def _end(self, child: "_Child") -> None:
+        await child.kill()
+        self._children.discard(child)
+
     def _rest(self, child: "_Child") -> None:
         self._idle.append(child)
-        asyncio.get_running_loop().call_later(
-            CHILD_IDLE_SECONDS, self._end_if_idle, child, child.parsed
-        )
+        loop = asyncio.get_running_loop()
+        loop.call_later(CHILD_IDLE_SECONDS, self._end_if_idle, child, child.parsed)
 
     def _end_if_idle(self, child: "_Child", parsed: int) -> None:
         if child in self._idle and child.parsed == parsed:
             self._idle.remove(child)
-            child.end()
+            ending = asyncio.ensure_future(self._end(child))
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
 
 
 class _Child:
@@ -141,11 +153,6 @@ class _Child:
             log.error("parse process failed", error=answer)
             raise InternalError
         return answer
-
-    def end(self) -> None:
-        """Have it end by itself."""
-        if self._process.stdin:
-            self._process.stdin.close()
 
     async def kill(self) -> None:
         with suppress(ProcessLookupError):

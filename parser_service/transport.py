@@ -308,6 +308,8 @@ def _translate(error: Exception, *, in_handshake: bool = False) -> FetchError:
             return error
         case aiohttp.ClientSSLError() | ssl.SSLError():
             return TlsError()
+        case aiohttp.ClientConnectorError() if in_handshake:
+            return TlsError()
         case TimeoutError():
             return TlsError(retryable=True) if in_handshake else FetchTimeoutError()
         case aiohttp.ClientPayloadError() if isinstance(error.__cause__, OSError):

@@ -1,0 +1,106 @@
+"""No page, however it is made, holds up the others or takes the parser's memory."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from time import perf_counter
+
+import psutil
+import pytest
+
+from parser_service import parse_pool
+from parser_service.content_type import Markup
+from parser_service.exceptions import FetchTimeoutError, TooLargeError
+from parser_service.parse_pool import ParsePool, is_harmless
+from parser_service.parser import Source
+
+LONG_SCRIPT = b"<title>A</title><script>" + b"x" * 300_000 + b"</script>"
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[ParsePool]:
+    opened = ParsePool()
+    yield opened
+    await opened.close()
+
+
+def _source(body: bytes) -> Source:
+    return Source(body, Markup.HTML, "https://example.com/")
+
+
+def test_what_may_take_long_is_told_apart() -> None:
+    assert is_harmless(b"<p>text</p>" * 5000)
+    assert not is_harmless(b"<div>" * 9000)
+    assert not is_harmless(b"<p " + b" ".join(b"a%d" % n for n in range(5000)) + b">")
+    assert is_harmless(b"")
+
+
+async def test_a_long_page_is_parsed_by_a_child(pool: ParsePool) -> None:
+    before = len(psutil.Process().children())
+    facts = await pool.parse(_source(LONG_SCRIPT))
+    assert (facts.title, facts.html) == ("A", LONG_SCRIPT.decode())
+    assert len(psutil.Process().children()) == before + 1
+    await pool.parse(_source(LONG_SCRIPT))
+    assert len(psutil.Process().children()) == before + 1
+
+
+async def test_a_page_that_takes_too_long_is_killed_and_others_go_on(
+    pool: ParsePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parse_pool, "CHILD_SECONDS", 1.0)
+    endless = [asyncio.create_task(pool.parse(_source(b"<div>" * 400_000))) for _ in range(2)]
+    await asyncio.sleep(0.2)
+    started = perf_counter()
+    assert (await pool.parse(_source(b"<title>short</title>"))).title == "short"
+    assert perf_counter() - started < 0.1
+    for task in endless:
+        with pytest.raises(FetchTimeoutError):
+            await task
+    assert (await pool.parse(_source(LONG_SCRIPT))).title == "A"
+
+
+async def test_a_page_that_takes_too_much_memory_is_refused(pool: ParsePool) -> None:
+    with pytest.raises(TooLargeError):
+        await pool.parse(_source(b"<p a b c d e f>" * 660_000))
+    assert (await pool.parse(_source(LONG_SCRIPT))).title == "A"
+
+
+async def test_the_event_loop_turns_while_pages_are_parsed(pool: ParsePool) -> None:
+    pages = [
+        b"<p>" * 3_000_000,
+        b"<b>" * 200_000,
+        b"<a b=c>" * 600_000,
+        b"<title>" + b"x" * 5_000_000,
+        b"<table>" * 8_000,
+        "<p>\u3042</p>".encode() * 500_000,
+    ]
+    longest = 0.0
+
+    async def watch() -> None:
+        nonlocal longest
+        while True:
+            started = perf_counter()
+            await asyncio.sleep(0.01)
+            longest = max(longest, perf_counter() - started - 0.01)
+
+    watching = asyncio.create_task(watch())
+    await asyncio.gather(*(pool.parse(_source(body)) for body in pages), return_exceptions=True)
+    watching.cancel()
+    assert longest < 0.2
+
+
+async def test_cancelling_kills_the_child(pool: ParsePool) -> None:
+    before = {child.pid for child in psutil.Process().children()}
+    task = asyncio.create_task(pool.parse(_source(b"<div>" * 400_000)))
+    await asyncio.sleep(0.5)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert {child.pid for child in psutil.Process().children()} == before
+
+
+async def test_an_idle_child_ends(pool: ParsePool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parse_pool, "CHILD_IDLE_SECONDS", 0.1)
+    before = {child.pid for child in psutil.Process().children()}
+    await pool.parse(_source(LONG_SCRIPT))
+    await asyncio.sleep(0.5)
+    running = {c.pid for c in psutil.Process().children() if c.status() != "zombie"}
+    assert running == before

@@ -22,8 +22,8 @@ class Site:
     _answers: dict[str, Answer] = field(default_factory=dict)
     _serving: set[asyncio.Task[None]] = field(default_factory=set)
 
-    def url(self, path: str = "/") -> str:
-        return f"http://127.0.0.1:{self.port}{path}"
+    def url(self, path: str = "/", *, host: str = "127.0.0.1") -> str:
+        return f"http://{host}:{self.port}{path}"
 
     def page(self, path: str, html: str | bytes, **headers: str) -> str:
         """Serve a page; returns its URL."""
@@ -90,9 +90,13 @@ class Site:
 @contextlib.asynccontextmanager
 async def open_site() -> AsyncIterator[Site]:
     site = Site()
-    server = await asyncio.start_server(site.serve, "127.0.0.1", 0)
-    site.port = server.sockets[0].getsockname()[1]
+    # 127.0.0.2 is loopback too, and for the parser another host.
+    servers = [await asyncio.start_server(site.serve, "127.0.0.1", 0)]
+    site.port = servers[0].sockets[0].getsockname()[1]
+    servers.append(await asyncio.start_server(site.serve, "127.0.0.2", site.port))
     yield site
-    server.close()
+    for server in servers:
+        server.close()
     await site.end()
-    await server.wait_closed()
+    for server in servers:
+        await server.wait_closed()

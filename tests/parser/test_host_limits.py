@@ -1,0 +1,253 @@
+"""Politeness over all parsers, on a real Redis."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from time import perf_counter
+from typing import Any
+
+import httpx
+import pytest
+import redis.asyncio as aioredis
+
+from parser_service.config import Settings
+from parser_service.handler import open_handler
+from parser_service.host_limits import HostLimits, host_of
+from parser_service.main import create_app
+from parser_service.redis_listener import Listener
+from parser_service.url_guard import normalise
+from tests.support.site import Site
+from tests.support.waiting import until
+
+QUEUE = "parser:tasks"
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[aioredis.Redis]:
+    async with aioredis.Redis.from_url(redis_url) as client:
+        yield client
+
+
+def _limits(redis: aioredis.Redis, **changes: Any) -> HostLimits:
+    chosen: dict[str, Any] = {"max_concurrent": 2, "min_interval": 0, "lease": 10} | changes
+    return HostLimits(redis, prefix=QUEUE, **chosen)
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("http://a.example/x", "a.example"),
+        ("https://A.example:443/", "a.example"),
+        ("http://a.example:8080/", "a.example:8080"),
+        ("http://[2606:4700::1111]/", "2606:4700::1111"),
+    ],
+)
+def test_what_counts_as_one_host(url: str, host: str) -> None:
+    assert host_of(normalise(url)) == host
+
+
+async def test_a_job_over_the_limit_waits_and_is_handed_the_next_slot(
+    redis: aioredis.Redis,
+) -> None:
+    limits = _limits(redis)
+    slots = [await limits.enter_or_park("a", b"{}") for _ in range(2)]
+    assert all(slots)
+    assert await limits.enter_or_park("a", b"first") is None
+    assert await limits.enter_or_park("a", b"second") is None
+    assert await limits.enter_or_park("b", b"{}") is not None
+    assert await redis.llen(limits.ready_list) == 0
+
+    assert slots[0]
+    await limits.leave(slots[0])
+    (raw,) = await redis.lrange(limits.ready_list, 0, -1)
+    ready = limits.read_ready(raw)
+    assert (ready.parked, ready.slot.host) == (b"first", "a")
+    assert await limits.enter_or_park("a", b"third") is None, "the slot was handed on"
+    await limits.leave(ready.slot)
+    assert limits.read_ready((await redis.lrange(limits.ready_list, 1, 1))[0]).parked == b"second"
+
+
+async def test_a_freed_slot_does_not_let_newcomers_pass_the_line(redis: aioredis.Redis) -> None:
+    limits = _limits(redis, max_concurrent=1)
+    slot = await limits.enter_or_park("a", b"{}")
+    await limits.enter_or_park("a", b"waiting")
+    assert slot
+    await limits.leave(slot)
+    assert await limits.enter_or_park("a", b"newcomer") is None
+
+
+async def test_the_slots_of_a_dead_parser_come_back(redis: aioredis.Redis) -> None:
+    limits = _limits(redis, max_concurrent=1, lease=0.2)
+    assert await limits.enter_or_park("a", b"{}")
+    assert await limits.enter_or_park("a", b"waiting") is None
+    await limits.tick()
+    assert await redis.llen(limits.ready_list) == 0
+    await asyncio.sleep(1.1)
+    await limits.tick()
+    assert await redis.llen(limits.ready_list) == 1
+
+
+async def test_requests_to_a_host_keep_their_distance(redis: aioredis.Redis) -> None:
+    limits = _limits(redis, max_concurrent=5, min_interval=0.2)
+    assert await limits.enter_or_park("a", b"{}")
+    for n in range(3):
+        assert await limits.enter_or_park("a", b"%d" % n) is None
+    moments = []
+    started = perf_counter()
+    while len(moments) < 3:
+        await limits.tick()
+        if await redis.lpop(limits.ready_list):
+            moments.append(perf_counter() - started)
+        await asyncio.sleep(0.01)
+    gaps = [later - earlier for earlier, later in zip([0, *moments], moments, strict=False)]
+    assert all(0.15 < gap < 0.4 for gap in gaps), gaps
+
+
+async def test_a_client_that_waits_comes_before_the_jobs(redis: aioredis.Redis) -> None:
+    limits = _limits(redis, max_concurrent=1)
+    slot = await limits.enter_or_park("a", b"{}")
+    await limits.enter_or_park("a", b"job")
+    ticket, is_ours = await limits.enter_or_queue("a")
+    assert not is_ours
+    assert not await limits.claim(ticket)
+    assert slot
+    await limits.leave(slot)
+    assert await limits.claim(ticket)
+    assert await redis.llen(limits.ready_list) == 0
+    await limits.leave(ticket)
+    assert await redis.llen(limits.ready_list) == 1
+
+
+async def test_a_ticket_that_is_given_back_frees_its_place(redis: aioredis.Redis) -> None:
+    limits = _limits(redis, max_concurrent=1)
+    slot = await limits.enter_or_park("a", b"{}")
+    ticket, _ = await limits.enter_or_queue("a")
+    await limits.withdraw(ticket)
+    assert slot
+    await limits.leave(slot)
+    assert await limits.enter_or_park("a", b"{}")
+
+
+async def test_nothing_is_left_in_redis_when_nobody_waits(redis: aioredis.Redis) -> None:
+    limits = _limits(redis)
+    slots = [await limits.enter_or_park(f"host{n}", b"{}") for n in range(5)]
+    for slot in slots:
+        assert slot
+        await limits.leave(slot)
+    assert await redis.keys("*") == []
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"fetch_timeout": 3, "host_max_concurrent": 4})
+
+
+@pytest.fixture
+async def listening(settings: Settings, redis_url: str) -> AsyncIterator[Listener]:
+    async with (
+        aioredis.Redis.from_url(redis_url) as client,
+        open_handler(settings) as handler,
+    ):
+        listener = Listener(
+            redis=client, handler=handler, settings=settings, name="t", block_seconds=0.05
+        )
+        running = asyncio.create_task(listener.run())
+        yield listener
+        listener.stop()
+        await running
+
+
+async def _push(redis: aioredis.Redis, job_id: str, url: str) -> None:
+    await redis.rpush(QUEUE, json.dumps({"id": job_id, "url": url}))
+
+
+async def test_a_hanging_host_leaves_the_others_at_full_speed(
+    listening: Listener, redis: aioredis.Redis, site: Site
+) -> None:
+    most, now = 0, 0
+
+    async def hang(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
+        nonlocal most, now
+        now += 1
+        most = max(most, now)
+        try:
+            await asyncio.sleep(30)
+        finally:
+            now -= 1
+
+    hanging = site.answer("/hang", hang)
+    for n in range(100):
+        await _push(redis, f"hanging-{n}", hanging)
+    await until(lambda: most == 4)
+    started = perf_counter()
+    for n in range(20):
+        site.page(f"/{n}", "<title>A</title>")
+        await _push(redis, f"good-{n}", site.url(f"/{n}", host="127.0.0.2"))
+
+    async def all_good() -> bool:
+        return len(await redis.keys("parser:results:good-*")) == 20
+
+    await until(all_good)
+    assert perf_counter() - started < 2
+    assert most == 4
+    assert await redis.llen(f"{QUEUE}:host:127.0.0.1:{site.port}:waiting") == 96
+    await redis.delete(f"{QUEUE}:host:127.0.0.1:{site.port}:waiting")
+
+
+async def test_redirects_to_a_busy_host_wait_there_and_go_on(
+    listening: Listener, redis: aioredis.Redis, site: Site, settings: Settings
+) -> None:
+    site.page("/end", "<title>end</title>")
+    elsewhere = site.url("/end", host="127.0.0.2")
+    first = site.respond("/first", 302, b"", {"Location": elsewhere})
+    busy = _limits(redis, max_concurrent=4)
+    slots = [await busy.enter_or_park(f"127.0.0.2:{site.port}", b"{}") for _ in range(4)]
+    await _push(redis, "job", first)
+    await until(lambda: redis.exists(f"{QUEUE}:host:127.0.0.2:{site.port}:waiting"))
+    assert site.count("/end") == 0
+    for slot in slots:
+        assert slot
+        await busy.leave(slot)
+    await until(lambda: redis.exists("parser:results:job"))
+    result = json.loads(await redis.get("parser:results:job"))
+    assert result["title"] == "end"
+    assert result["redirects"] == [{"url": first, "status": 302}]
+    assert site.count("/first") == 1
+    await until(lambda: _no_slots(redis))
+
+
+async def _no_slots(redis: aioredis.Redis) -> bool:
+    return not await redis.keys("*:slots")
+
+
+async def test_fetch_waits_its_turn_and_goes_on_without_redis(
+    settings: Settings, redis: aioredis.Redis, site: Site
+) -> None:
+    url = site.page("/", "<title>A</title>")
+    busy = _limits(redis, max_concurrent=4)
+    slots = [await busy.enter_or_park(f"127.0.0.1:{site.port}", b"{}") for _ in range(4)]
+    app = create_app(settings)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://parser", trust_env=False
+        ) as client,
+    ):
+        waiting = asyncio.create_task(client.get("/fetch", params={"url": url}))
+        await asyncio.sleep(0.3)
+        assert not waiting.done()
+        assert slots[0]
+        await busy.leave(slots[0])
+        assert (await waiting).json()["title"] == "A"
+
+        late = await client.get("/fetch", params={"url": url})
+        assert late.status_code == 200, "the slot came back"
+    gone = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
+    app = create_app(gone)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://parser", trust_env=False
+        ) as client,
+    ):
+        assert (await client.get("/fetch", params={"url": url})).json()["title"] == "A"

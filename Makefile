@@ -7,7 +7,7 @@ RUNTIME := api_service/requirements.txt parser_service/requirements.txt local/re
 DEVELOP := tests/requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format pins clean
+.PHONY: help run test check conformance format pins clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ check: $(VENV)/develop ## linters, types, import arrows, migrations in step
 	$(BIN)/python -m tests.support.rules
 	$(BIN)/python -m local with-servers sh -c "$(BIN)/alembic upgrade head && $(BIN)/alembic check"
 	$(BIN)/zizmor --offline --quiet .github/workflows
+
+conformance: $(VENV)/develop ## scores on public test suites, into docs/conformance.md
+	@$(BIN)/python -m tests.data.conformance
 
 format: $(VENV)/develop ## rewrite the code in the agreed style
 	$(BIN)/ruff check --fix

@@ -100,9 +100,10 @@ class HostLimits:
         """Hand on what fell due since; every parser does it, again and again."""
         await self._tick(args=self._arguments(Slot("", "")))
 
-    def read_ready(self, raw: bytes) -> ReadyJob:
+    def read_ready(self, raw: bytes | str) -> ReadyJob:
         """Read a message of the list of ready jobs."""
-        holder, host, parked = raw.split(b"\n", 2)
+        message = raw if isinstance(raw, bytes) else raw.encode()
+        holder, host, parked = message.split(b"\n", 2)
         return ReadyJob(Slot(host.decode(), holder.decode()), parked)
 
     def _arguments(self, slot: Slot) -> Sequence[str | int]:

@@ -124,4 +124,6 @@ def _read_xhtml(source: Source) -> tuple[str, str, Document]:
         or "utf-8"
     )
     text = charset.decode(source.body, name)
-    return text, name, read_xhtml(BeautifulSoup(text, "lxml-xml"), url=source.url)
+    # BeautifulSoup takes a text without any markup for a mistake of its caller.
+    markup = text if "<" in text else "<none/>"
+    return text, name, read_xhtml(BeautifulSoup(markup, "lxml-xml"), url=source.url)

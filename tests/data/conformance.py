@@ -313,7 +313,7 @@ makes this table where they are (`CASES_DIR`).
 
 
 async def _fetch_scores() -> list[Score]:
-    return [await score() for score in FETCH_SCORES]  # type: ignore[misc]
+    return [await score() for score in FETCH_SCORES]
 
 
 def main() -> None:

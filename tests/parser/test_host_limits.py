@@ -92,7 +92,7 @@ async def test_requests_to_a_host_keep_their_distance(redis: aioredis.Redis) -> 
     assert await limits.enter_or_park("a", b"{}")
     for n in range(3):
         assert await limits.enter_or_park("a", b"%d" % n) is None
-    moments = []
+    moments: list[float] = []
     started = perf_counter()
     while len(moments) < 3:
         await limits.tick()
@@ -209,7 +209,7 @@ async def test_redirects_to_a_busy_host_wait_there_and_go_on(
         assert slot
         await busy.leave(slot)
     await until(lambda: redis.exists("parser:results:job"))
-    result = json.loads(await redis.get("parser:results:job"))
+    result = json.loads(await redis.get("parser:results:job") or "")
     assert result["title"] == "end"
     assert result["redirects"] == [{"url": first, "status": 302}]
     assert site.count("/first") == 1

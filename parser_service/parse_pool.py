@@ -19,11 +19,14 @@ from contextlib import suppress
 
 import structlog
 
+from parser_service.content_type import Markup
 from parser_service.exceptions import FetchTimeoutError, InternalError, TooLargeError
 from parser_service.parser import PageFacts, Source, parse
 
 SHORT = 64 * 1024
 LONG = 256 * 1024
+SHORT_XHTML = 4 * 1024
+"""BeautifulSoup, which reads XHTML, is slow, and keeps the interpreter's lock."""
 MAX_START_TAGS = 8000
 BLOCK = 8 * 1024
 
@@ -67,8 +70,12 @@ class ParsePool:
             FetchTimeoutError: it takes too long.
             TooLargeError: its markup takes too much memory.
         """
-        if len(source.body) <= LONG and is_harmless(source.body):
-            if len(source.body) <= SHORT:
+        size = len(source.body)
+        if source.markup is Markup.XHTML:
+            if size <= SHORT_XHTML:
+                return parse(source)
+        elif size <= LONG and is_harmless(source.body):
+            if size <= SHORT:
                 return parse(source)
             return await asyncio.to_thread(parse, source)
         async with self._room:

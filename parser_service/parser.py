@@ -11,8 +11,10 @@ of BeautifulSoup's time. XHTML is XML, which lexbor does not read: BeautifulSoup
 does, for the few pages that are served so (decision record 0004).
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from html.entities import html5
 
 from bs4 import BeautifulSoup
 from selectolax.lexbor import LexborHTMLParser
@@ -125,5 +127,13 @@ def _read_xhtml(source: Source) -> tuple[str, str, Document]:
     )
     text = charset.decode(source.body, name)
     # BeautifulSoup takes a text without any markup for a mistake of its caller.
-    markup = text if "<" in text else "<none/>"
+    markup = _HTML_ENTITY.sub(_entity, text) if "<" in text else "<none/>"
     return text, name, read_xhtml(BeautifulSoup(markup, "lxml-xml"), url=source.url)
+
+
+# HTML Standard, 14.2: browsers know HTML's named characters in XHTML too.
+_HTML_ENTITY = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)([A-Za-z][A-Za-z0-9]{1,30};)")
+
+
+def _entity(found: re.Match[str]) -> str:
+    return html5.get(found[1], found[0])

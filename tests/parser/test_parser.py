@@ -150,6 +150,29 @@ def test_xhtml_is_read_as_xml(xml: str, title: str) -> None:
     assert parse(xml.encode(), markup=Markup.XHTML).title == title
 
 
+@pytest.mark.parametrize(
+    "declarations",
+    [
+        '<!ENTITY x SYSTEM "file:///etc/passwd">',
+        '<!ENTITY a "aaaaaaaaaa"><!ENTITY x "&a;&a;&a;&a;">',
+        "".join(f'<!ENTITY x{n} "{10 * f"&x{n - 1};"}">' for n in range(1, 12))
+        + '<!ENTITY x "&x11;">',
+    ],
+    ids=["a file", "nested", "a bomb"],
+)
+def test_entities_of_a_page_are_not_expanded(declarations: str) -> None:
+    xml = (
+        f"<!DOCTYPE html [{declarations}]>"
+        '<html xmlns="http://www.w3.org/1999/xhtml"><title>A&nbsp;&x;</title></html>'
+    )
+    assert len(parse(xml.encode(), markup=Markup.XHTML).title) < 50
+
+
+def test_named_characters_are_known_in_xhtml() -> None:
+    xml = '<html xmlns="http://www.w3.org/1999/xhtml"><title>A&nbsp;&eacute;&lt;&zz;</title></html>'
+    assert parse(xml.encode(), markup=Markup.XHTML).title == "A\u00a0\u00e9<"
+
+
 def test_an_xml_declaration_names_the_encoding_of_xhtml() -> None:
     body = (
         '<?xml version="1.0" encoding="windows-1251"?>'

@@ -7,7 +7,7 @@ RUNTIME := api_service/requirements.txt parser_service/requirements.txt local/re
 DEVELOP := tests/requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check conformance format pins clean
+.PHONY: help run test check conformance fuzz format pins clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ check: $(VENV)/develop ## linters, types, import arrows, migrations in step
 
 conformance: $(VENV)/develop ## scores on public test suites, into docs/conformance.md
 	@$(BIN)/python -m tests.data.conformance
+
+fuzz: $(VENV)/develop ## mutated pages through the parser: SECONDS=60 SEED=...
+	@$(BIN)/python -m tests.data.fuzz $(or $(SECONDS),60) $(SEED)
 
 format: $(VENV)/develop ## rewrite the code in the agreed style
 	$(BIN)/ruff check --fix

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import ada_url
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 MAX_URL_LENGTH = 2083
 """Characters of a URL as a client sends it."""
@@ -39,6 +39,7 @@ PageUrl = Annotated[
         examples=["https://example.com/"],
         min_length=1,
         max_length=MAX_URL_LENGTH,
+        json_schema_extra={"format": "uri"},
     ),
     AfterValidator(normalise_url),
 ]
@@ -68,6 +69,9 @@ class PageOptions(BaseModel):
 
 class ParseAsyncBody(PageOptions):
     """The body of `POST /parse_async`."""
+
+    # In JSON a boolean is a boolean: what else pydantic takes for one is a client's mistake.
+    model_config = ConfigDict(strict=True)
 
     url: PageUrl
 

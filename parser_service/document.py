@@ -15,6 +15,8 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 MAX_URL = 2083
 """Characters of a URL among the facts; a longer one is left out."""
+MAX_TITLE_STEPS = 20_000
+"""Elements looked at in search of the title: a page may be made of nothing else."""
 
 _XHTML = "http://www.w3.org/1999/xhtml"
 _ASCII_WHITESPACE = re.compile(r"[\t\n\x0c\r ]+")
@@ -22,8 +24,10 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _JSON_LD = "application/ld+json"
 
 # HTML Standard, 13.2.6: inside these foreign elements, children are HTML again.
-_SVG_TO_HTML = frozenset({"foreignObject", "desc", "title"})
-_MATHML_TO_HTML = frozenset({"mi", "mo", "mn", "ms", "mtext", "annotation-xml"})
+_LEADING_BACK_TO_HTML = {
+    "svg": frozenset({"foreignObject", "desc", "title"}),
+    "math": frozenset({"mi", "mo", "mn", "ms", "mtext", "annotation-xml"}),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,7 @@ def read_html(page: LexborHTMLParser, *, url: str) -> Document:
         page: the parsed page.
         url: where it was fetched from.
     """
-    title = next((node for node in page.tags("title") if _is_html(node)), None)
+    title = _first_title(page)
     root = page.root
     return Document(
         base_url=_base_url(url, (node.attributes.get("href") for node in page.tags("base"))),
@@ -189,24 +193,39 @@ def _first_heading(page: LexborHTMLParser) -> str | None:
     return headings[0].text() if headings else None
 
 
-def _is_html(node: LexborNode) -> bool:
-    """Whether an element is in the HTML namespace, told from where the parser put it."""
-    parent = node.parent
-    if parent is None or parent.tag in ("head", "body"):
-        return True
-    inside = _namespace(parent)
-    if inside == "svg":
-        return parent.tag in _SVG_TO_HTML
-    if inside == "math":
-        return parent.tag in _MATHML_TO_HTML
-    return True
+def _first_title(page: LexborHTMLParser) -> LexborNode | None:
+    """The first title element in the HTML namespace, in a bounded number of steps."""
+    steps = MAX_TITLE_STEPS
+    for node in page.tags("title"):
+        tags = _tags_from_root(node, steps)
+        steps -= len(tags)
+        if steps <= 0:
+            return None
+        if _is_html(tags):
+            return node
+    return None
 
 
-def _namespace(node: LexborNode) -> str:
-    if node.tag in ("svg", "math") and _is_html(node):
-        return str(node.tag)
-    parent = node.parent
-    return "html" if parent is None or _is_html(node) else _namespace(parent)
+def _tags_from_root(node: LexborNode, most: int) -> list[str]:
+    tags: list[str] = []
+    above: LexborNode | None = node
+    while above is not None and len(tags) < most:
+        tags.append(above.tag or "")
+        above = above.parent
+    return tags[::-1]
+
+
+def _is_html(tags: Sequence[str]) -> bool:
+    """Whether the last of these nested elements is in the HTML namespace.
+
+    lexbor does not tell; but where an element stands tells how the parser made it.
+    """
+    inside = namespace = "html"
+    for tag in tags:
+        namespace = tag if inside == "html" and tag in ("svg", "math") else inside
+        leads_back = tag in _LEADING_BACK_TO_HTML.get(namespace, ())
+        inside = "html" if leads_back else namespace
+    return namespace == "html"
 
 
 def _xhtml(page: BeautifulSoup, name: str) -> Iterable[Tag]:

@@ -75,7 +75,10 @@ async def _on_invalid_request(_: Request, error: Exception) -> Response:
 async def _on_http_exception(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
     status = HTTPStatus(error.status_code)
-    return _render(status, f"{status.phrase}.", status.phrase.lower().replace(" ", "_"))
+    code = status.phrase.lower().replace(" ", "_")
+    response = _render(status, f"{status.phrase}.", code)
+    response.headers.update(error.headers or {})
+    return response
 
 
 def _render(

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from html.entities import html5
 
 from bs4 import BeautifulSoup
+from bs4.exceptions import ParserRejectedMarkup
 from selectolax.lexbor import LexborHTMLParser
 
 from parser_service import charset
@@ -126,9 +127,16 @@ def _read_xhtml(source: Source) -> tuple[str, str, Document]:
         or "utf-8"
     )
     text = charset.decode(source.body, name)
-    # BeautifulSoup takes a text without any markup for a mistake of its caller.
-    markup = _HTML_ENTITY.sub(_entity, text) if "<" in text else "<none/>"
-    return text, name, read_xhtml(BeautifulSoup(markup, "lxml-xml"), url=source.url)
+    return text, name, read_xhtml(_soup(text), url=source.url)
+
+
+def _soup(text: str) -> BeautifulSoup:
+    if "<" not in text:  # BeautifulSoup takes that for a mistake of its caller
+        return BeautifulSoup("", "lxml-xml")
+    try:
+        return BeautifulSoup(_HTML_ENTITY.sub(_entity, text), "lxml-xml")
+    except ParserRejectedMarkup:  # such as a reference to half a surrogate pair
+        return BeautifulSoup("", "lxml-xml")
 
 
 # HTML Standard, 14.2: browsers know HTML's named characters in XHTML too.

@@ -11,6 +11,7 @@ Url = Annotated[
         examples=["https://example.com/"],
         min_length=1,
         max_length=8192,
+        json_schema_extra={"format": "uri"},
     ),
 ]
 

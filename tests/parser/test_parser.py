@@ -118,6 +118,10 @@ def test_a_page_is_decoded_as_a_browser_would(
         ("<svg><desc><p><title>A</title></desc></svg><title>B</title>", "A"),
         ("<template><title>A</title></template><title>B</title>", "B"),
         ("<body><p>text<title>late</title>", "late"),
+        ("<math><mi><svg><title>A</title></svg></mi></math><title>B</title>", "B"),
+        ("<svg>" * 50 + "<title>A</title>" + "</svg>" * 50 + "<title>B</title>", "B"),
+        ("<svg><desc>" * 2000 + "<title>A</title>", "A"),
+        ("<svg>" * 3000 + "<title></title>" * 3000, ""),
         ("<title>never closed", "never closed"),
         ("<title>A\0B&#0;&#xD800;</title>", "A\ufffdB\ufffd\ufffd"),
         ("<title>" + "x" * 5000 + "</title>", "x" * 1000),
@@ -166,6 +170,13 @@ def test_entities_of_a_page_are_not_expanded(declarations: str) -> None:
         '<html xmlns="http://www.w3.org/1999/xhtml"><title>A&nbsp;&x;</title></html>'
     )
     assert len(parse(xml.encode(), markup=Markup.XHTML).title) < 50
+
+
+@pytest.mark.parametrize(
+    "text", ["", "http://a", "&#xD800;", "<a>&#xD800;&#0;</a>", "\x0b<", "<\ud7ff"]
+)
+def test_what_is_no_xml_has_no_title(text: str) -> None:
+    assert parse(text.encode(), markup=Markup.XHTML).title == ""
 
 
 def test_named_characters_are_known_in_xhtml() -> None:

@@ -22,10 +22,13 @@ START_SECONDS = 60
 class RunningSystem:
     """A started copy and the ways to disturb it."""
 
-    def __init__(self, process: subprocess.Popen[str], folder: Path, url: str) -> None:
+    def __init__(
+        self, process: subprocess.Popen[str], folder: Path, url: str, parser_url: str
+    ) -> None:
         self.process = process
         self.folder = folder
         self.url = url
+        self.parser_url = parser_url
 
     @property
     def supervisor(self) -> psutil.Process:
@@ -80,7 +83,8 @@ def start(folder: Path, **environment: str) -> RunningSystem:
     for line in process.stdout:
         printed.append(line)
         if line.startswith("ready"):
-            return RunningSystem(process, folder, line.split()[1])
+            parser_url = f"http://127.0.0.1:{parser_port}"
+            return RunningSystem(process, folder, line.split()[1], parser_url)
     with process:
         process.wait()
     raise AssertionError("".join(printed))

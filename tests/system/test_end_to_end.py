@@ -78,7 +78,6 @@ async def test_health_of_both_services(system: RunningSystem) -> None:
         assert (await client.get("/health")).json() == {"status": "ok"}
         ready = (await client.get("/ready")).json()
         assert set(ready["checks"].values()) == {"ok"}
-    parser = system.processes("uvicorn", "parser_service.main:app")[0].cmdline()
-    url = f"http://127.0.0.1:{parser[parser.index('--port') + 1]}/health"
     async with httpx.AsyncClient(trust_env=False) as client:
-        assert (await client.get(url)).json() == {"status": "ok"}
+        response = await client.get(f"{system.parser_url}/health")
+    assert response.json() == {"status": "ok"}

@@ -8,6 +8,7 @@ import httpx
 
 from tests.support.site import Site
 from tests.support.system import RunningSystem, results, submit
+from tests.support.waiting import until
 
 
 async def test_the_main_job(system: RunningSystem, site: Site) -> None:
@@ -81,3 +82,47 @@ async def test_health_of_both_services(system: RunningSystem) -> None:
     async with httpx.AsyncClient(trust_env=False) as client:
         response = await client.get(f"{system.parser_url}/health")
     assert response.json() == {"status": "ok"}
+
+
+async def test_a_client_that_goes_away_leaves_nothing_behind(
+    system: RunningSystem, site: Site
+) -> None:
+    slow = site.raw("/slow", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", delay=1)
+
+    def connections() -> int:
+        parser = system.processes("uvicorn", "parser_service.main:app")[0]
+        return sum(c.raddr.port == site.port for c in parser.net_connections() if c.raddr)
+
+    for _ in range(5):
+        host, port = system.url.removeprefix("http://").split(":")
+        _, writer = await asyncio.open_connection(host, int(port))
+        writer.write(f"GET /parse_sync?url={slow} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        await writer.drain()
+        await asyncio.sleep(0.1)
+        writer.close()
+    await until(lambda: site.count("/slow") == 5)
+    await until(lambda: connections() == 0, seconds=20)
+
+
+async def test_facts_and_options_go_all_the_way(system: RunningSystem, site: Site) -> None:
+    site.respond("/robots.txt", 200, b"User-agent: *\nDisallow: /no", {})
+    html = '<html lang=en><meta name=description content="d"><h1>Heading</h1>'
+    end = site.page("/end", html)
+    start = site.respond("/start", 301, b"", {"Location": "/end"})
+    async with system.client() as client:
+        options = {"title_fallback": True, "respect_robots": True}
+        body = {"url": start} | options
+        request_id = (await client.post("/parse_async", json=body)).json()["request_id"]
+        later = (await client.get(f"/result/{request_id}?wait=20")).json()
+        params = {"url": start, "title_fallback": "true", "respect_robots": "true"}
+        now = (await client.get("/parse_sync", params=params)).json()
+        refused = await client.get("/parse_sync", params=params | {"url": site.page("/no", "x")})
+    for answer in (later, now):
+        assert (answer["title"], answer["title_source"]) == ("Heading", "h1")
+        assert answer["metadata"]["description"] == "d"
+        assert answer["metadata"]["language"] == "en"
+        assert answer["redirects"] == [{"url": start, "status": 301}]
+        assert (answer["final_url"], answer["charset"]) == (end, "utf-8")
+        assert answer["bytes"] == len(html)
+        assert answer["elapsed_ms"] >= 0
+    assert (refused.status_code, refused.json()["code"]) == (502, "robots_disallowed")

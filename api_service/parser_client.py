@@ -49,6 +49,7 @@ class Job(_Message):
     trace: str | None = None
     respect_robots: bool | None = None
     title_fallback: bool | None = None
+    alone: bool | None = None
 
 
 class Announcement(_Message):
@@ -56,6 +57,7 @@ class Announcement(_Message):
 
     id: int
     token: str
+    bytes: int = 0
 
 
 class FailureReason(_Message):

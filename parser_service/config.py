@@ -23,6 +23,9 @@ class Settings(BaseSettings):
     result_ttl: Annotated[int, Field(ge=60)] = 3600
     """Seconds that a result waits under its key."""
 
+    max_result_bytes: Annotated[int, Field(ge=1)] = 64 * MIB
+    """Bytes of announced results in Redis above which no more jobs are taken."""
+
     fetch_concurrency: Annotated[int, Field(ge=1, le=1024)] = 64
     """Pages under way at a time, per process."""
     fetch_allowed_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()

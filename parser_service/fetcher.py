@@ -35,7 +35,7 @@ from parser_service.url_guard import Target, UrlGuard
 
 SNIFF_LENGTH = 1445
 """Bytes that decide on the kind of a document without a type (MIME Sniffing Standard, 5.2)."""
-BIG_BODY = MIB
+BIG_BODY = MIB // 2
 BIG_BODIES = 4
 """Bodies over `BIG_BODY` bytes that are held at a time, so that memory stays bounded."""
 MAX_ROBOTS = 500 * 1024

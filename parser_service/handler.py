@@ -43,6 +43,7 @@ class PageHandler:
         url: str,
         *,
         visit: Visit,
+        holding: AsyncExitStack,
         title_fallback: bool = False,
         hops: Sequence[Hop] = (),
     ) -> Page:
@@ -51,6 +52,7 @@ class PageHandler:
         Args:
             url: where to begin, or to go on after some hops.
             visit: asked before each request.
+            holding: gets what the page occupies until it has been delivered.
             title_fallback: whether something else may stand in for a missing title.
             hops: redirects that were followed before.
 
@@ -60,7 +62,7 @@ class PageHandler:
         """
         started = perf_counter()
         try:
-            async with AsyncExitStack() as holding, asyncio.timeout(self._timeout):
+            async with asyncio.timeout(self._timeout):
                 fetched = await self._fetcher.fetch(url, visit=visit, holding=holding, hops=hops)
                 fetched_at = datetime.now(UTC)
                 facts = await self._pool.parse(_source(fetched, title_fallback=title_fallback))

@@ -64,7 +64,6 @@ class HostLimits:
         lease: float,
     ) -> None:
         self._prefix = prefix
-        self.ready_list = f"{prefix}:ready"
         self._limits = (max_concurrent, int(min_interval * 1000), int(lease * 1000))
         self._enter = redis.register_script(_COMMON + _ENTER)
         self._leave = redis.register_script(_COMMON + _LEAVE)
@@ -72,16 +71,23 @@ class HostLimits:
         self._claim = redis.register_script(_COMMON + _CLAIM)
         self._withdraw = redis.register_script(_COMMON + _WITHDRAW)
 
-    async def enter_or_park(self, host: str, parked: bytes) -> Slot | None:
-        """Take a slot, or have the job wait; None then, and the job is no longer ours."""
+    async def enter_or_park(
+        self, host: str, parked: bytes, *, token: str | None = None
+    ) -> Slot | None:
+        """Take a slot, or have the job wait; None then, and the job is no longer ours.
+
+        Its lease, by its token, ends in the same moment.
+        """
         slot = Slot(host, secrets.token_hex(8))
-        entered = await self._enter(args=[*self._arguments(slot), "waiting", parked])
+        arguments = [*self._arguments(slot), "waiting", parked, token or ""]
+        entered = await self._enter(args=arguments)
         return slot if entered else None
 
     async def enter_or_queue(self, host: str) -> tuple[Slot, bool]:
         """Take a slot, or a ticket for one; the slot, and whether it is ours already."""
         slot = Slot(host, secrets.token_hex(8))
-        entered = await self._enter(args=[*self._arguments(slot), "tickets", slot.holder])
+        arguments = [*self._arguments(slot), "tickets", slot.holder, ""]
+        entered = await self._enter(args=arguments)
         return slot, bool(entered)
 
     async def claim(self, slot: Slot) -> bool:
@@ -100,14 +106,23 @@ class HostLimits:
         """Hand on what fell due since; every parser does it, again and again."""
         await self._tick(args=self._arguments(Slot("", "")))
 
-    def read_ready(self, raw: bytes | str) -> ReadyJob:
-        """Read a message of the list of ready jobs."""
-        message = raw if isinstance(raw, bytes) else raw.encode()
-        holder, host, parked = message.split(b"\n", 2)
-        return ReadyJob(Slot(host.decode(), holder.decode()), parked)
-
     def _arguments(self, slot: Slot) -> Sequence[str | int]:
         return (self._prefix, slot.host, slot.holder, *self._limits)
+
+
+def ready_list(prefix: str) -> str:
+    """The list of jobs whose host has got a slot for them."""
+    return f"{prefix}:ready"
+
+
+def read_ready(raw: bytes) -> ReadyJob:
+    """Read a message of the list of ready jobs.
+
+    Raises:
+        ValueError: it is none.
+    """
+    holder, host, parked = raw.split(b"\n", 2)
+    return ReadyJob(Slot(host.decode(), holder.decode()), parked)
 
 
 def host_of(target: Target) -> str:
@@ -122,7 +137,7 @@ def waiting_job(raw: bytes, *, url: str, redirects: Sequence[tuple[str, int]]) -
 
 
 # Arguments: prefix, host, holder, most at a time, ms between two, ms of a lease.
-_COMMON = """
+_COMMON = """#!lua flags=allow-oom
 local prefix, limit = ARGV[1], tonumber(ARGV[4])
 local interval, lease = tonumber(ARGV[5]), tonumber(ARGV[6])
 local time = redis.call('TIME')
@@ -181,6 +196,7 @@ if not look_again and redis.call('EXISTS', key(host, list)) == 0 then
     return 1
 end
 redis.call('RPUSH', key(host, list), item)
+if ARGV[9] ~= '' then redis.call('ZREM', prefix .. ':leases', ARGV[9]) end
 redis.call('ZADD', hosts, look_again or now, host)
 return 0
 """

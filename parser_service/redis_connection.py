@@ -4,7 +4,8 @@ import redis.asyncio as aioredis
 from redis.backoff import NoBackoff
 
 from parser_service.config import Settings
-from parser_service.host_limits import HostLimits
+from parser_service.host_limits import HostLimits, ready_list
+from parser_service.task_queue import TaskQueue
 
 COMMAND_SECONDS = 5
 """Seconds for one command; a blocking one must be shorter."""
@@ -20,6 +21,18 @@ def open_redis(settings: Settings) -> aioredis.Redis:
         socket_timeout=COMMAND_SECONDS,
         socket_connect_timeout=CONNECT_SECONDS,
         retry=aioredis.retry.Retry(NoBackoff(), 0),
+    )
+
+
+def task_queue(redis: aioredis.Redis, settings: Settings, *, name: str) -> TaskQueue:
+    """The lists that a listener works on."""
+    return TaskQueue(
+        redis,
+        name=name,
+        task_queue=settings.task_queue,
+        ready_list=ready_list(settings.task_queue),
+        result_prefix=settings.result_prefix,
+        result_ttl=settings.result_ttl,
     )
 
 

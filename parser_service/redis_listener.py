@@ -1,18 +1,18 @@
 """The parser's other entrance: jobs from a Redis list.
 
-Run as `python -m parser_service.redis_listener`.
+Run as `python -m parser_service.redis_listener`. A shell round a loop round `PageHandler`:
 
-A shell round a loop round `PageHandler`:
-
-1. Wait until there is room for a job; never hold more than can be run.
-2. BLPOP, for a second at most, so that a request to stop is seen soon. A BLPOP is never
-   cancelled: the job that it had just popped would be lost.
-3. Fetch and parse, many jobs at a time.
-4. Store the result under the job's key and, for a job with a token, announce it on the
-   job's reply list, both in one transaction.
+1. Wait until there is room for a job, and until the results of others have been taken over:
+   never hold more jobs than can be run, never fill Redis with results.
+2. Take as many as there is room for; if there are none, BLPOP for a second at most, so that a
+   request to stop is seen soon. A BLPOP is never cancelled: the job that it had just popped
+   would be lost.
+3. Fetch and parse, many jobs at a time. A job whose last parser died runs alone, so that
+   what kills parsers takes nothing along.
+4. Store the result under the job's key and, for a job with a token, announce it.
 
 On SIGTERM no more jobs are taken, those under way get a while to finish, and the rest are
-pushed back to the head of the list.
+pushed back to the head of their list.
 """
 
 import asyncio
@@ -20,14 +20,14 @@ import contextlib
 import os
 import signal
 import socket
+from collections import deque
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import redis.asyncio as aioredis
 import structlog
 import uvloop
-from pydantic import ValidationError
 from redis.exceptions import RedisError
 
 from parser_service import log as logging_setup
@@ -35,16 +35,31 @@ from parser_service.config import Settings
 from parser_service.exceptions import FetchError
 from parser_service.fetcher import Hop
 from parser_service.handler import PageHandler, open_handler
-from parser_service.redis_connection import host_limits, open_redis
+from parser_service.host_limits import HostLimits, Slot, read_ready, ready_list
+from parser_service.redis_connection import host_limits, open_redis, task_queue
 from parser_service.requests import Job, WaitingJob
-from parser_service.responses import Announcement, ErrorFacts, FailureResult, SuccessResult
+from parser_service.responses import ErrorFacts, FailureResult, SuccessResult
+from parser_service.task_queue import Taken, TaskQueue
 from parser_service.visits import JobVisit, ParkedError
 
 BLOCK_SECONDS = 1
-HEARTBEAT_SECONDS = 0.5
+RENEW_SECONDS = 1.0
+THROTTLE_SECONDS = 0.2
 MAX_BACKOFF_SECONDS = 5.0
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A job, where it begins or goes on, and the slot it has got already."""
+
+    taken: Taken
+    raw: bytes
+    job: Job
+    url: str
+    hops: Sequence[Hop] = ()
+    slot: Slot | None = None
 
 
 class Listener:
@@ -53,111 +68,136 @@ class Listener:
     def __init__(
         self,
         *,
-        redis: aioredis.Redis,
+        queue: TaskQueue,
+        limits: HostLimits | None,
         handler: PageHandler,
         settings: Settings,
-        name: str,
         block_seconds: float = BLOCK_SECONDS,
     ) -> None:
-        self._redis = redis
+        self._queue = queue
+        self._limits = limits
         self._handler = handler
         self._settings = settings
-        self._name = name
         self._block_seconds = block_seconds
-        self._stopping = asyncio.Event()
+        self._stopping = False
         self._changed = asyncio.Event()
-        self._under_way: dict[asyncio.Task[None], _Taken] = {}
-        self._limits = host_limits(redis, settings)
-        # A job whose host has a place for it comes before those that have not asked yet.
-        ready = [self._limits.ready_list] if self._limits else []
-        self._lists = [*ready, settings.task_queue]
+        self._under_way: dict[asyncio.Task[None], Work] = {}
+        self._to_run_alone: deque[Work] = deque()
+        self._is_alone = False
 
     def stop(self) -> None:
         """Take no more jobs; `run` returns when those under way are done or handed back."""
-        self._stopping.set()
+        self._stopping = True
         self._changed.set()
 
     async def run(self) -> None:
         """Serve the list until stopped."""
-        heartbeat = asyncio.create_task(self._beat())
+        renewing = asyncio.create_task(self._keep_renewing())
         backoff = 0.1
-        while not self._stopping.is_set():
+        while not self._stopping:
             try:
-                await self._take_one()
+                await self._take_some()
                 backoff = 0.1
             except (RedisError, OSError) as error:
                 log.warning("redis unavailable", error=str(error), retry_in=backoff)
-                await self._pause(backoff)
+                await self._wait_for_change(backoff)
                 backoff = min(backoff * 2, MAX_BACKOFF_SECONDS)
-        heartbeat.cancel()
         await self._finish()
+        renewing.cancel()
 
-    async def _take_one(self) -> None:
-        await self._wait_for_room()
-        if self._stopping.is_set():
+    async def _take_some(self) -> None:
+        """Start what there is room for, or wait for a while until there is something to do."""
+        if self._to_run_alone and not self._under_way:
+            self._is_alone = True
+            self._start(self._to_run_alone.popleft())
+        room = self._settings.fetch_concurrency - len(self._under_way)
+        if self._is_alone or self._to_run_alone or room <= 0:
+            await self._wait_for_change()
             return
-        popped = await self._redis.blpop(self._lists, timeout=self._block_seconds)
-        if popped is not None:
-            name, raw = popped
-            assert isinstance(raw, bytes)  # noqa: S101 - the client decodes nothing
-            taken = _Taken(name.decode() if isinstance(name, bytes) else name, raw)
-            task = asyncio.create_task(self._work(taken))
-            self._under_way[task] = taken
-            task.add_done_callback(self._done)
+        if await self._queue.waiting_bytes() > self._settings.max_result_bytes:
+            await self._wait_for_change(THROTTLE_SECONDS)
+            return
+        taken = await self._queue.take(room)
+        if not taken:
+            next_one = await self._queue.wait(self._block_seconds)
+            taken = [next_one] if next_one else []
+        for message in taken:
+            self._accept(message)
 
-    async def _wait_for_room(self) -> None:
-        """Wait until one more job can be run, or none is wanted any more."""
-        while len(self._under_way) >= self._settings.fetch_concurrency:
-            if self._stopping.is_set():
-                return
-            self._changed.clear()
-            await self._changed.wait()
+    def _accept(self, message: Taken) -> None:
+        try:
+            work = self._read(message)
+        except ValueError as error:
+            log.error("message set aside: not a job", error=type(error).__name__)
+            return
+        if work.job.alone:
+            self._to_run_alone.append(work)
+        else:
+            self._start(work)
+
+    def _start(self, work: Work) -> None:
+        task = asyncio.create_task(self._run_job(work))
+        self._under_way[task] = work
+        task.add_done_callback(self._done)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._under_way.pop(task, None)
+        if not self._under_way:
+            self._is_alone = False
         self._changed.set()
 
-    async def _work(self, taken: "_Taken") -> None:
-        try:
-            work = self._read(taken)
-        except ValidationError as error:
-            log.error("message set aside: not a job", errors=error.error_count())
+    async def _wait_for_change(self, seconds: float | None = None) -> None:
+        """Wait until a job ends or a stop is asked for, or until the time is over."""
+        if self._stopping:
             return
+        self._changed.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+
+    def _read(self, taken: Taken) -> Work:
+        """What a message asks for: a job, or one that waited for its host and goes on.
+
+        Raises:
+            ValueError: it is neither.
+        """
+        if taken.list != ready_list(self._settings.task_queue):
+            job = Job.model_validate_json(taken.raw)
+            return Work(taken, taken.raw, job, job.url)
+        ready = read_ready(taken.raw)
+        waiting = WaitingJob.model_validate_json(ready.parked)
+        raw = waiting.job.encode()
+        hops = [Hop(url, status) for url, status in waiting.redirects]
+        return Work(taken, raw, Job.model_validate_json(raw), waiting.url, hops, ready.slot)
+
+    async def _run_job(self, work: Work) -> None:
         job = work.job
-        with structlog.contextvars.bound_contextvars(job_id=job.id, trace_id=job.trace):
-            async with work.visit as visit:
-                try:
-                    result = await self._result_of(work, visit)
-                except ParkedError:
-                    log.info("job waits for its host")
-                    return
+        visit = JobVisit(
+            self._limits,
+            work.raw,
+            token=job.token,
+            respect_robots=job.respect_robots or self._settings.respect_robots,
+            slot=work.slot,
+        )
+        # What a page occupies is given back only when its result is stored.
+        async with AsyncExitStack() as holding, visit:
+            structlog.contextvars.bind_contextvars(job_id=job.id, trace_id=job.trace)
+            try:
+                result = await self._result_of(work, visit, holding)
+            except ParkedError:
+                log.info("job waits for its host")
+                return
             await self._store(job, result)
 
-    def _read(self, taken: "_Taken") -> "_Work":
-        """What a message asks for: a job, or one that waited and goes on."""
-        raw, slot, waiting = taken.raw, None, None
-        if self._limits is not None and taken.list == self._limits.ready_list:
-            ready = self._limits.read_ready(taken.raw)
-            waiting = WaitingJob.model_validate_json(ready.parked)
-            raw, slot = waiting.job.encode(), ready.slot
-        job = Job.model_validate_json(raw)
-        return _Work(
-            job=job,
-            url=waiting.url if waiting else job.url,
-            hops=[Hop(url, status) for url, status in waiting.redirects] if waiting else [],
-            visit=JobVisit(
-                self._limits,
-                raw,
-                respect_robots=job.respect_robots or self._settings.respect_robots,
-                slot=slot,
-            ),
-        )
-
-    async def _result_of(self, work: "_Work", visit: JobVisit) -> str:
+    async def _result_of(self, work: Work, visit: JobVisit, holding: AsyncExitStack) -> bytes:
         token = work.job.token
         try:
             page = await self._handler.handle(
-                work.url, visit=visit, title_fallback=work.job.title_fallback, hops=work.hops
+                work.url,
+                visit=visit,
+                holding=holding,
+                title_fallback=work.job.title_fallback,
+                hops=work.hops,
             )
         except FetchError as error:
             reason = ErrorFacts(
@@ -168,21 +208,15 @@ class Listener:
                 retry_after=error.retry_after,
             )
             failure = FailureResult(error=error.message, reason=reason, token=token)
-            return failure.model_dump_json(exclude_none=True)
-        return SuccessResult(token=token, **dict(page)).model_dump_json()
+            return failure.model_dump_json(exclude_none=True).encode()
+        return SuccessResult(token=token, **dict(page)).model_dump_json().encode()
 
-    async def _store(self, job: Job, result: str) -> None:
+    async def _store(self, job: Job, result: bytes) -> None:
         """Store a result, trying until Redis takes it: the job's place stays occupied."""
         backoff = 0.1
         while True:
             try:
-                async with self._redis.pipeline(transaction=True) as pipe:
-                    key = f"{self._settings.result_prefix}{job.id}"
-                    pipe.set(key, result, ex=self._settings.result_ttl)
-                    if job.token is not None and job.reply is not None:
-                        announcement = Announcement(id=job.id, token=job.token)
-                        pipe.rpush(job.reply, announcement.model_dump_json())
-                    await pipe.execute()
+                await self._queue.finish(job.id, result, token=job.token, reply=job.reply)
             except (RedisError, OSError) as error:
                 log.warning("result not stored yet", error=str(error), retry_in=backoff)
                 await asyncio.sleep(backoff)
@@ -190,75 +224,49 @@ class Listener:
             else:
                 return
 
-    async def _beat(self) -> None:
+    async def _keep_renewing(self) -> None:
         """Show that this parser lives: in Redis for the API, in a file for who started it."""
         alive = Path(path) if (path := os.environ.get("ALIVE_FILE")) else None
-        key = f"{self._settings.task_queue}:parsers"
         while True:
-            with contextlib.suppress(RedisError, OSError):
-                await self._redis.eval(_SEEN, 1, key, self._name)
+            held = [*self._under_way.values(), *self._to_run_alone]
+            try:
+                await self._queue.renew([work.job.token for work in held if work.job.token])
                 if self._limits is not None:
                     await self._limits.tick()
+            except (RedisError, OSError) as error:
+                log.warning("leases not renewed", held=len(held), error=str(error))
             if alive:
                 alive.touch()
-            await asyncio.sleep(HEARTBEAT_SECONDS)
-
-    async def _pause(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), seconds)
+            await asyncio.sleep(RENEW_SECONDS)
 
     async def _finish(self) -> None:
-        if not self._under_way:
-            return
-        log.info("finishing", under_way=len(self._under_way))
-        _, late = await asyncio.wait(self._under_way, timeout=self._settings.shutdown_grace)
-        if not late:
-            return
-        unfinished = [self._under_way[task] for task in late]
+        if self._under_way:
+            log.info("finishing", under_way=len(self._under_way))
+            await asyncio.wait(self._under_way, timeout=self._settings.shutdown_grace)
+        unfinished = [*self._to_run_alone, *self._under_way.values()]
+        late = list(self._under_way)
         for task in late:
             task.cancel()
-        await asyncio.wait(late)
-        try:
-            async with self._redis.pipeline(transaction=True) as pipe:
-                for taken in unfinished:
-                    pipe.lpush(taken.list, taken.raw)
-                await pipe.execute()
+        await asyncio.gather(*late, return_exceptions=True)
+        for work in unfinished:
+            try:
+                await self._queue.hand_back(work.taken, token=work.job.token)
+            except (RedisError, OSError) as error:
+                log.error("not handed back", job_id=work.job.id, error=str(error))
+        if unfinished:
             log.info("handed back", jobs=len(unfinished))
-        except (RedisError, OSError) as error:
-            log.error("not handed back", jobs=len(unfinished), error=str(error))
-
-
-@dataclass(frozen=True, slots=True)
-class _Taken:
-    """A message and the list that it was taken from."""
-
-    list: str
-    raw: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """A job, where it begins or goes on, and how it visits hosts."""
-
-    job: Job
-    url: str
-    hops: Sequence[Hop]
-    visit: JobVisit
-
-
-# Scores are Redis's own time, so that no clock but one matters.
-_SEEN = """
-local now = tonumber(redis.call('TIME')[1])
-redis.call('ZADD', KEYS[1], now, ARGV[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - 60)
-"""
 
 
 async def serve(settings: Settings) -> None:
     """Run a listener until SIGTERM or SIGINT."""
     name = f"{socket.gethostname()}:{os.getpid()}"
     async with open_redis(settings) as redis, open_handler(settings) as handler:
-        listener = Listener(redis=redis, handler=handler, settings=settings, name=name)
+        listener = Listener(
+            queue=task_queue(redis, settings, name=name),
+            limits=host_limits(redis, settings),
+            handler=handler,
+            settings=settings,
+        )
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, listener.stop)

@@ -36,6 +36,7 @@ class Job(BaseModel):
         trace: ties the log lines of one request together.
         respect_robots: whether robots.txt is asked.
         title_fallback: whether something else may stand in for a missing title.
+        alone: whether no other job may be under way in the same parser.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -47,6 +48,7 @@ class Job(BaseModel):
     trace: str | None = None
     respect_robots: bool = False
     title_fallback: bool = False
+    alone: bool = False
 
 
 class WaitingJob(BaseModel):

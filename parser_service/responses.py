@@ -118,6 +118,7 @@ class Announcement(BaseModel):
 
     id: JobId
     token: str
+    bytes: int
 
 
 class Problem(BaseModel):

@@ -1,5 +1,6 @@
 """HTTP of the parser service. It is for the API beside it, never for the public network."""
 
+from contextlib import AsyncExitStack
 from typing import Annotated, Any
 
 import structlog
@@ -52,9 +53,12 @@ async def fetch(
     """Fetch a page now and answer with its title, text and what else is known of it."""
     target = normalise(query.url)
     with structlog.contextvars.bound_contextvars(trace_id=x_request_id):
-        async with visit:
+        async with AsyncExitStack() as holding, visit:
             page = await handler.handle(
-                target.url, visit=visit, title_fallback=query.title_fallback
+                target.url,
+                visit=visit,
+                holding=holding,
+                title_fallback=query.title_fallback,
             )
     return FetchAnswer(url=target.url, **dict(page))
 

@@ -72,6 +72,7 @@ class JobVisit(_Visit):
 
     Args:
         raw: the job's message, which is parked while it waits.
+        token: the job's, by which it is leased while it does not wait.
         slot: what it has got already, if it waited before.
     """
 
@@ -81,17 +82,19 @@ class JobVisit(_Visit):
         raw: bytes,
         *,
         respect_robots: bool,
+        token: str | None = None,
         slot: Slot | None = None,
     ) -> None:
         super().__init__(limits, respect_robots=respect_robots, slot=slot)
         self._raw = raw
+        self._token = token
 
     async def _take_slot(
         self, limits: HostLimits, host: str, target: Target, hops: Sequence[Hop]
     ) -> Slot:
         redirects = [(hop.url, hop.status) for hop in hops]
         parked = waiting_job(self._raw, url=target.url, redirects=redirects)
-        slot = await limits.enter_or_park(host, parked)
+        slot = await limits.enter_or_park(host, parked, token=self._token)
         if slot is None:
             raise ParkedError
         return slot

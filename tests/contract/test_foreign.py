@@ -19,8 +19,7 @@ from api_service.dependencies import open_job_context
 from api_service.repository import ParseRequestRepository
 from api_service.results import ResultLoop
 from parser_service import config as parser_config
-from parser_service.handler import open_handler
-from parser_service.redis_listener import Listener
+from tests.support.listening import listening
 from tests.support.servers import dsn
 from tests.support.site import Site
 from tests.support.waiting import until
@@ -91,21 +90,16 @@ async def test_a_foreign_producer_gets_its_result_from_our_parser(
     )
     url = site.page("/", "<title>A</title>")
     jobs = {"text-id": url, 5: url, "bad": site.url("/missing")}
-    async with open_handler(settings) as handler:
-        listener = Listener(redis=redis, handler=handler, settings=settings, name="ours")
-        running = asyncio.create_task(listener.run())
-        async with aioredis.Redis.from_url(redis_url) as producer:
-            for job_id, page in jobs.items():
-                message = json.dumps({"id": job_id, "url": page})
-                await producer.execute_command("RPUSH", "parser:tasks", message)
-            results = {}
-            for job_id in jobs:
-                key = f"parser:results:{job_id}"
-                await until(partial(producer.execute_command, "EXISTS", key))
-                results[job_id] = json.loads(await producer.execute_command("GET", key))
-                assert 3500 < await producer.execute_command("TTL", key) <= 3600
-        listener.stop()
-        await running
+    async with listening(settings), aioredis.Redis.from_url(redis_url) as producer:
+        for job_id, page in jobs.items():
+            message = json.dumps({"id": job_id, "url": page})
+            await producer.execute_command("RPUSH", "parser:tasks", message)
+        results = {}
+        for job_id in jobs:
+            key = f"parser:results:{job_id}"
+            await until(partial(producer.execute_command, "EXISTS", key))
+            results[job_id] = json.loads(await producer.execute_command("GET", key))
+            assert 3500 < await producer.execute_command("TTL", key) <= 3600
     for job_id in ("text-id", 5):
         assert results[job_id]["status"] == "success"
         assert (results[job_id]["title"], results[job_id]["html"]) == ("A", "<title>A</title>")

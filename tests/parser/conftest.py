@@ -1,6 +1,7 @@
 """A parser that may fetch from the test's own site."""
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from ipaddress import ip_network
 
 import pytest
@@ -33,7 +34,10 @@ class Pages:
         self, url: str, *, respect_robots: bool = False, title_fallback: bool = False
     ) -> Page:
         visit = JobVisit(None, b"", respect_robots=respect_robots)
-        return await self.handler.handle(url, visit=visit, title_fallback=title_fallback)
+        async with AsyncExitStack() as holding:
+            return await self.handler.handle(
+                url, visit=visit, holding=holding, title_fallback=title_fallback
+            )
 
 
 @pytest.fixture

@@ -11,15 +11,16 @@ import pytest
 import redis.asyncio as aioredis
 
 from parser_service.config import Settings
-from parser_service.handler import open_handler
-from parser_service.host_limits import HostLimits, host_of
+from parser_service.host_limits import HostLimits, ReadyJob, host_of, read_ready, ready_list
 from parser_service.main import create_app
 from parser_service.redis_listener import Listener
 from parser_service.url_guard import normalise
+from tests.support.listening import listening
 from tests.support.site import Site
 from tests.support.waiting import until
 
 QUEUE = "parser:tasks"
+READY = ready_list(QUEUE)
 
 
 @pytest.fixture
@@ -31,6 +32,11 @@ async def redis(redis_url: str) -> AsyncIterator[aioredis.Redis]:
 def _limits(redis: aioredis.Redis, **changes: Any) -> HostLimits:
     chosen: dict[str, Any] = {"max_concurrent": 2, "min_interval": 0, "lease": 10} | changes
     return HostLimits(redis, prefix=QUEUE, **chosen)
+
+
+async def _ready(redis: aioredis.Redis) -> list[ReadyJob]:
+    messages = await redis.lrange(READY, 0, -1)
+    return [read_ready(raw) for raw in messages if isinstance(raw, bytes)]
 
 
 @pytest.mark.parametrize(
@@ -55,16 +61,15 @@ async def test_a_job_over_the_limit_waits_and_is_handed_the_next_slot(
     assert await limits.enter_or_park("a", b"first") is None
     assert await limits.enter_or_park("a", b"second") is None
     assert await limits.enter_or_park("b", b"{}") is not None
-    assert await redis.llen(limits.ready_list) == 0
+    assert await redis.llen(READY) == 0
 
     assert slots[0]
     await limits.leave(slots[0])
-    (raw,) = await redis.lrange(limits.ready_list, 0, -1)
-    ready = limits.read_ready(raw)
+    (ready,) = await _ready(redis)
     assert (ready.parked, ready.slot.host) == (b"first", "a")
     assert await limits.enter_or_park("a", b"third") is None, "the slot was handed on"
     await limits.leave(ready.slot)
-    assert limits.read_ready((await redis.lrange(limits.ready_list, 1, 1))[0]).parked == b"second"
+    assert [job.parked for job in await _ready(redis)] == [b"first", b"second"]
 
 
 async def test_a_freed_slot_does_not_let_newcomers_pass_the_line(redis: aioredis.Redis) -> None:
@@ -81,10 +86,10 @@ async def test_the_slots_of_a_dead_parser_come_back(redis: aioredis.Redis) -> No
     assert await limits.enter_or_park("a", b"{}")
     assert await limits.enter_or_park("a", b"waiting") is None
     await limits.tick()
-    assert await redis.llen(limits.ready_list) == 0
+    assert await redis.llen(READY) == 0
     await asyncio.sleep(1.1)
     await limits.tick()
-    assert await redis.llen(limits.ready_list) == 1
+    assert await redis.llen(READY) == 1
 
 
 async def test_requests_to_a_host_keep_their_distance(redis: aioredis.Redis) -> None:
@@ -96,7 +101,7 @@ async def test_requests_to_a_host_keep_their_distance(redis: aioredis.Redis) -> 
     started = perf_counter()
     while len(moments) < 3:
         await limits.tick()
-        if await redis.lpop(limits.ready_list):
+        if await redis.lpop(READY):
             moments.append(perf_counter() - started)
         await asyncio.sleep(0.01)
     gaps = [later - earlier for earlier, later in zip([0, *moments], moments, strict=False)]
@@ -113,9 +118,9 @@ async def test_a_client_that_waits_comes_before_the_jobs(redis: aioredis.Redis) 
     assert slot
     await limits.leave(slot)
     assert await limits.claim(ticket)
-    assert await redis.llen(limits.ready_list) == 0
+    assert await redis.llen(READY) == 0
     await limits.leave(ticket)
-    assert await redis.llen(limits.ready_list) == 1
+    assert await redis.llen(READY) == 1
 
 
 async def test_a_ticket_that_is_given_back_frees_its_place(redis: aioredis.Redis) -> None:
@@ -143,18 +148,9 @@ def settings(settings: Settings) -> Settings:
 
 
 @pytest.fixture
-async def listening(settings: Settings, redis_url: str) -> AsyncIterator[Listener]:
-    async with (
-        aioredis.Redis.from_url(redis_url) as client,
-        open_handler(settings) as handler,
-    ):
-        listener = Listener(
-            redis=client, handler=handler, settings=settings, name="t", block_seconds=0.05
-        )
-        running = asyncio.create_task(listener.run())
-        yield listener
-        listener.stop()
-        await running
+async def listener(settings: Settings) -> AsyncIterator[Listener]:
+    async with listening(settings) as opened:
+        yield opened
 
 
 async def _push(redis: aioredis.Redis, job_id: str, url: str) -> None:
@@ -162,7 +158,7 @@ async def _push(redis: aioredis.Redis, job_id: str, url: str) -> None:
 
 
 async def test_a_hanging_host_leaves_the_others_at_full_speed(
-    listening: Listener, redis: aioredis.Redis, site: Site
+    listener: Listener, redis: aioredis.Redis, site: Site
 ) -> None:
     most, now = 0, 0
 
@@ -195,7 +191,7 @@ async def test_a_hanging_host_leaves_the_others_at_full_speed(
 
 
 async def test_redirects_to_a_busy_host_wait_there_and_go_on(
-    listening: Listener, redis: aioredis.Redis, site: Site, settings: Settings
+    listener: Listener, redis: aioredis.Redis, site: Site, settings: Settings
 ) -> None:
     site.page("/end", "<title>end</title>")
     elsewhere = site.url("/end", host="127.0.0.2")

@@ -10,8 +10,8 @@ import pytest
 import redis.asyncio as aioredis
 
 from parser_service.config import Settings
-from parser_service.handler import open_handler
 from parser_service.redis_listener import Listener
+from tests.support.listening import listening
 from tests.support.site import Site
 from tests.support.waiting import until
 
@@ -28,27 +28,8 @@ OpenListener = Callable[..., contextlib.AbstractAsyncContextManager[Listener]]
 
 
 @pytest.fixture
-def open_listener(redis_url: str, settings: Settings) -> OpenListener:
-    @contextlib.asynccontextmanager
-    async def opened(**changes: Any) -> AsyncIterator[Listener]:
-        changed = settings.model_copy(update=changes)
-        async with (
-            aioredis.Redis.from_url(redis_url) as client,
-            open_handler(changed) as handler,
-        ):
-            listener = Listener(
-                redis=client,
-                handler=handler,
-                settings=changed,
-                name="test",
-                block_seconds=0.05,
-            )
-            running = asyncio.create_task(listener.run())
-            yield listener
-            listener.stop()
-            await running
-
-    return opened
+def open_listener(settings: Settings) -> OpenListener:
+    return lambda **changes: listening(settings.model_copy(update=changes))
 
 
 async def _wait_for(redis: aioredis.Redis, key: str) -> dict[str, Any]:
@@ -86,9 +67,10 @@ async def test_a_job_with_a_token_is_announced_and_others_are_not(
         await redis.rpush(QUEUE, json.dumps({"id": 2, "url": url, "reply": "done", "token": "t"}))
         assert (await _wait_for(redis, "parser:results:2"))["token"] == "t"
         await _wait_for(redis, "parser:results:1")
-    assert [json.loads(raw) for raw in await redis.lrange("done", 0, -1)] == [
-        {"id": 2, "token": "t"}
-    ]
+    (announced,) = [json.loads(raw) for raw in await redis.lrange("done", 0, -1)]
+    size = await redis.strlen("parser:results:2")
+    assert announced == {"id": 2, "token": "t", "bytes": size}
+    assert await redis.get("done:bytes") == str(size)
 
 
 @pytest.mark.parametrize(

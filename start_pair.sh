@@ -3,12 +3,19 @@
 # run_pair NAME1 PID1 NAME2 PID2 waits for both. If one ends, the other is stopped too.
 # SIGTERM and SIGINT are passed on to both. It returns 0 after a stop that was asked for and
 # went well, else the status of the one that ended badly.
+#
+# A process may also live on and do nothing. So files that the two touch as they go are
+# watched (ALIVE_FILE, RESULTS_ALIVE_FILE, HTTP_ALIVE_FILE): if one that was there has not been touched for
+# WATCH_SECONDS (default 120), both are killed, and whoever started this script starts it anew.
 
 run_pair() {
     local first=$2 second=$4 failed=0 status stopping=""
 
     stop_pair() { stopping=yes; kill -TERM "$first" "$second" 2>/dev/null; }
     trap stop_pair TERM INT
+
+    watch_pair "$first" "$second" &
+    local watch=$!
 
     wait -n "$first" "$second"
     status=$?
@@ -20,11 +27,12 @@ run_pair() {
         failed=$((status == 0 ? 1 : status))
         stop_pair
     fi
+    kill "$watch" 2>/dev/null
     for pid in "$first" "$second"; do
-        reap "$pid" || status=$?
+        reap "$pid"
+        status=$?
         # 130 and 143: ended by the very signal that asked for it.
         case $status in 0 | 130 | 143) ;; *) [[ $failed -ne 0 ]] || failed=$status ;; esac
-        status=0
     done
     return "$failed"
 }
@@ -36,5 +44,24 @@ reap() {
         wait "$1"
         status=$?
         kill -0 "$1" 2>/dev/null || return "$status"
+    done
+}
+
+# Kills both if one of them has stopped touching its file.
+watch_pair() {
+    local limit=${WATCH_SECONDS:-120} file age never
+    trap - TERM INT
+    exec {never}<> <(:) # nothing ever comes from here: a sleep that leaves no process behind
+    while ! read -rt 5 -u "$never"; do
+        for file in "${ALIVE_FILE:-}" "${RESULTS_ALIVE_FILE:-}" "${HTTP_ALIVE_FILE:-}"; do
+            [[ -n $file && -e $file ]] || continue
+            age=$(($(date +%s) - $(stat -c %Y "$file")))
+            if ((age > limit)); then
+                echo "$0: $file has not been touched for $age s; killing both halves" >&2
+                rm -f "$file"
+                kill -KILL "$1" "$2" 2>/dev/null
+                return
+            fi
+        done
     done
 }

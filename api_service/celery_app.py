@@ -4,12 +4,14 @@ Run as `celery -A api_service.celery_app worker` and `… beat`. The environment
 the configuration is first needed, not when this module is imported.
 """
 
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from celery import Celery
 from celery.schedules import crontab
-from celery.signals import setup_logging
+from celery.signals import after_task_publish, setup_logging
 from kombu import Queue
 
 from api_service import log
@@ -33,13 +35,14 @@ def _configuration() -> dict[str, Any]:
     settings = Settings.load()
     return {
         "broker_url": settings.redis_url,
+        "broker_transport": "api_service.broker:PatientTransport",
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_transport_options": {
             "visibility_timeout": VISIBILITY_SECONDS,
             # Without these two a message of a killed worker comes back minutes late.
             "unacked_restore_interval": 5,
-            "unacked_restore_throttle": 5,
+            "unacked_restore_throttle": 1,
             "socket_keepalive": True,
             "health_check_interval": 10,
         },
@@ -79,6 +82,13 @@ def _configuration() -> dict[str, Any]:
 
 celery_app = Celery("page_parser", set_as_current=True)
 celery_app.add_defaults(_configuration)
+
+
+@after_task_publish.connect
+def _show_beat(**_: Any) -> None:
+    """Show, in a file for who started it, that beat does publish; others have no such file."""
+    if path := os.environ.get("BEAT_ALIVE_FILE"):
+        Path(path).touch()
 
 
 @setup_logging.connect

@@ -22,7 +22,7 @@ class Settings(BaseSettings):
     """Seconds that `/parse_sync` waits for the parser; above the parser's own deadline."""
     database_timeout: Annotated[float, Field(gt=0)] = 4.0
     """Seconds for what one HTTP request asks of the database, connection included."""
-    job_timeout: Annotated[float, Field(gt=0)] = 30.0
+    job_timeout: Annotated[float, Field(gt=0)] = 10.0
     """Seconds for one of the worker's transactions."""
     publish_timeout: Annotated[float, Field(gt=0)] = 1.0
     """Seconds that a POST tries to publish its task before it answers without."""
@@ -32,6 +32,9 @@ class Settings(BaseSettings):
     """Seconds before the second attempt, jittered; the pause doubles with each."""
     max_retry_delay: Annotated[float, Field(gt=0)] = 60.0
     """Seconds between two attempts at most; a site that asks for more has failed."""
+    lost_after: Annotated[float, Field(gt=0)] = 45.0
+    """Seconds after which a request that nothing stands for is pushed again; above the
+    parsers' deadline for a page."""
     retention_days: Annotated[int, Field(ge=1)] = 30
     log_level: str = "INFO"
 

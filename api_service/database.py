@@ -17,7 +17,11 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
-from api_service.exceptions import DatabaseUnavailableError, SchemaOutdatedError
+from api_service.exceptions import (
+    DatabaseUnavailableError,
+    SchemaOutdatedError,
+    UnstorableError,
+)
 from api_service.models import NEWEST_MIGRATION
 
 CONNECT_SECONDS = 3
@@ -54,14 +58,17 @@ class Database:
         """A session in a transaction, committed at the end of the block.
 
         Raises:
+            UnstorableError: PostgreSQL does not take a value.
             DatabaseUnavailableError: PostgreSQL is away, or does not answer in time. Whether
                 a commit that was under way took effect is then unknown.
         """
         try:
             async with asyncio.timeout(self._timeout), self._sessions.begin() as session:
                 yield session
-        except (DataError, IntegrityError, ProgrammingError):
+        except (IntegrityError, ProgrammingError):
             raise  # a mistake of ours: everything else is the server's state
+        except (DataError, asyncpg.DataError, UnicodeEncodeError) as error:
+            raise UnstorableError(str(error)) from error
         except (TimeoutError, OSError, SQLAlchemyError, *_ASYNCPG_ERRORS) as error:
             raise DatabaseUnavailableError from error
 

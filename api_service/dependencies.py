@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Annotated, Any, TypeVar
 
 import httpx
+import redis.asyncio as aioredis
 from fastapi import Depends, Request
 
 from api_service.celery_app import celery_app
@@ -19,9 +20,11 @@ from api_service.enqueue import Publisher
 from api_service.health import ReadinessCheck
 from api_service.jobs import JobService
 from api_service.notices import EndedNotices
-from api_service.parser_client import ParserHttp, ParserQueue, open_redis
+from api_service.parser_client.http import ParserHttp
+from api_service.parser_client.queue import ParserQueue, open_redis
 from api_service.repository import RetryPolicy
 from api_service.service import ParseRequestService
+from api_service.sweep import Sweep, SweepPolicy
 
 T = TypeVar("T")
 
@@ -61,9 +64,7 @@ async def open_api_context(settings: Settings) -> AsyncIterator[ApiContext]:
         service = ParseRequestService(
             database=database, publisher=publisher, notices=notices, parser=ParserHttp(client)
         )
-        queue = ParserQueue(
-            redis, task_queue=settings.task_queue, result_prefix=settings.result_prefix
-        )
+        queue = _queue(redis, settings)
         readiness = ReadinessCheck(database=database, queue=queue)
         yield ApiContext(service=service, readiness=readiness, notices=notices)
 
@@ -97,33 +98,48 @@ class JobContext:
 
     jobs: JobService
     queue: ParserQueue
-    name: str
+    sweep: Sweep
 
 
 @contextlib.asynccontextmanager
 async def open_job_context(settings: Settings) -> AsyncIterator[JobContext]:
     """Connect lazily to what the worker uses; refuse to start on an outdated schema."""
     async with contextlib.AsyncExitStack() as stack:
-        database = Database(settings.database_url, timeout=settings.job_timeout, pool_size=2)
+        database = Database(settings.database_url, timeout=settings.job_timeout, pool_size=3)
         stack.push_async_callback(database.dispose)
         await database.require_newest_migration()
         redis = await stack.enter_async_context(
             open_redis(settings.redis_url, timeout=REDIS_SECONDS)
         )
-        queue = ParserQueue(
-            redis, task_queue=settings.task_queue, result_prefix=settings.result_prefix
+        queue = _queue(redis, settings)
+        retries = RetryPolicy(
+            max_attempts=settings.max_attempts,
+            base_delay=settings.retry_delay,
+            max_delay=settings.max_retry_delay,
         )
         jobs = JobService(
             database=database,
             queue=queue,
-            retries=RetryPolicy(
-                max_attempts=settings.max_attempts,
-                base_delay=settings.retry_delay,
-                max_delay=settings.max_retry_delay,
-            ),
+            retries=retries,
             retention=timedelta(days=settings.retention_days),
         )
-        yield JobContext(jobs=jobs, queue=queue, name=f"{socket.gethostname()}:{os.getpid()}")
+        sweep = Sweep(
+            database=database,
+            queue=queue,
+            jobs=jobs,
+            retries=retries,
+            policy=SweepPolicy(lost_after=settings.lost_after),
+        )
+        yield JobContext(jobs=jobs, queue=queue, sweep=sweep)
+
+
+def _queue(redis: aioredis.Redis, settings: Settings) -> ParserQueue:
+    return ParserQueue(
+        redis,
+        name=f"{socket.gethostname()}:{os.getpid()}",
+        task_queue=settings.task_queue,
+        result_prefix=settings.result_prefix,
+    )
 
 
 class TaskRunner:

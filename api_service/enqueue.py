@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import structlog
 from celery import Celery
 from kombu import Connection
-from kombu.exceptions import OperationalError
 
 from api_service.celery_app import API_QUEUE, CONTROL_QUEUE, PARSE_URL, PULSE
 
@@ -51,8 +50,8 @@ class Publisher:
         try:
             async with asyncio.timeout(self._timeout):
                 await sent
-        except (TimeoutError, OperationalError, OSError) as error:
-            log.warning("task not published", request_id=request_id, error=repr(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the row is there
+            log.warning("task not published", request_id=request_id, error=repr(error)[:200])
             return False
         return True
 
@@ -157,6 +156,6 @@ class PulsePublisher:
                             retry=False,
                         )
                         self._stopping.wait(self.PERIOD)
-            except (OperationalError, OSError) as error:
-                log.warning("pulse not published", error=repr(error))
+            except Exception as error:  # noqa: BLE001 - it tries again as long as it lives
+                log.warning("pulse not published", error=repr(error)[:200])
                 self._stopping.wait(self.PERIOD)

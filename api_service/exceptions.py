@@ -75,5 +75,9 @@ class InvalidUrlError(ApiError):
     message = "This is not an http or https URL that can be fetched."
 
 
+class UnstorableError(Exception):
+    """The database does not take a value: a mistake of whoever made it, not an outage."""
+
+
 class SchemaOutdatedError(Exception):
     """The database is not at the newest migration: services refuse to start."""

@@ -6,7 +6,15 @@ from datetime import timedelta
 import structlog
 
 from api_service.database import Database
-from api_service.parser_client import FailureResult, Job, PageResult, ParserQueue, Result
+from api_service.exceptions import UnstorableError
+from api_service.parser_client.messages import (
+    FailureResult,
+    Job,
+    PageResult,
+    Result,
+    not_understood,
+)
+from api_service.parser_client.queue import ParserQueue
 from api_service.repository import (
     FailedAttempt,
     ParseRequestRepository,
@@ -17,7 +25,6 @@ from api_service.repository import (
 from api_service.responses import ErrorFacts, PageFacts
 
 CLEANUP_BATCH = 1000
-PUSH_BATCH = 1000
 
 log = structlog.get_logger()
 
@@ -42,19 +49,34 @@ class JobService:
         """Hand pending requests to the parsers; those elsewhere by now are left alone."""
         async with self._database.transaction() as session:
             started = await ParseRequestRepository(session).mark_processing(request_ids)
-        await self._push(started)
+        await self.push(started)
         if len(started) < len(request_ids):
             log.info("not started: not pending", requests=len(request_ids) - len(started))
 
-    async def push_due(self) -> int:
-        """Push the requests whose next attempt is due; returns how many."""
-        async with self._database.transaction() as session:
-            due = await ParseRequestRepository(session).mark_due(limit=PUSH_BATCH)
-        await self._push(due)
-        return len(due)
-
     async def record(self, results: Mapping[int, Result]) -> None:
-        """Persist finished results in one transaction; doubled and late ones change nothing."""
+        """Persist finished results in one transaction; doubled and late ones change nothing.
+
+        Should one of them be something that the database does not take, they are persisted
+        one by one, and that one is a failure: it must not hold up the others.
+        """
+        if not results:
+            return
+        try:
+            await self._record(results)
+        except UnstorableError:
+            log.error("results are persisted one by one", results=len(results))
+            for request_id, result in results.items():
+                await self._record_alone(request_id, result)
+
+    async def _record_alone(self, request_id: int, result: Result) -> None:
+        try:
+            await self._record({request_id: result})
+        except UnstorableError as error:
+            log.error("result not storable", request_id=request_id, error=str(error)[:300])
+            failure = not_understood().model_copy(update={"token": result.token})
+            await self._record({request_id: failure})
+
+    async def _record(self, results: Mapping[int, Result]) -> None:
         # In the order of ids, so that two who write at once do not wait for each other.
         ordered = [(request_id, results[request_id]) for request_id in sorted(results)]
         successes = [_success(i, r) for i, r in ordered if isinstance(r, PageResult)]
@@ -84,7 +106,8 @@ class JobService:
                 log.info("old requests deleted", deleted=deleted)
                 return deleted
 
-    async def _push(self, requests: Sequence[Pushable]) -> None:
+    async def push(self, requests: Sequence[Pushable]) -> None:
+        """Hand requests to the parsers that have just become theirs."""
         if not requests:
             return
         await self._queue.push(
@@ -97,6 +120,7 @@ class JobService:
                     trace=request.trace_id,
                     respect_robots=request.options.get("respect_robots"),
                     title_fallback=request.options.get("title_fallback"),
+                    alone=request.alone or None,
                 )
                 for request in requests
             ]

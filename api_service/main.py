@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -45,6 +46,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 _end_process(str(error))
             app.state.context = context
             _end_waits_on_sigterm(context.notices)
+            await stack.enter_async_context(_shown_alive(os.environ.get("ALIVE_FILE")))
             yield
 
     app = FastAPI(
@@ -60,6 +62,21 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_exception)
     return app
+
+
+@asynccontextmanager
+async def _shown_alive(path: str | None) -> AsyncIterator[None]:
+    """Touch a file every second, for who started this process, as long as the event loop turns."""
+
+    async def keep_touching(file: Path) -> None:
+        while True:
+            file.touch()  # noqa: ASYNC240 - a file in memory, in a blink
+            await asyncio.sleep(1)
+
+    touching = asyncio.create_task(keep_touching(Path(path))) if path else None
+    yield
+    if touching:
+        touching.cancel()
 
 
 def _end_process(sentence: str) -> NoReturn:

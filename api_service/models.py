@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     DateTime,
     Enum,
     Identity,
@@ -12,6 +13,7 @@ from sqlalchemy import (
     Integer,
     SmallInteger,
     Text,
+    false,
     func,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -19,7 +21,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from api_service.status_enum import StatusEnum
 
-NEWEST_MIGRATION = "0002"
+NEWEST_MIGRATION = "0003"
 """The revision that this code works with; a test holds it against `alembic/versions`."""
 
 
@@ -48,6 +50,11 @@ class ParseRequest(Base):
             "next_attempt_at",
             postgresql_where="next_attempt_at IS NOT NULL",
         ),
+        Index(
+            "ix_parse_requests_suspect_since",
+            "suspect_since",
+            postgresql_where="suspect_since IS NOT NULL",
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
@@ -71,6 +78,10 @@ class ParseRequest(Base):
     """How often it was tried and ended, well or not."""
     next_attempt_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     """When it is to be pushed again; only while it waits for that."""
+    alone: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    """Whether a parser has died with it, so that it is to run alone from now on."""
+    suspect_since: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """Since when nothing has been found that stands for it; see `sweep.py`."""
     trace_id: Mapped[str | None] = mapped_column(Text)
     """Ties the log lines of the request together, across services and attempts."""
     token: Mapped[str | None] = mapped_column(Text)
@@ -88,3 +99,21 @@ class ParseRequest(Base):
     fetched_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     error: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     """Why the page could not be had: `code`, `message`, and what else is known."""
+
+
+class IdempotencyKey(Base):
+    """A key that a client sent with a request, so that it can ask again and get one job.
+
+    Attributes:
+        caller: whose key it is; keys of different callers do not meet.
+        fingerprint: of what was asked for with it.
+    """
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (Index("ix_idempotency_keys_created_at", "created_at"),)
+
+    caller: Mapped[str] = mapped_column(Text, primary_key=True)
+    key: Mapped[str] = mapped_column(Text, primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(Text)
+    request_id: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, TextClause, delete, func, insert, literal, select, text
+from sqlalchemy import DateTime, Row, TextClause, delete, func, insert, literal, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api_service.models import ParseRequest
@@ -36,6 +36,7 @@ class Pushable:
     token: str
     trace_id: str | None
     options: dict[str, bool]
+    alone: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,58 @@ class ParseRequestRepository:
         """From `pending`; those that are elsewhere by now are not among the returned."""
         result = await self._session.execute(_MARK_PROCESSING, {"ids": list(request_ids)})
         return [_pushable(row) for row in result]
+
+    async def mark_stranded(self, *, age: float, limit: int) -> list[Pushable]:
+        """From `pending`, for so many seconds: their message was lost or is late."""
+        parameters = {"age": age, "limit": limit}
+        result = await self._session.execute(_MARK_STRANDED, parameters)
+        return [_pushable(row) for row in result]
+
+    async def mark_holders_dead(
+        self, tokens: Sequence[str], policy: RetryPolicy
+    ) -> tuple[list[Pushable], list[int]]:
+        """From `processing`, of a parser that has died: to be pushed again, or to `failure`.
+
+        Returns:
+            What is to be pushed again, and the ids of those that have failed for good.
+        """
+        ids = [int(head) for token in tokens if (head := token.partition("-")[0]).isdecimal()]
+        result = await self._session.execute(
+            _MARK_HOLDERS_DEAD,
+            {"ids": ids, "tokens": list(tokens), "max_attempts": policy.max_attempts},
+        )
+        rows = result.all()
+        failed = [row.id for row in rows if row.status == StatusEnum.FAILURE]
+        return [_pushable(row) for row in rows if row.status != StatusEnum.FAILURE], failed
+
+    async def missing(self, seen: Sequence[int], *, before: datetime) -> Sequence[Row[int, str]]:
+        """`id, token` of pushed requests that were not seen, nor touched since."""
+        parameters = {"seen": list(seen), "before": before}
+        return (await self._session.execute(_MISSING, parameters)).all()
+
+    async def note_suspects(self, missing: Sequence[int]) -> None:
+        """Note since when these are missing, and that all others are not."""
+        await self._session.execute(_CLEAR_SUSPECTS, {"missing": list(missing)})
+        await self._session.execute(_NOTE_SUSPECTS, {"missing": list(missing)})
+
+    async def mark_lost(self, *, age: float, limit: int) -> list[Pushable]:
+        """From `processing`, and missing for so many seconds; stays `processing`, to be pushed."""
+        result = await self._session.execute(_MARK_LOST, {"age": age, "limit": limit})
+        return [_pushable(row) for row in result]
+
+    async def now(self) -> datetime:
+        """The database's clock, the only one that counts."""
+        result = await self._session.execute(select(func.clock_timestamp(type_=DateTime)))
+        return result.scalar_one()
+
+    async def try_lock(self, key: int) -> bool:
+        """Hold a lock until the transaction ends, unless somebody else holds it."""
+        locked = select(func.pg_try_advisory_xact_lock(key))
+        return bool((await self._session.execute(locked)).scalar_one())
+
+    async def count_unfinished(self, *, most: int) -> int:
+        """How many requests have not ended, counted up to a number."""
+        return int((await self._session.execute(_COUNT_UNFINISHED, {"most": most})).scalar_one())
 
     async def mark_due(self, *, limit: int) -> list[Pushable]:
         """From waiting for the next attempt, whose time has come; stays `processing`."""
@@ -201,7 +254,7 @@ class ParseRequestRepository:
 
 
 def _pushable(row: Row[Any]) -> Pushable:
-    return Pushable(row.id, row.url, row.token, row.trace_id, row.options or {})
+    return Pushable(row.id, row.url, row.token, row.trace_id, row.options or {}, row.alone)
 
 
 def _json(model: Any) -> str | None:
@@ -231,7 +284,75 @@ _MARK_PROCESSING = _statement(f"""
     UPDATE parse_requests r
     SET status = 'processing', token = {_NEW_TOKEN}, updated_at = now()
     WHERE r.id = ANY(CAST(:ids AS bigint[])) AND {_moving_to(StatusEnum.PROCESSING)}
-    RETURNING r.id, r.url, r.token, r.trace_id, r.options
+    RETURNING r.id, r.url, r.token, r.trace_id, r.options, r.alone
+""")
+
+_MARK_STRANDED = _statement(f"""
+    UPDATE parse_requests r
+    SET status = 'processing', token = {_NEW_TOKEN}, updated_at = now()
+    WHERE r.id IN (
+        SELECT id FROM parse_requests
+        WHERE status IN ('pending', 'processing') AND status = 'pending'
+            AND created_at < now() - make_interval(secs => :age)
+        ORDER BY id LIMIT :limit
+        FOR UPDATE SKIP LOCKED
+    ) AND {_moving_to(StatusEnum.PROCESSING)}
+    RETURNING r.id, r.url, r.token, r.trace_id, r.options, r.alone
+""")
+
+_EXHAUSTED = "r.attempts + 1 >= :max_attempts"
+
+_MARK_HOLDERS_DEAD = _statement(f"""
+    UPDATE parse_requests r
+    SET attempts = r.attempts + 1, alone = true, suspect_since = NULL, updated_at = now(),
+        status = CASE WHEN {_EXHAUSTED} THEN 'failure' ELSE r.status END,
+        token = CASE WHEN {_EXHAUSTED} THEN NULL ELSE {_NEW_TOKEN} END,
+        error = CASE WHEN {_EXHAUSTED} THEN jsonb_build_object(
+            'code', 'attempts_exhausted',
+            'message', 'Given up after ' || (r.attempts + 1) ||
+                ' attempts; at the last, the parser that had the page died.',
+            'retryable', false
+        ) END
+    WHERE r.id = ANY(CAST(:ids AS bigint[])) AND r.token = ANY(CAST(:tokens AS text[]))
+        AND {_moving_to(StatusEnum.FAILURE)}
+    RETURNING r.id, r.url, r.token, r.trace_id, r.options, r.alone, r.status
+""")
+
+# Pushed, and neither waiting for its next attempt nor touched since the look began.
+_MISSING = _statement("""
+    SELECT id, token FROM parse_requests
+    WHERE status IN ('pending', 'processing') AND status = 'processing'
+        AND next_attempt_at IS NULL AND updated_at < :before
+        AND id <> ALL(CAST(:seen AS bigint[]))
+""")
+
+_CLEAR_SUSPECTS = _statement("""
+    UPDATE parse_requests SET suspect_since = NULL
+    WHERE suspect_since IS NOT NULL AND id <> ALL(CAST(:missing AS bigint[]))
+""")
+
+_NOTE_SUSPECTS = _statement("""
+    UPDATE parse_requests SET suspect_since = now()
+    WHERE id = ANY(CAST(:missing AS bigint[])) AND suspect_since IS NULL
+        AND status = 'processing'
+""")
+
+_MARK_LOST = _statement(f"""
+    UPDATE parse_requests r
+    SET token = {_NEW_TOKEN}, suspect_since = NULL, updated_at = now()
+    WHERE r.id IN (
+        SELECT id FROM parse_requests
+        WHERE suspect_since <= now() - make_interval(secs => :age) AND status = 'processing'
+        ORDER BY id LIMIT :limit
+        FOR UPDATE SKIP LOCKED
+    )
+    RETURNING r.id, r.url, r.token, r.trace_id, r.options, r.alone
+""")
+
+_COUNT_UNFINISHED = _statement("""
+    SELECT count(*) FROM (
+        SELECT 1 FROM parse_requests WHERE status IN ('pending', 'processing') LIMIT :most
+    ) AS unfinished
 """)
 
 _MARK_DUE = _statement(f"""
@@ -243,12 +364,12 @@ _MARK_DUE = _statement(f"""
         ORDER BY next_attempt_at LIMIT :limit
         FOR UPDATE SKIP LOCKED
     )
-    RETURNING r.id, r.url, r.token, r.trace_id, r.options
+    RETURNING r.id, r.url, r.token, r.trace_id, r.options, r.alone
 """)
 
 _MARK_SUCCESS = _statement(f"""
     UPDATE parse_requests r
-    SET status = 'success', token = NULL, next_attempt_at = NULL,
+    SET status = 'success', token = NULL, next_attempt_at = NULL, suspect_since = NULL,
         attempts = r.attempts + 1, updated_at = now(),
         title = v.title, html_content = v.html, title_source = v.title_source,
         metadata = v.metadata::jsonb, final_url = v.final_url,
@@ -274,7 +395,7 @@ _PAUSE = "least(:max_delay, :base_delay * 2 ^ r.attempts) * (0.5 + random() / 2)
 
 _MARK_ATTEMPTS_FAILED = _statement(f"""
     UPDATE parse_requests r
-    SET attempts = r.attempts + 1, token = NULL, updated_at = now(),
+    SET attempts = r.attempts + 1, token = NULL, suspect_since = NULL, updated_at = now(),
         status = CASE WHEN {_AGAIN} THEN r.status ELSE 'failure' END,
         next_attempt_at = CASE WHEN {_AGAIN}
             THEN now() + make_interval(secs => greatest(v.pause, {_PAUSE})) END,

@@ -3,12 +3,15 @@
 A process of its own beside Celery, in the service `worker`: an endless Celery task would
 never let SIGTERM finish. A shell round a loop:
 
-1. Wait for announcements of our own jobs, and take as many as there are, up to a batch.
-2. Read the results they name and persist them in one transaction.
-3. Delete the results after the commit. Writing a result twice changes nothing, so a crash
-   between the two does no harm.
-4. Once a second, look for results that nobody announced: a foreign parser stores them
-   under the result key and knows no more than that.
+1. Take what has been announced, as much as there is up to a batch; wait where there is nothing.
+   Batches are bounded in bytes, too.
+2. Read the results and persist them in one transaction.
+3. Delete announcements and results after the commit. Writing a result twice changes nothing,
+   so a crash between the two does no harm.
+4. Once a second, look for results that nobody announced: a foreign parser stores them under
+   the result key and knows no more than that.
+
+It also keeps an eye on Celery beside it: a worker has been seen to live on without consuming.
 """
 
 import asyncio
@@ -17,23 +20,25 @@ import os
 import signal
 import sys
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time
 
 import structlog
 import uvloop
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError
 
 from api_service import log as logging_setup
 from api_service.config import Settings
 from api_service.dependencies import JobContext, open_job_context
 from api_service.exceptions import ApiError, SchemaOutdatedError
-from api_service.parser_client import Announcement, Result
+from api_service.parser_client.messages import Result
 
 BATCH = 200
+BATCH_BYTES = 16 * 1024 * 1024
 BLOCK_SECONDS = 1.0
 POLL_SECONDS = 1.0
-POLL_BATCH = 1000
+POLL_BATCH = 500
 MAX_BACKOFF_SECONDS = 5.0
+STALE_SECONDS = 60.0
 
 log = structlog.get_logger()
 
@@ -54,50 +59,110 @@ class ResultLoop:
 
     async def run(self) -> None:
         """Serve until stopped."""
-        alive = Path(path) if (path := os.environ.get("RESULTS_ALIVE_FILE")) else None
+        watch = CeleryWatch()
         backoff = 0.1
-        unsaved: list[Announcement] = []
         while True:
             try:
-                if not unsaved:
-                    block = 0.01 if self._stopping.is_set() else BLOCK_SECONDS
-                    unsaved = await self._queue.take_announcements(BATCH, block=block)
-                if not unsaved and self._stopping.is_set():
+                worked = await self._persist_announced()
+                if self._stopping.is_set() and not worked:
                     return
-                await self._persist_announced(unsaved)
-                unsaved = []
                 await self._poll()
+                watch.went_well()
                 backoff = 0.1
-                if alive:
-                    alive.touch()
             except (RedisError, OSError, ApiError) as error:
                 if self._stopping.is_set():
                     return
+                watch.went_badly()
                 log.warning("results not persisted yet", error=repr(error), retry_in=backoff)
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), backoff)
+                await self._pause(backoff)
                 backoff = min(backoff * 2, MAX_BACKOFF_SECONDS)
 
-    async def _persist_announced(self, announcements: list[Announcement]) -> None:
-        tokens = {announcement.id: announcement.token for announcement in announcements}
-        results = await self._queue.results(list(tokens))
+    async def _persist_announced(self) -> bool:
+        """Persist one batch; whether there was anything."""
+        taken = await self._queue.take(most=BATCH, most_bytes=BATCH_BYTES)
+        if not taken:
+            if not self._stopping.is_set():
+                await self._wait()
+            return False
+        results = await self._queue.results([announced.id for announced in taken])
+        tokens = {announced.token: announced.id for announced in taken}
         # A key may hold the result of another attempt by now: that one is announced itself.
-        await self._persist({i: r for i, r in results.items() if r.token == tokens[i]})
+        valid = {i: r for i, r in results.items() if r.token and tokens.get(r.token) == i}
+        await self._jobs.record(valid)
+        await self._queue.release(taken, list(valid))
+        return True
+
+    async def _wait(self) -> None:
+        try:
+            await self._queue.wait_for_announcement(BLOCK_SECONDS)
+        except OutOfMemoryError:
+            # Where Redis has no memory left, moving is refused; taking, which frees some, is not.
+            await self._pause(0.1)
 
     async def _poll(self) -> None:
+        """Look for results without a token: among the oldest requests, and on through the rest."""
         if monotonic() < self._next_poll:
             return
         self._next_poll = monotonic() + POLL_SECONDS
-        ids = await self._jobs.processing_ids(after=self._polled_up_to, limit=POLL_BATCH)
-        self._polled_up_to = ids[-1] if len(ids) == POLL_BATCH else 0
-        for start in range(0, len(stored := await self._queue.stored(ids)), BATCH):
-            results = await self._queue.results(stored[start : start + BATCH])
-            await self._persist({i: r for i, r in results.items() if r.token is None})
+        ids = await self._jobs.processing_ids(after=0, limit=POLL_BATCH)
+        if len(ids) == POLL_BATCH:
+            further = max(self._polled_up_to, ids[-1])
+            more = await self._jobs.processing_ids(after=further, limit=POLL_BATCH)
+            self._polled_up_to = more[-1] if len(more) == POLL_BATCH else 0
+            ids += more
+        batch: list[int] = []
+        size = 0
+        for request_id, length in (await self._queue.sizes(ids)).items():
+            batch.append(request_id)
+            size += length
+            if len(batch) == BATCH or size > BATCH_BYTES:
+                await self._persist_unannounced(batch)
+                batch, size = [], 0
+        await self._persist_unannounced(batch)
 
-    async def _persist(self, results: dict[int, Result]) -> None:
-        if results:
-            await self._jobs.record(results)
-            await self._queue.forget(list(results))
+    async def _persist_unannounced(self, request_ids: list[int]) -> None:
+        results: dict[int, Result] = await self._queue.results(request_ids)
+        foreign = {i: r for i, r in results.items() if r.token is None}
+        if foreign:
+            await self._jobs.record(foreign)
+            await self._queue.forget(list(foreign))
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+
+
+class CeleryWatch:
+    """Ends this process, and so the pair, if Celery beside it has stopped consuming.
+
+    Celery touches its file whenever it has run a pulse, and is sent one every two seconds. It
+    is not to blame while Redis or PostgreSQL is away; then this process touches the file for
+    it. Both files are what health checks look at.
+    """
+
+    def __init__(self) -> None:
+        self._own = _path("RESULTS_ALIVE_FILE")
+        self._celery = _path("ALIVE_FILE")
+
+    def went_well(self) -> None:
+        """A round of the loop has come to its end."""
+        if self._own:
+            self._own.touch()
+        if self._celery and self._celery.exists():
+            age = time() - self._celery.stat().st_mtime
+            if age > STALE_SECONDS:
+                log.critical("Celery does not consume", seconds=round(age))
+                sys.exit(1)
+
+    def went_badly(self) -> None:
+        """A round has failed for a reason that Celery would fail for, too."""
+        for file in (self._own, self._celery):
+            if file and file.exists():
+                file.touch()
+
+
+def _path(variable: str) -> Path | None:
+    return Path(text) if (text := os.environ.get(variable)) else None
 
 
 async def serve(settings: Settings) -> None:

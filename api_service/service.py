@@ -11,7 +11,7 @@ from api_service.enqueue import Publisher
 from api_service.exceptions import NotFoundError
 from api_service.models import ParseRequest
 from api_service.notices import RECHECK_SECONDS, EndedNotices
-from api_service.parser_client import ParserHttp
+from api_service.parser_client.http import ParserHttp
 from api_service.repository import ParseRequestRepository
 from api_service.responses import (
     AcceptedAnswer,

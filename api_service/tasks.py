@@ -2,18 +2,23 @@
 
 import os
 import sys
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from celery import Task
 from celery.signals import worker_init, worker_ready, worker_shutdown, worker_shutting_down
+from redis.exceptions import RedisError
 
 from api_service.celery_app import CLEANUP, PARSE_URL, PULSE, SWEEP, celery_app
-from api_service.dependencies import TaskRunner
+from api_service.dependencies import JobContext, TaskRunner
 from api_service.enqueue import PulsePublisher
 from api_service.exceptions import ApiError, SchemaOutdatedError
 
+T = TypeVar("T")
+
+log = structlog.get_logger()
 runner = TaskRunner()
 pulse_publisher = PulsePublisher(celery_app)
 
@@ -41,6 +46,18 @@ def _close(**_: Any) -> None:
     runner.close()
 
 
+def _run(call: Callable[[JobContext], Coroutine[Any, Any, T]]) -> T | None:
+    """Run a use case; while a server is away there is nothing to do but to say so.
+
+    What was not done is found by the sweep when it is back.
+    """
+    try:
+        return runner.run(call)
+    except (ApiError, RedisError, OSError) as error:
+        log.warning("task given up", error=repr(error)[:200])
+        return None
+
+
 @celery_app.task(name=PARSE_URL, bind=True)
 def parse_url(self: Task, request_id: int, url: str) -> None:  # noqa: ARG001 - see below
     """Hand a request to the parsers; the page is never waited for.
@@ -51,24 +68,24 @@ def parse_url(self: Task, request_id: int, url: str) -> None:  # noqa: ARG001 - 
         url: the same URL, for whoever reads the queue.
     """
     with structlog.contextvars.bound_contextvars(trace_id=self.request.get("trace_id")):
-        runner.run(lambda context: context.jobs.start([request_id]))
+        _run(lambda context: context.jobs.start([request_id]))
 
 
 @celery_app.task(name=SWEEP)
-def sweep() -> int:
-    """Push the requests whose next attempt is due; returns how many."""
-    return runner.run(lambda context: context.jobs.push_due())
+def sweep() -> None:
+    """Repair what crashes and losses have left behind; see `sweep.py`."""
+    _run(lambda context: context.sweep.run())
 
 
 @celery_app.task(name=CLEANUP)
-def cleanup_parse_requests() -> int:
+def cleanup_parse_requests() -> int | None:
     """Delete requests older than `RETENTION_DAYS`; returns how many."""
-    return runner.run(lambda context: context.jobs.clean_up())
+    return _run(lambda context: context.jobs.clean_up())
 
 
 @celery_app.task(name=PULSE)
 def pulse() -> None:
     """Show that this worker consumes: in Redis for the API, in a file for who started it."""
-    runner.run(lambda context: context.queue.show_worker(context.name))
+    _run(lambda context: context.queue.show_worker())
     if path := os.environ.get("ALIVE_FILE"):
         Path(path).touch()

@@ -7,13 +7,14 @@ import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time
 
 from local.servers import die_with_parent
 
 RESTART_SECONDS = 0.5
 MAX_RESTART_SECONDS = 10.0
 HEALTHY_SECONDS = 30
+STALE_SECONDS = 120
 MAX_LOG_BYTES = 10 * 1024 * 1024
 
 
@@ -23,12 +24,14 @@ class Service:
 
     Attributes:
         log: where its output goes, appended.
+        alive_file: what it touches as it goes; if it stops doing so, it is killed and restarted.
     """
 
     name: str
     command: Sequence[str]
     log: Path
     environment: dict[str, str] = field(default_factory=dict)
+    alive_file: Path | None = None
 
 
 class Supervised:
@@ -86,6 +89,16 @@ class Supervised:
             await asyncio.sleep(pause)
             pause = min(pause * 2, MAX_RESTART_SECONDS)
 
+    async def _watch(self, process: asyncio.subprocess.Process) -> None:
+        """Kill a process that lives on and does nothing."""
+        file = self.service.alive_file
+        while file is not None:
+            await asyncio.sleep(5)
+            if _age(file) > STALE_SECONDS:
+                print(f"{self.service.name} has stopped working; killing it", flush=True)
+                file.unlink(missing_ok=True)
+                os.killpg(process.pid, signal.SIGKILL)
+
     async def _run_once(self) -> int:
         _rotate(self.service.log)
         with self.service.log.open("ab") as log:
@@ -100,11 +113,20 @@ class Supervised:
             )
         if self._is_stopping():
             self._signal(signal.SIGTERM)
+        watching = asyncio.create_task(self._watch(self._process))
         status = await self._process.wait()
+        watching.cancel()
         # Whatever it left behind goes too: a restarted service must not meet its past.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         return status
+
+
+def _age(file: Path) -> float:
+    try:
+        return time() - file.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _rotate(log: Path) -> None:

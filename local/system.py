@@ -137,19 +137,35 @@ class System:
             "api": [*API.split(), "--host", self._api[0], "--port", str(self._api[1])],
         }
         for name, command in commands.items():
-            supervised = Supervised(
-                Service(
-                    name=name,
-                    command=command,
-                    log=self._data / "logs" / f"{name}.log",
-                    environment=environment | {"PYTHONPATH": str(ROOT)},
-                )
-            )
+            supervised = Supervised(self._service(name, command, environment))
             supervised.start()
             if name == "worker":
                 self._worker = supervised
             else:
                 self._front.append(supervised)
+
+    def _service(self, name: str, command: list[str], environment: dict[str, str]) -> Service:
+        def alive_file(half: str) -> str:
+            path = self._data / "alive" / half
+            path.parent.mkdir(exist_ok=True)
+            path.unlink(missing_ok=True)  # of an earlier run
+            return str(path)
+
+        # The scripts of the pairs watch the files of their halves themselves.
+        files = {
+            "parser": {"ALIVE_FILE": "listener", "HTTP_ALIVE_FILE": "parser-http"},
+            "worker": {"ALIVE_FILE": "celery", "RESULTS_ALIVE_FILE": "results"},
+            "beat": {"BEAT_ALIVE_FILE": "beat"},
+            "api": {"ALIVE_FILE": "api"},
+        }[name]
+        alive = {variable: alive_file(half) for variable, half in files.items()}
+        return Service(
+            name=name,
+            command=command,
+            log=self._data / "logs" / f"{name}.log",
+            environment=environment | alive | {"PYTHONPATH": str(ROOT)},
+            alive_file=Path(next(iter(alive.values()))) if name in ("beat", "api") else None,
+        )
 
     async def _until_ready(self, stopping: asyncio.Event) -> bool:
         """Wait until everything answers; False if a stop was asked for before."""

@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from pathlib import Path
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -32,7 +33,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             sys.stderr.flush()
             os._exit(1)
         log.configure("parser", current.log_level)
-        async with open_handler(current) as handler, open_redis(current) as redis:
+        async with (
+            open_handler(current) as handler,
+            open_redis(current) as redis,
+            _shown_alive(os.environ.get("HTTP_ALIVE_FILE")),
+        ):
             app.state.settings = current
             app.state.page_handler = handler
             app.state.host_limits = host_limits(redis, current)
@@ -50,6 +55,21 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_exception)
     return app
+
+
+@asynccontextmanager
+async def _shown_alive(path: str | None) -> AsyncIterator[None]:
+    """Touch a file every second, for who started this process, as long as the event loop turns."""
+
+    async def keep_touching(file: Path) -> None:
+        while True:
+            file.touch()  # noqa: ASYNC240 - a file in memory, in a blink
+            await asyncio.sleep(1)
+
+    touching = asyncio.create_task(keep_touching(Path(path))) if path else None
+    yield
+    if touching:
+        touching.cancel()
 
 
 async def _on_fetch_error(_: Request, error: Exception) -> Response:

@@ -12,7 +12,7 @@ import redis.asyncio as aioredis
 from api_service.database import Database
 from api_service.dependencies import JobContext
 from api_service.jobs import JobService
-from api_service.parser_client import FailureResult, PageResult
+from api_service.parser_client.messages import FailureResult, PageResult
 from api_service.repository import (
     FailedAttempt,
     ParseRequestRepository,

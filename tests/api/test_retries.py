@@ -11,7 +11,7 @@ import redis.asyncio as aioredis
 from api_service.config import Settings
 from api_service.database import Database
 from api_service.dependencies import JobContext, open_job_context
-from api_service.parser_client import FailureReason, FailureResult, PageResult
+from api_service.parser_client.messages import FailureReason, FailureResult, PageResult
 from api_service.repository import ParseRequestRepository
 from tests.support.servers import dsn
 
@@ -72,6 +72,12 @@ async def _row(connection: asyncpg.Connection, request_id: int) -> dict[str, Any
     return dict(await connection.fetchrow(query, request_id))
 
 
+async def _push_due(jobs: JobContext) -> int:
+    swept = await jobs.sweep.run()
+    assert swept
+    return swept.due
+
+
 async def _make_due(connection: asyncpg.Connection) -> None:
     await connection.execute("UPDATE parse_requests SET next_attempt_at = now()")
 
@@ -84,12 +90,12 @@ async def test_a_transient_failure_waits_for_its_next_attempt(
     row = await _row(connection, request_id)
     assert (row["status"], row["attempts"], row["token"]) == ("processing", 1, None)
     assert 1.5 < row["pause"] <= 4
-    assert await jobs.jobs.push_due() == 0
+    assert await _push_due(jobs) == 0
     assert await redis.llen(QUEUE) == 1
 
     await _make_due(connection)
-    assert await jobs.jobs.push_due() == 1
-    assert await jobs.jobs.push_due() == 0
+    assert await _push_due(jobs) == 1
+    assert await _push_due(jobs) == 0
     second = json.loads((await redis.lrange(QUEUE, 0, -1))[1])
     assert second == first | {"token": second["token"]}
     assert second["token"] != first["token"]
@@ -106,7 +112,7 @@ async def test_pauses_double_and_the_last_attempt_decides(
         assert row["attempts"] == attempt
         assert longest / 2 - 0.5 < row["pause"] <= longest
         await _make_due(connection)
-        await jobs.jobs.push_due()
+        await _push_due(jobs)
     await jobs.jobs.record({request_id: _failure()})
     row = await _row(connection, request_id)
     assert (row["status"], row["attempts"], row["pause"]) == ("failure", 3, None)
@@ -123,7 +129,7 @@ async def test_a_page_that_comes_late_is_a_success(
 ) -> None:
     await jobs.jobs.record({request_id: _failure()})
     await _make_due(connection)
-    await jobs.jobs.push_due()
+    await _push_due(jobs)
     page = PageResult(status="success", title="A", html="<p>")
     await jobs.jobs.record({request_id: page})
     row = await _row(connection, request_id)
@@ -157,7 +163,7 @@ async def test_the_options_reach_the_parser_each_time(
 ) -> None:
     await jobs.jobs.record({request_id: _failure()})
     await _make_due(connection)
-    await jobs.jobs.push_due()
+    await _push_due(jobs)
     for raw in await redis.lrange(QUEUE, 0, -1):
         message = json.loads(raw)
         assert message["title_fallback"] is True

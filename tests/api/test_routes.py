@@ -11,7 +11,7 @@ import pytest
 import redis.asyncio as aioredis
 
 from api_service.dependencies import JobContext
-from api_service.parser_client import FailureReason, FailureResult, PageResult
+from api_service.parser_client.messages import FailureReason, FailureResult, PageResult
 from tests.support.site import Site
 from tests.support.waiting import until
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, TypeAdapter
 
-from api_service import parser_client
+from api_service.parser_client import messages
 from parser_service import requests, responses
 
 GOLDEN = Path(__file__).with_name("golden.jsonl")
@@ -25,13 +25,13 @@ RELEASED: dict[str, tuple[int, str]] = {}
 Read = type[BaseModel] | TypeAdapter[Any]
 READERS: dict[str, Read] = {
     "job": requests.Job,
-    "result": parser_client._RESULT,
-    "announcement": parser_client.Announcement,
-    "page": parser_client.FetchedPage,
-    "problem": parser_client._Problem,
+    "result": messages.RESULT,
+    "announcement": messages.Announcement,
+    "page": messages.FetchedPage,
+    "problem": messages.Problem,
 }
 WRITERS: dict[str, Read] = {
-    "job": parser_client.Job,
+    "job": messages.Job,
     "result": TypeAdapter(responses.SuccessResult | responses.FailureResult),
     "announcement": responses.Announcement,
     "page": responses.FetchAnswer,

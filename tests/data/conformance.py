@@ -26,10 +26,10 @@ from parser_service.exceptions import FetchError, InvalidUrlError
 from parser_service.handler import open_handler
 from parser_service.parser import PageFacts, Source, parse
 from parser_service.url_guard import is_public, normalise
-from parser_service.visits import JobVisit
 from tests.support.cases import FOLDER, cases, located
 from tests.support.dialler import recording_socket
 from tests.support.dns import open_name_server
+from tests.support.pages import Pages
 from tests.support.site import Site, open_site
 
 PUBLIC = "203.0.114.7"
@@ -207,10 +207,11 @@ async def _with_guard(use: Callable[[Guarded, Site, Any, list[Any]], Awaitable[N
         sockets, dialled = recording_socket(site.port)
         settings = Settings(fetch_nameservers=(names.address,), fetch_timeout=3)
         async with open_handler(settings, socket_class=sockets) as handler:
+            pages = Pages(handler)
 
             async def get(url: str) -> str:
                 try:
-                    await handler.handle(url, visit=JobVisit(None, b"", respect_robots=False))
+                    await pages.get(url)
                 except FetchError as error:
                     return error.code
                 return "success"
@@ -265,15 +266,15 @@ async def http_responses() -> Score:
         good = site.page("/good", "<title>good</title>")
         codes: Counter[str] = Counter()
         async with open_handler(settings) as handler:
+            pages = Pages(handler)
             for case in cases("http_responses.jsonl"):
                 url = site.raw("/", base64.b64decode(case["bytes_base64"]))
                 code = "success"
-                visit = JobVisit(None, b"", respect_robots=False)
                 try:
-                    await handler.handle(url, visit=visit)
+                    await pages.get(url)
                 except FetchError as error:
                     code = error.code
-                after = await handler.handle(good, visit=visit)
+                after = await pages.get(good)
                 codes[code] += 1
                 declared = code == "success" or (code in CODES and code != "internal_error")
                 score.count(declared and after.title == "good", (case["name"], code))

@@ -1,15 +1,13 @@
 """A parser that may fetch from the test's own site."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from ipaddress import ip_network
 
 import pytest
 
 from parser_service.config import Settings
-from parser_service.handler import PageHandler, open_handler
-from parser_service.responses import Page
-from parser_service.visits import JobVisit
+from parser_service.handler import open_handler
+from tests.support.pages import Pages
 from tests.support.site import Site
 
 
@@ -22,22 +20,6 @@ def settings(site: Site, redis_url: str) -> Settings:
         fetch_timeout=5,
         fetch_connect_timeout=1,
     )
-
-
-class Pages:
-    """A handler, asked without regard to hosts' limits."""
-
-    def __init__(self, handler: PageHandler) -> None:
-        self.handler = handler
-
-    async def get(
-        self, url: str, *, respect_robots: bool = False, title_fallback: bool = False
-    ) -> Page:
-        visit = JobVisit(None, b"", respect_robots=respect_robots)
-        async with AsyncExitStack() as holding:
-            return await self.handler.handle(
-                url, visit=visit, holding=holding, title_fallback=title_fallback
-            )
 
 
 @pytest.fixture

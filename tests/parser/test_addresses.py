@@ -12,10 +12,10 @@ from parser_service.config import Settings
 from parser_service.exceptions import FetchError
 from parser_service.handler import open_handler
 from parser_service.url_guard import is_public
-from tests.parser.conftest import Pages
 from tests.support.cases import cases
 from tests.support.dialler import recording_socket
 from tests.support.dns import NXDOMAIN, SERVFAIL, NameServer, open_name_server
+from tests.support.pages import Pages
 from tests.support.site import Site
 
 PUBLIC, PUBLIC_6 = "203.0.114.7", "2606:4700::1111"

@@ -12,7 +12,7 @@ import pytest
 from parser_service.config import MIB, Settings
 from parser_service.exceptions import FetchError
 from parser_service.handler import open_handler
-from tests.parser.conftest import Pages
+from tests.support.pages import Pages
 from tests.support.site import HTML, Site
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"

@@ -14,9 +14,9 @@ import trustme
 from parser_service.config import Settings
 from parser_service.exceptions import FetchError
 from parser_service.handler import open_handler
-from tests.parser.conftest import Pages
 from tests.support.dialler import recording_socket
 from tests.support.dns import NameServer, open_name_server
+from tests.support.pages import Pages
 
 PAGE = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 23\r\n"

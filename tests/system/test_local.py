@@ -212,13 +212,22 @@ def parser(tmp_path: Path, redis_url: str) -> Iterator[subprocess.Popen[bytes]]:
             stderr=subprocess.STDOUT,
         ) as process,
     ):
-        while "listening" not in log.read_text():
-            sleep(0.05)
-        yield process
+        try:
+            while "listening" not in log.read_text():
+                sleep(0.05)
+            yield process
+        finally:
+            process.terminate()
+
+
+def _halves(parser: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """The two processes that are kept together, without the one that watches them."""
+    children = psutil.Process(parser.pid).children()
+    return [child for child in children if "bash" not in child.name()]
 
 
 def test_start_parser_stops_both_halves_if_one_dies(parser: subprocess.Popen[bytes]) -> None:
-    halves = psutil.Process(parser.pid).children()
+    halves = _halves(parser)
     assert len(halves) == 2
     halves[0].kill()
     assert parser.wait(10) == 128 + signal.SIGKILL
@@ -229,7 +238,7 @@ def test_start_parser_stops_both_halves_if_one_dies(parser: subprocess.Popen[byt
 def test_start_parser_passes_signals_on(
     parser: subprocess.Popen[bytes], number: signal.Signals
 ) -> None:
-    halves = psutil.Process(parser.pid).children()
+    halves = _halves(parser)
     parser.send_signal(number)
     assert parser.wait(10) == 0
     assert not [half for half in halves if half.is_running()]

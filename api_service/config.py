@@ -26,6 +26,8 @@ class Settings(BaseSettings):
     """Seconds for one of the worker's transactions."""
     publish_timeout: Annotated[float, Field(gt=0)] = 1.0
     """Seconds that a POST tries to publish its task before it answers without."""
+    max_queue_depth: Annotated[int, Field(ge=1)] = 250_000
+    """Requests that have not ended, from which on no more are accepted."""
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 3
     """How often a page is tried before its request fails."""
     retry_delay: Annotated[float, Field(gt=0)] = 2.0

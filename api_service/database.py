@@ -24,6 +24,8 @@ from api_service.exceptions import (
 )
 from api_service.models import NEWEST_MIGRATION
 
+Session = AsyncSession
+
 CONNECT_SECONDS = 3
 START_SECONDS = 30
 """How long a process that starts waits for the database."""

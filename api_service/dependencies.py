@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -11,8 +12,9 @@ from typing import Annotated, Any, TypeVar
 
 import httpx
 import redis.asyncio as aioredis
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 
+from api_service.admission import Admission
 from api_service.celery_app import celery_app
 from api_service.config import Settings
 from api_service.database import Database
@@ -23,7 +25,7 @@ from api_service.notices import EndedNotices
 from api_service.parser_client.http import ParserHttp
 from api_service.parser_client.queue import ParserQueue, open_redis
 from api_service.repository import RetryPolicy
-from api_service.service import ParseRequestService
+from api_service.service import CallersKey, ParseRequestService
 from api_service.sweep import Sweep, SweepPolicy
 
 T = TypeVar("T")
@@ -61,8 +63,14 @@ async def open_api_context(settings: Settings) -> AsyncIterator[ApiContext]:
         notices = EndedNotices(settings.database_url)
         notices.open()
         stack.push_async_callback(notices.close)
+        admission = Admission(database, max_depth=settings.max_queue_depth)
+        await admission.count()
         service = ParseRequestService(
-            database=database, publisher=publisher, notices=notices, parser=ParserHttp(client)
+            database=database,
+            publisher=publisher,
+            notices=notices,
+            parser=ParserHttp(client),
+            admission=admission,
         )
         queue = _queue(redis, settings)
         readiness = ReadinessCheck(database=database, queue=queue)
@@ -87,8 +95,32 @@ def _trace_id(request: Request) -> str | None:
     return trace_id
 
 
+def _callers_key(
+    request: Request,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            min_length=1,
+            max_length=255,
+            pattern=r"^[\x21-\x7e]+$",
+            description=(
+                "Any text of the client's own. A request that is sent again with the same key "
+                "within 24 hours gets the first answer again, and there is one job."
+            ),
+        ),
+    ] = None,
+) -> CallersKey | None:
+    """The key, of whom the credentials tell, or else the address."""
+    if idempotency_key is None:
+        return None
+    host = request.client.host if request.client else ""
+    caller = request.headers.get("authorization") or f"host {host}"
+    return CallersKey(hashlib.sha256(caller.encode()).hexdigest(), idempotency_key)
+
+
 Service = Annotated[ParseRequestService, Depends(_service)]
 ReadyCheck = Annotated[ReadinessCheck, Depends(_readiness)]
+OptionalKey = Annotated[CallersKey | None, Depends(_callers_key)]
 TraceId = Annotated[str | None, Depends(_trace_id)]
 
 

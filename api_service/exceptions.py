@@ -39,6 +39,32 @@ class DatabaseUnavailableError(ApiError):
     retry_after = 5
 
 
+class QueueFullError(ApiError):
+    """More requests wait than are allowed to. Nothing was stored."""
+
+    code = "queue_full"
+    http_status = HTTPStatus.SERVICE_UNAVAILABLE
+    message = "Too many requests are waiting at the moment."
+    retry_after = 10
+
+
+class IdempotencyConflictError(ApiError):
+    """The first request with this key is being accepted right now."""
+
+    code = "idempotency_in_progress"
+    http_status = HTTPStatus.CONFLICT
+    message = "A request with this Idempotency-Key is being accepted; ask again in a moment."
+    retry_after = 1
+
+
+class IdempotencyMismatchError(ApiError):
+    """The key was used for something else."""
+
+    code = "idempotency_mismatch"
+    http_status = HTTPStatus.UNPROCESSABLE_ENTITY
+    message = "This Idempotency-Key was used for another request."
+
+
 class ParserUnavailableError(ApiError):
     """The parser service does not answer, or not in time."""
 

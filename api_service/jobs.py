@@ -16,7 +16,9 @@ from api_service.parser_client.messages import (
 )
 from api_service.parser_client.queue import ParserQueue
 from api_service.repository import (
+    KEY_KEPT,
     FailedAttempt,
+    IdempotencyRepository,
     ParseRequestRepository,
     Pushable,
     RetryPolicy,
@@ -105,6 +107,11 @@ class JobService:
             if batch < CLEANUP_BATCH:
                 log.info("old requests deleted", deleted=deleted)
                 return deleted
+
+    async def forget_keys(self) -> None:
+        """Forget idempotency keys that have been kept long enough, a batch of them."""
+        async with self._database.transaction() as session:
+            await IdempotencyRepository(session).delete_older_than(KEY_KEPT, limit=CLEANUP_BATCH)
 
     async def push(self, requests: Sequence[Pushable]) -> None:
         """Hand requests to the parsers that have just become theirs."""

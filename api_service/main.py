@@ -23,6 +23,8 @@ from api_service.middleware import RequestContext
 from api_service.notices import EndedNotices
 from api_service.responses import Problem
 
+DRAIN_SECONDS = 0.3
+
 DESCRIPTION = """
 Give it a URL, get back the page's title, HTML and metadata: at once with `GET /parse_sync`,
 or later with `POST /parse_async`, then `GET /status/{request_id}` and `GET /result/{request_id}`.
@@ -45,7 +47,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             except (SchemaOutdatedError, ApiError, SystemExit) as error:
                 _end_process(str(error))
             app.state.context = context
-            _end_waits_on_sigterm(context.notices)
+            _drain_on_sigterm(app, context.notices)
             await stack.enter_async_context(_shown_alive(os.environ.get("ALIVE_FILE")))
             yield
 
@@ -56,6 +58,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         description=DESCRIPTION,
         lifespan=lifespan,
     )
+    app.state.is_draining = False
     app.include_router(routes.router)
     app.add_middleware(RequestContext)
     app.add_exception_handler(ApiError, _on_api_error)
@@ -86,15 +89,22 @@ def _end_process(sentence: str) -> NoReturn:
     os._exit(1)
 
 
-def _end_waits_on_sigterm(notices: EndedNotices) -> None:
-    """Have long polls answer at once when the server is told to stop: it waits for them."""
+def _drain_on_sigterm(app: FastAPI, notices: EndedNotices) -> None:
+    """Before the server stops, end long polls and ask clients to close their connections.
+
+    The server would wait for the first, and cut off the second between two requests.
+    """
     loop = asyncio.get_running_loop()
     server_handler = signal.getsignal(signal.SIGTERM)
 
-    def on_sigterm(number: int, frame: FrameType | None) -> None:
-        loop.call_soon_threadsafe(notices.end_waits)
+    def drain(number: int) -> None:
+        app.state.is_draining = True
+        notices.end_waits()
         if callable(server_handler):
-            server_handler(number, frame)
+            loop.call_later(DRAIN_SECONDS, server_handler, number, None)
+
+    def on_sigterm(number: int, _: FrameType | None) -> None:
+        loop.call_soon_threadsafe(drain, number)
 
     if callable(server_handler):
         signal.signal(signal.SIGTERM, on_sigterm)

@@ -37,7 +37,10 @@ class RequestContext:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (TRACE_HEADER, trace_id.encode())]
+                headers = [*message["headers"], (TRACE_HEADER, trace_id.encode())]
+                if scope["app"].state.is_draining:
+                    headers.append((b"connection", b"close"))
+                message["headers"] = headers
             await send(message)
 
         with structlog.contextvars.bound_contextvars(trace_id=trace_id):

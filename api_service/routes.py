@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
 
-from api_service.dependencies import ReadyCheck, Service, TraceId
+from api_service.dependencies import OptionalKey, ReadyCheck, Service, TraceId
 from api_service.requests import ParseAsyncBody, ParseSyncQuery, WaitQuery
 from api_service.responses import (
     AcceptedAnswer,
@@ -73,19 +73,24 @@ DATABASE_AWAY = "The database does not answer; ask again after `Retry-After` sec
         {
             400: "The body cannot be read.",
             413: "The body is longer than any URL.",
-            422: MALFORMED,
-            503: DATABASE_AWAY,
+            409: "The first request with this Idempotency-Key is being accepted right now.",
+            422: "The request is malformed, or its Idempotency-Key was used for another one.",
+            503: "Too many requests wait, or the database does not answer.",
         }
     ),
 )
 async def parse_async(
-    body: ParseAsyncBody, service: Service, trace_id: TraceId, response: Response
+    body: ParseAsyncBody,
+    service: Service,
+    trace_id: TraceId,
+    key: OptionalKey,
+    response: Response,
 ) -> AcceptedAnswer:
     """Accept a URL and answer at once.
 
     What was accepted is stored, and ends as `success` or `failure`.
     """
-    accepted = await service.submit(body.url, options=body.chosen(), trace_id=trace_id)
+    accepted = await service.submit(body.url, options=body.chosen(), trace_id=trace_id, key=key)
     response.headers["Location"] = f"/status/{accepted.request_id}"
     response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return accepted

@@ -29,6 +29,7 @@ from api_service.parser_client.queue import ParserQueue
 from api_service.repository import ParseRequestRepository, Pushable, RetryPolicy
 
 BATCH = 1000
+KEYS_SECONDS = 60
 
 # Any number: whoever holds it sweeps.
 SWEEP_LOCK = 3_180_274_996
@@ -101,6 +102,8 @@ class Sweep:
         died, exhausted = await self._bury()
         reclaimed = await self._queue.reclaim()
         announced = suspects = lost = 0
+        if await self._queue.claim_turn("keys", KEYS_SECONDS):
+            await self._jobs.forget_keys()
         if await self._queue.claim_turn("look", self._policy.look_every):
             announced, suspects, lost = await self._look_for_lost()
         return Swept(due, stranded, died, exhausted, reclaimed, announced, suspects, lost)

@@ -24,6 +24,7 @@ class Service:
 
     Attributes:
         log: where its output goes, appended.
+        pass_fds: open files that it gets, such as a socket to listen on.
         alive_file: what it touches as it goes; if it stops doing so, it is killed and restarted.
     """
 
@@ -32,6 +33,7 @@ class Service:
     log: Path
     environment: dict[str, str] = field(default_factory=dict)
     alive_file: Path | None = None
+    pass_fds: tuple[int, ...] = ()
 
 
 class Supervised:
@@ -109,6 +111,7 @@ class Supervised:
                 stderr=log,
                 env=os.environ | self.service.environment,
                 start_new_session=True,
+                pass_fds=self.service.pass_fds,
                 preexec_fn=die_with_parent(),
             )
         if self._is_stopping():

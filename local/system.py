@@ -23,6 +23,7 @@ API = (
 )
 BEAT = "celery -A api_service.celery_app beat --loglevel=warning --pidfile="
 READY_SECONDS = 60
+BACKLOG = 2048
 # All together under the 10 s that a stop may take.
 FRONT_GRACE = 5.0
 WORKER_GRACE = 2.0
@@ -43,6 +44,7 @@ class System:
         self._front: list[Supervised] = []
         self._worker: Supervised | None = None
         self._lock: int | None = None
+        self._api_socket = socket.socket()
 
     @property
     def api_url(self) -> str:
@@ -76,8 +78,8 @@ class System:
             ParserSettings.load()
         except SystemExit as error:
             raise ServerError(str(error)) from None
-        for (host, port), variable in ((self._api, "API_PORT"), (self._parser, "PARSER_PORT")):
-            _require_free(host, port, variable)
+        self._api_socket = _listen(*self._api, "API_PORT")
+        _listen(*self._parser, "PARSER_PORT").close()
         try:
             self._data.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(self._data / "lock", os.O_CREAT | os.O_RDWR, 0o600)
@@ -134,7 +136,9 @@ class System:
             "parser": [str(ROOT / "start_parser.sh")],
             "worker": [str(ROOT / "start_worker.sh")],
             "beat": [*BEAT.split(), "--schedule", schedule],
-            "api": [*API.split(), "--host", self._api[0], "--port", str(self._api[1])],
+            # The socket is ours, so that clients that come while the API is restarted wait for
+            # it in the socket's queue and are not refused.
+            "api": [*API.split(), "--fd", str(self._api_socket.fileno())],
         }
         for name, command in commands.items():
             supervised = Supervised(self._service(name, command, environment))
@@ -164,6 +168,7 @@ class System:
             command=command,
             log=self._data / "logs" / f"{name}.log",
             environment=environment | alive | {"PYTHONPATH": str(ROOT)},
+            pass_fds=(self._api_socket.fileno(),) if name == "api" else (),
             alive_file=Path(next(iter(alive.values()))) if name in ("beat", "api") else None,
         )
 
@@ -192,6 +197,7 @@ class System:
         return ""
 
     async def _stop(self) -> None:
+        self._api_socket.close()
         await asyncio.gather(*(service.stop(FRONT_GRACE) for service in self._front))
         # After the parsers, so that it persists what they finished last.
         if self._worker is not None:
@@ -221,16 +227,24 @@ def _listen_address(environment: dict[str, str], prefix: str, default: int) -> t
     return environment.get(f"{prefix}_HOST") or "127.0.0.1", int(text)
 
 
-def _require_free(host: str, port: int, variable: str) -> None:
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise ServerError(
-                f"Port {port} of {host} cannot be listened on ({error.strerror}); "
-                f"set {variable} to another."
-            ) from None
+def _listen(host: str, port: int, variable: str) -> socket.socket:
+    """A socket that listens there.
+
+    Raises:
+        ServerError: somebody else does.
+    """
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen(BACKLOG)
+    except OSError as error:
+        listening.close()
+        raise ServerError(
+            f"Port {port} of {host} cannot be listened on ({error.strerror}); "
+            f"set {variable} to another."
+        ) from None
+    return listening
 
 
 def _require_answer(url: str, variable: str) -> None:

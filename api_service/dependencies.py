@@ -20,12 +20,13 @@ from api_service.config import Settings
 from api_service.database import Database
 from api_service.enqueue import Publisher
 from api_service.health import ReadinessCheck
+from api_service.idempotency.service import CallersKey
 from api_service.jobs import JobService
 from api_service.notices import EndedNotices
 from api_service.parser_client.http import ParserHttp
 from api_service.parser_client.queue import ParserQueue, open_redis
 from api_service.repository import RetryPolicy
-from api_service.service import CallersKey, ParseRequestService
+from api_service.service import ParseRequestService
 from api_service.sweep import Sweep, SweepPolicy
 
 T = TypeVar("T")

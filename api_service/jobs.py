@@ -7,6 +7,7 @@ import structlog
 
 from api_service.database import Database
 from api_service.exceptions import UnstorableError
+from api_service.idempotency.service import forget_old_keys
 from api_service.parser_client.messages import (
     FailureResult,
     Job,
@@ -16,9 +17,7 @@ from api_service.parser_client.messages import (
 )
 from api_service.parser_client.queue import ParserQueue
 from api_service.repository import (
-    KEY_KEPT,
     FailedAttempt,
-    IdempotencyRepository,
     ParseRequestRepository,
     Pushable,
     RetryPolicy,
@@ -111,7 +110,7 @@ class JobService:
     async def forget_keys(self) -> None:
         """Forget idempotency keys that have been kept long enough, a batch of them."""
         async with self._database.transaction() as session:
-            await IdempotencyRepository(session).delete_older_than(KEY_KEPT, limit=CLEANUP_BATCH)
+            await forget_old_keys(session, limit=CLEANUP_BATCH)
 
     async def push(self, requests: Sequence[Pushable]) -> None:
         """Hand requests to the parsers that have just become theirs."""

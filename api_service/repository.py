@@ -1,7 +1,6 @@
 """All SQL on parse requests. One `mark_*` for each status change; nothing here commits.
 
-The legal moves are part of each UPDATE's condition, so that late and doubled messages
-change nothing. What changes many rows takes arrays and is one statement.
+What changes many rows takes arrays and is one statement, in `statements.py`.
 """
 
 from collections.abc import Sequence
@@ -12,27 +11,21 @@ from typing import Any
 from sqlalchemy import (
     DateTime,
     Row,
-    TextClause,
     delete,
     func,
     insert,
     literal,
     select,
-    text,
-    tuple_,
 )
-from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api_service.models import IdempotencyKey, ParseRequest
+from api_service import statements
+from api_service.models import ParseRequest
 from api_service.responses import ErrorFacts, PageFacts
-from api_service.status_enum import StatusEnum, before
+from api_service.status_enum import StatusEnum
 
 ENDED_CHANNEL = "parse_requests_ended"
 """The channel of PostgreSQL notifications; the payload is ids, separated by commas."""
-
-KEY_KEPT = timedelta(hours=24)
-"""How long an idempotency key is remembered."""
 
 _IDS_IN_A_NOTICE = 300  # a payload has room for 8,000 bytes
 
@@ -130,13 +123,13 @@ class ParseRequestRepository:
 
     async def mark_processing(self, request_ids: Sequence[int]) -> list[Pushable]:
         """From `pending`; those that are elsewhere by now are not among the returned."""
-        result = await self._session.execute(_MARK_PROCESSING, {"ids": list(request_ids)})
+        result = await self._session.execute(statements.MARK_PROCESSING, {"ids": list(request_ids)})
         return [_pushable(row) for row in result]
 
     async def mark_stranded(self, *, age: float, limit: int) -> list[Pushable]:
         """From `pending`, for so many seconds: their message was lost or is late."""
         parameters = {"age": age, "limit": limit}
-        result = await self._session.execute(_MARK_STRANDED, parameters)
+        result = await self._session.execute(statements.MARK_STRANDED, parameters)
         return [_pushable(row) for row in result]
 
     async def mark_holders_dead(
@@ -149,7 +142,7 @@ class ParseRequestRepository:
         """
         ids = [int(head) for token in tokens if (head := token.partition("-")[0]).isdecimal()]
         result = await self._session.execute(
-            _MARK_HOLDERS_DEAD,
+            statements.MARK_HOLDERS_DEAD,
             {"ids": ids, "tokens": list(tokens), "max_attempts": policy.max_attempts},
         )
         rows = result.all()
@@ -159,16 +152,16 @@ class ParseRequestRepository:
     async def missing(self, seen: Sequence[int], *, before: datetime) -> Sequence[Row[int, str]]:
         """`id, token` of pushed requests that were not seen, nor touched since."""
         parameters = {"seen": list(seen), "before": before}
-        return (await self._session.execute(_MISSING, parameters)).all()
+        return (await self._session.execute(statements.MISSING, parameters)).all()
 
     async def note_suspects(self, missing: Sequence[int]) -> None:
         """Note since when these are missing, and that all others are not."""
-        await self._session.execute(_CLEAR_SUSPECTS, {"missing": list(missing)})
-        await self._session.execute(_NOTE_SUSPECTS, {"missing": list(missing)})
+        await self._session.execute(statements.CLEAR_SUSPECTS, {"missing": list(missing)})
+        await self._session.execute(statements.NOTE_SUSPECTS, {"missing": list(missing)})
 
     async def mark_lost(self, *, age: float, limit: int) -> list[Pushable]:
         """From `processing`, and missing for so many seconds; stays `processing`, to be pushed."""
-        result = await self._session.execute(_MARK_LOST, {"age": age, "limit": limit})
+        result = await self._session.execute(statements.MARK_LOST, {"age": age, "limit": limit})
         return [_pushable(row) for row in result]
 
     async def now(self) -> datetime:
@@ -183,11 +176,12 @@ class ParseRequestRepository:
 
     async def count_unfinished(self, *, most: int) -> int:
         """How many requests have not ended, counted up to a number."""
-        return int((await self._session.execute(_COUNT_UNFINISHED, {"most": most})).scalar_one())
+        result = await self._session.execute(statements.COUNT_UNFINISHED, {"most": most})
+        return int(result.scalar_one())
 
     async def mark_due(self, *, limit: int) -> list[Pushable]:
         """From waiting for the next attempt, whose time has come; stays `processing`."""
-        result = await self._session.execute(_MARK_DUE, {"limit": limit})
+        result = await self._session.execute(statements.MARK_DUE, {"limit": limit})
         return [_pushable(row) for row in result]
 
     async def mark_success(self, ended: Sequence[Success]) -> list[int]:
@@ -196,7 +190,7 @@ class ParseRequestRepository:
             return []
         facts = [item.facts for item in ended]
         result = await self._session.execute(
-            _MARK_SUCCESS,
+            statements.MARK_SUCCESS,
             {
                 "ids": [item.request_id for item in ended],
                 "tokens": [item.token for item in ended],
@@ -226,7 +220,7 @@ class ParseRequestRepository:
         if not failed:
             return []
         result = await self._session.execute(
-            _MARK_ATTEMPTS_FAILED,
+            statements.MARK_ATTEMPTS_FAILED,
             {
                 "ids": [item.request_id for item in failed],
                 "tokens": [item.token for item in failed],
@@ -247,7 +241,9 @@ class ParseRequestRepository:
 
     async def processing_ids(self, *, after: int, limit: int) -> list[int]:
         """The next requests that a parser may have, by id."""
-        result = await self._session.execute(_PROCESSING, {"after": after, "limit": limit})
+        result = await self._session.execute(
+            statements.PROCESSING, {"after": after, "limit": limit}
+        )
         return list(result.scalars())
 
     async def delete_older_than(self, age: timedelta, *, limit: int) -> int:
@@ -268,60 +264,6 @@ class ParseRequestRepository:
         return len((await self._session.execute(statement)).all())
 
 
-@dataclass(frozen=True, slots=True)
-class KnownKey:
-    """What a client asked for under an idempotency key, and what it got."""
-
-    fingerprint: str
-    request_id: int
-
-
-class IdempotencyRepository:
-    """Keys of clients that ask again, within the session's transaction."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
-    async def try_lock(self, caller: str, key: str) -> bool:
-        """Keep others out until the transaction ends; False if somebody else does so already."""
-        number = func.hashtextextended(f"{len(caller)}:{caller}{key}", 0)
-        locked = select(func.pg_try_advisory_xact_lock(number))
-        return bool((await self._session.execute(locked)).scalar_one())
-
-    async def find(self, caller: str, key: str, *, age: timedelta) -> KnownKey | None:
-        """A key that was used in the time that keys are kept."""
-        statement = select(IdempotencyKey.fingerprint, IdempotencyKey.request_id).where(
-            IdempotencyKey.caller == caller,
-            IdempotencyKey.key == key,
-            IdempotencyKey.created_at > func.now() - literal(age),
-        )
-        row = (await self._session.execute(statement)).one_or_none()
-        return None if row is None else KnownKey(row.fingerprint, row.request_id)
-
-    async def add(self, caller: str, key: str, known: KnownKey) -> None:
-        """Keep a key; one that was kept long enough gives way."""
-        values = {
-            "fingerprint": known.fingerprint,
-            "request_id": known.request_id,
-            "created_at": func.now(),
-        }
-        statement = pg_insert(IdempotencyKey).values(caller=caller, key=key, **values)
-        await self._session.execute(
-            statement.on_conflict_do_update(index_elements=["caller", "key"], set_=values)
-        )
-
-    async def delete_older_than(self, age: timedelta, *, limit: int) -> int:
-        """Forget up to so many keys; returns how many."""
-        columns = (IdempotencyKey.caller, IdempotencyKey.key)
-        doomed = (
-            select(*columns)
-            .where(IdempotencyKey.created_at <= func.now() - literal(age))
-            .limit(limit)
-        )
-        statement = delete(IdempotencyKey).where(tuple_(*columns).in_(doomed))
-        return len((await self._session.execute(statement.returning(literal(1)))).all())
-
-
 def _pushable(row: Row[Any]) -> Pushable:
     return Pushable(row.id, row.url, row.token, row.trace_id, row.options or {}, row.alone)
 
@@ -334,154 +276,3 @@ def _redirects(facts: PageFacts) -> str | None:
     if facts.redirects is None:
         return None
     return f"[{','.join(hop.model_dump_json() for hop in facts.redirects)}]"
-
-
-def _moving_to(status: StatusEnum) -> str:
-    """The condition that a row may move to a status, in SQL."""
-    origins = ", ".join(f"'{origin}'" for origin in sorted(before(status)))
-    return f"r.status IN ({origins})"
-
-
-def _statement(sql: str) -> TextClause:
-    return text(sql)
-
-
-# A new token for each push: a late result of an earlier one then counts no more.
-_NEW_TOKEN = "r.id || '-' || substr(replace(gen_random_uuid()::text, '-', ''), 1, 16)"  # noqa: S105
-
-_MARK_PROCESSING = _statement(f"""
-    UPDATE parse_requests r
-    SET status = 'processing', token = {_NEW_TOKEN}, updated_at = now()
-    WHERE r.id = ANY(CAST(:ids AS bigint[])) AND {_moving_to(StatusEnum.PROCESSING)}
-    RETURNING r.id, r.url, r.token, r.trace_id, r.options, r.alone
-""")
-
-_MARK_STRANDED = _statement(f"""
-    UPDATE parse_requests r
-    SET status = 'processing', token = {_NEW_TOKEN}, updated_at = now()
-    WHERE r.id IN (
-        SELECT id FROM parse_requests
-        WHERE status IN ('pending', 'processing') AND status = 'pending'
-            AND created_at < now() - make_interval(secs => :age)
-        ORDER BY id LIMIT :limit
-        FOR UPDATE SKIP LOCKED
-    ) AND {_moving_to(StatusEnum.PROCESSING)}
-    RETURNING r.id, r.url, r.token, r.trace_id, r.options, r.alone
-""")
-
-_EXHAUSTED = "r.attempts + 1 >= :max_attempts"
-
-_MARK_HOLDERS_DEAD = _statement(f"""
-    UPDATE parse_requests r
-    SET attempts = r.attempts + 1, alone = true, suspect_since = NULL, updated_at = now(),
-        status = CASE WHEN {_EXHAUSTED} THEN 'failure' ELSE r.status END,
-        token = CASE WHEN {_EXHAUSTED} THEN NULL ELSE {_NEW_TOKEN} END,
-        error = CASE WHEN {_EXHAUSTED} THEN jsonb_build_object(
-            'code', 'attempts_exhausted',
-            'message', 'Given up after ' || (r.attempts + 1) ||
-                ' attempts; at the last, the parser that had the page died.',
-            'retryable', false
-        ) END
-    WHERE r.id = ANY(CAST(:ids AS bigint[])) AND r.token = ANY(CAST(:tokens AS text[]))
-        AND {_moving_to(StatusEnum.FAILURE)}
-    RETURNING r.id, r.url, r.token, r.trace_id, r.options, r.alone, r.status
-""")
-
-# Pushed, and neither waiting for its next attempt nor touched since the look began.
-_MISSING = _statement("""
-    SELECT id, token FROM parse_requests
-    WHERE status IN ('pending', 'processing') AND status = 'processing'
-        AND next_attempt_at IS NULL AND updated_at < :before
-        AND id <> ALL(CAST(:seen AS bigint[]))
-""")
-
-_CLEAR_SUSPECTS = _statement("""
-    UPDATE parse_requests SET suspect_since = NULL
-    WHERE suspect_since IS NOT NULL AND id <> ALL(CAST(:missing AS bigint[]))
-""")
-
-_NOTE_SUSPECTS = _statement("""
-    UPDATE parse_requests SET suspect_since = now()
-    WHERE id = ANY(CAST(:missing AS bigint[])) AND suspect_since IS NULL
-        AND status = 'processing'
-""")
-
-_MARK_LOST = _statement(f"""
-    UPDATE parse_requests r
-    SET token = {_NEW_TOKEN}, suspect_since = NULL, updated_at = now()
-    WHERE r.id IN (
-        SELECT id FROM parse_requests
-        WHERE suspect_since <= now() - make_interval(secs => :age) AND status = 'processing'
-        ORDER BY id LIMIT :limit
-        FOR UPDATE SKIP LOCKED
-    )
-    RETURNING r.id, r.url, r.token, r.trace_id, r.options, r.alone
-""")
-
-_COUNT_UNFINISHED = _statement("""
-    SELECT count(*) FROM (
-        SELECT 1 FROM parse_requests WHERE status IN ('pending', 'processing') LIMIT :most
-    ) AS unfinished
-""")
-
-_MARK_DUE = _statement(f"""
-    UPDATE parse_requests r
-    SET token = {_NEW_TOKEN}, next_attempt_at = NULL, updated_at = now()
-    WHERE r.id IN (
-        SELECT id FROM parse_requests
-        WHERE next_attempt_at <= now() AND status = 'processing'
-        ORDER BY next_attempt_at LIMIT :limit
-        FOR UPDATE SKIP LOCKED
-    )
-    RETURNING r.id, r.url, r.token, r.trace_id, r.options, r.alone
-""")
-
-_MARK_SUCCESS = _statement(f"""
-    UPDATE parse_requests r
-    SET status = 'success', token = NULL, next_attempt_at = NULL, suspect_since = NULL,
-        attempts = r.attempts + 1, updated_at = now(),
-        title = v.title, html_content = v.html, title_source = v.title_source,
-        metadata = v.metadata::jsonb, final_url = v.final_url,
-        redirects = v.redirects::jsonb, http_status = v.http_status,
-        content_type = v.content_type, charset = v.charset, bytes = v.size,
-        elapsed_ms = v.elapsed_ms, fetched_at = v.fetched_at
-    FROM unnest(
-        CAST(:ids AS bigint[]), CAST(:tokens AS text[]), CAST(:titles AS text[]),
-        CAST(:htmls AS text[]), CAST(:title_sources AS text[]), CAST(:metadatas AS text[]),
-        CAST(:final_urls AS text[]), CAST(:redirects AS text[]),
-        CAST(:http_statuses AS smallint[]), CAST(:content_types AS text[]),
-        CAST(:charsets AS text[]), CAST(:sizes AS integer[]), CAST(:elapsed AS integer[]),
-        CAST(:fetched AS timestamptz[])
-    ) AS v(id, token, title, html, title_source, metadata, final_url, redirects,
-           http_status, content_type, charset, size, elapsed_ms, fetched_at)
-    WHERE r.id = v.id AND {_moving_to(StatusEnum.SUCCESS)}
-        AND (v.token IS NULL OR r.token = v.token)
-    RETURNING r.id
-""")
-
-_AGAIN = "v.pause IS NOT NULL AND r.attempts + 1 < :max_attempts"
-_PAUSE = "least(:max_delay, :base_delay * 2 ^ r.attempts) * (0.5 + random() / 2)"
-
-_MARK_ATTEMPTS_FAILED = _statement(f"""
-    UPDATE parse_requests r
-    SET attempts = r.attempts + 1, token = NULL, suspect_since = NULL, updated_at = now(),
-        status = CASE WHEN {_AGAIN} THEN r.status ELSE 'failure' END,
-        next_attempt_at = CASE WHEN {_AGAIN}
-            THEN now() + make_interval(secs => greatest(v.pause, {_PAUSE})) END,
-        error = CASE WHEN {_AGAIN} THEN NULL ELSE v.error::jsonb END
-    FROM unnest(
-        CAST(:ids AS bigint[]), CAST(:tokens AS text[]), CAST(:errors AS text[]),
-        CAST(:pauses AS double precision[])
-    ) AS v(id, token, error, pause)
-    WHERE r.id = v.id AND {_moving_to(StatusEnum.FAILURE)}
-        AND (v.token IS NULL OR r.token = v.token)
-    RETURNING r.id, r.status
-""")
-
-# The first condition is the partial index's, word for word, so that the planner uses it.
-_PROCESSING = _statement("""
-    SELECT id FROM parse_requests
-    WHERE status IN ('pending', 'processing') AND status = 'processing'
-        AND next_attempt_at IS NULL AND id > :after
-    ORDER BY id LIMIT :limit
-""")

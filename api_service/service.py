@@ -1,31 +1,20 @@
 """What clients can do. Each use case owns its transaction; the repository works within it."""
 
 import asyncio
-import hashlib
-import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from time import monotonic
 
 import structlog
 
 from api_service.admission import Admission
-from api_service.database import Database, Session
+from api_service.database import Database
 from api_service.enqueue import Publisher
-from api_service.exceptions import (
-    IdempotencyConflictError,
-    IdempotencyMismatchError,
-    NotFoundError,
-)
+from api_service.exceptions import NotFoundError
+from api_service.idempotency.service import CallersKey, KeyedRequest
 from api_service.models import ParseRequest
 from api_service.notices import RECHECK_SECONDS, EndedNotices
 from api_service.parser_client.http import ParserHttp
-from api_service.repository import (
-    KEY_KEPT,
-    IdempotencyRepository,
-    KnownKey,
-    ParseRequestRepository,
-)
+from api_service.repository import ParseRequestRepository
 from api_service.responses import (
     AcceptedAnswer,
     ErrorFacts,
@@ -38,14 +27,6 @@ from api_service.responses import (
 from api_service.status_enum import StatusEnum
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class CallersKey:
-    """An idempotency key and whose it is."""
-
-    caller: str
-    key: str
 
 
 class ParseRequestService:
@@ -96,18 +77,15 @@ class ParseRequestService:
                 for something else.
         """
         async with self._database.transaction() as session:
-            fingerprint = _fingerprint(url, options)
-            known = await _known(session, key, fingerprint)
-            if known is not None:
+            keyed = key and KeyedRequest(session, key, url=url, options=options)
+            if keyed and (known := await keyed.accepted_before()) is not None:
                 return AcceptedAnswer(request_id=known, status=StatusEnum.PENDING)
             self._admission.admit()
             request_id = await ParseRequestRepository(session).add(
                 url, trace_id=trace_id, options=dict(options)
             )
-            if key is not None:
-                await IdempotencyRepository(session).add(
-                    key.caller, key.key, KnownKey(fingerprint, request_id)
-                )
+            if keyed:
+                await keyed.keep(request_id)
         log.info("request accepted", request_id=request_id)
         await self._publisher.parse_url(request_id, url, trace_id)
         return AcceptedAnswer(request_id=request_id, status=StatusEnum.PENDING)
@@ -158,26 +136,6 @@ class ParseRequestService:
                 except TimeoutError:
                     pass
                 ended.clear()
-
-
-async def _known(session: Session, key: CallersKey | None, fingerprint: str) -> int | None:
-    """The id of the request that was accepted under a key before, if there is one."""
-    if key is None:
-        return None
-    repository = IdempotencyRepository(session)
-    if not await repository.try_lock(key.caller, key.key):
-        raise IdempotencyConflictError
-    known = await repository.find(key.caller, key.key, age=KEY_KEPT)
-    if known is None:
-        return None
-    if known.fingerprint != fingerprint:
-        raise IdempotencyMismatchError
-    return known.request_id
-
-
-def _fingerprint(url: str, options: Mapping[str, bool]) -> str:
-    asked = json.dumps([url, sorted(options.items())])
-    return hashlib.sha256(asked.encode()).hexdigest()
 
 
 def _result_answer(row: ParseRequest) -> ResultAnswer:

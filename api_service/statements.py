@@ -1,0 +1,159 @@
+"""The SQL that changes and finds many parse requests at once, for the repository.
+
+The legal moves of `status_enum.py` are part of each UPDATE's condition, so that late and
+doubled messages change nothing. The condition `status IN ('pending', 'processing')` is the
+partial index's, word for word, so that the planner uses it.
+"""
+
+# ruff: noqa: S608 - what is put into the texts is ours, and values are parameters
+
+from sqlalchemy import text
+
+from api_service.status_enum import StatusEnum, before
+
+
+def _moving_to(status: StatusEnum) -> str:
+    """The condition that a row may move to a status, in SQL."""
+    origins = ", ".join(f"'{origin}'" for origin in sorted(before(status)))
+    return f"r.status IN ({origins})"
+
+
+# A new token for each push: a late result of an earlier one then counts no more.
+_NEW_TOKEN = "r.id || '-' || substr(replace(gen_random_uuid()::text, '-', ''), 1, 16)"  # noqa: S105
+
+MARK_PROCESSING = text(f"""
+    UPDATE parse_requests r
+    SET status = 'processing', token = {_NEW_TOKEN}, updated_at = now()
+    WHERE r.id = ANY(CAST(:ids AS bigint[])) AND {_moving_to(StatusEnum.PROCESSING)}
+    RETURNING r.id, r.url, r.token, r.trace_id, r.options, r.alone
+""")
+
+MARK_STRANDED = text(f"""
+    UPDATE parse_requests r
+    SET status = 'processing', token = {_NEW_TOKEN}, updated_at = now()
+    WHERE r.id IN (
+        SELECT id FROM parse_requests
+        WHERE status IN ('pending', 'processing') AND status = 'pending'
+            AND created_at < now() - make_interval(secs => :age)
+        ORDER BY id LIMIT :limit
+        FOR UPDATE SKIP LOCKED
+    ) AND {_moving_to(StatusEnum.PROCESSING)}
+    RETURNING r.id, r.url, r.token, r.trace_id, r.options, r.alone
+""")
+
+_EXHAUSTED = "r.attempts + 1 >= :max_attempts"
+
+MARK_HOLDERS_DEAD = text(f"""
+    UPDATE parse_requests r
+    SET attempts = r.attempts + 1, alone = true, suspect_since = NULL, updated_at = now(),
+        status = CASE WHEN {_EXHAUSTED} THEN 'failure' ELSE r.status END,
+        token = CASE WHEN {_EXHAUSTED} THEN NULL ELSE {_NEW_TOKEN} END,
+        error = CASE WHEN {_EXHAUSTED} THEN jsonb_build_object(
+            'code', 'attempts_exhausted',
+            'message', 'Given up after ' || (r.attempts + 1) ||
+                ' attempts; at the last, the parser that had the page died.',
+            'retryable', false
+        ) END
+    WHERE r.id = ANY(CAST(:ids AS bigint[])) AND r.token = ANY(CAST(:tokens AS text[]))
+        AND {_moving_to(StatusEnum.FAILURE)}
+    RETURNING r.id, r.url, r.token, r.trace_id, r.options, r.alone, r.status
+""")
+
+# Pushed, and neither waiting for its next attempt nor touched since the look began.
+MISSING = text("""
+    SELECT id, token FROM parse_requests
+    WHERE status IN ('pending', 'processing') AND status = 'processing'
+        AND next_attempt_at IS NULL AND updated_at < :before
+        AND id <> ALL(CAST(:seen AS bigint[]))
+""")
+
+CLEAR_SUSPECTS = text("""
+    UPDATE parse_requests SET suspect_since = NULL
+    WHERE suspect_since IS NOT NULL AND id <> ALL(CAST(:missing AS bigint[]))
+""")
+
+NOTE_SUSPECTS = text("""
+    UPDATE parse_requests SET suspect_since = now()
+    WHERE id = ANY(CAST(:missing AS bigint[])) AND suspect_since IS NULL
+        AND status = 'processing'
+""")
+
+MARK_LOST = text(f"""
+    UPDATE parse_requests r
+    SET token = {_NEW_TOKEN}, suspect_since = NULL, updated_at = now()
+    WHERE r.id IN (
+        SELECT id FROM parse_requests
+        WHERE suspect_since <= now() - make_interval(secs => :age) AND status = 'processing'
+        ORDER BY id LIMIT :limit
+        FOR UPDATE SKIP LOCKED
+    )
+    RETURNING r.id, r.url, r.token, r.trace_id, r.options, r.alone
+""")
+
+COUNT_UNFINISHED = text("""
+    SELECT count(*) FROM (
+        SELECT 1 FROM parse_requests WHERE status IN ('pending', 'processing') LIMIT :most
+    ) AS unfinished
+""")
+
+MARK_DUE = text(f"""
+    UPDATE parse_requests r
+    SET token = {_NEW_TOKEN}, next_attempt_at = NULL, updated_at = now()
+    WHERE r.id IN (
+        SELECT id FROM parse_requests
+        WHERE next_attempt_at <= now() AND status = 'processing'
+        ORDER BY next_attempt_at LIMIT :limit
+        FOR UPDATE SKIP LOCKED
+    )
+    RETURNING r.id, r.url, r.token, r.trace_id, r.options, r.alone
+""")
+
+MARK_SUCCESS = text(f"""
+    UPDATE parse_requests r
+    SET status = 'success', token = NULL, next_attempt_at = NULL, suspect_since = NULL,
+        attempts = r.attempts + 1, updated_at = now(),
+        title = v.title, html_content = v.html, title_source = v.title_source,
+        metadata = v.metadata::jsonb, final_url = v.final_url,
+        redirects = v.redirects::jsonb, http_status = v.http_status,
+        content_type = v.content_type, charset = v.charset, bytes = v.size,
+        elapsed_ms = v.elapsed_ms, fetched_at = v.fetched_at
+    FROM unnest(
+        CAST(:ids AS bigint[]), CAST(:tokens AS text[]), CAST(:titles AS text[]),
+        CAST(:htmls AS text[]), CAST(:title_sources AS text[]), CAST(:metadatas AS text[]),
+        CAST(:final_urls AS text[]), CAST(:redirects AS text[]),
+        CAST(:http_statuses AS smallint[]), CAST(:content_types AS text[]),
+        CAST(:charsets AS text[]), CAST(:sizes AS integer[]), CAST(:elapsed AS integer[]),
+        CAST(:fetched AS timestamptz[])
+    ) AS v(id, token, title, html, title_source, metadata, final_url, redirects,
+           http_status, content_type, charset, size, elapsed_ms, fetched_at)
+    WHERE r.id = v.id AND {_moving_to(StatusEnum.SUCCESS)}
+        AND (v.token IS NULL OR r.token = v.token)
+    RETURNING r.id
+""")
+
+_AGAIN = "v.pause IS NOT NULL AND r.attempts + 1 < :max_attempts"
+_PAUSE = "least(:max_delay, :base_delay * 2 ^ r.attempts) * (0.5 + random() / 2)"
+
+MARK_ATTEMPTS_FAILED = text(f"""
+    UPDATE parse_requests r
+    SET attempts = r.attempts + 1, token = NULL, suspect_since = NULL, updated_at = now(),
+        status = CASE WHEN {_AGAIN} THEN r.status ELSE 'failure' END,
+        next_attempt_at = CASE WHEN {_AGAIN}
+            THEN now() + make_interval(secs => greatest(v.pause, {_PAUSE})) END,
+        error = CASE WHEN {_AGAIN} THEN NULL ELSE v.error::jsonb END
+    FROM unnest(
+        CAST(:ids AS bigint[]), CAST(:tokens AS text[]), CAST(:errors AS text[]),
+        CAST(:pauses AS double precision[])
+    ) AS v(id, token, error, pause)
+    WHERE r.id = v.id AND {_moving_to(StatusEnum.FAILURE)}
+        AND (v.token IS NULL OR r.token = v.token)
+    RETURNING r.id, r.status
+""")
+
+# The first condition is the partial index's, word for word, so that the planner uses it.
+PROCESSING = text("""
+    SELECT id FROM parse_requests
+    WHERE status IN ('pending', 'processing') AND status = 'processing'
+        AND next_attempt_at IS NULL AND id > :after
+    ORDER BY id LIMIT :limit
+""")

@@ -22,6 +22,7 @@ CONTROL_QUEUE = "api.control"
 """For the system's own short tasks, which a backlog of requests must not delay."""
 
 PARSE_URL = "api.parse_url"
+PARSE_URLS = "api.parse_urls"
 CLEANUP = "api.cleanup_parse_requests"
 PULSE = "api.pulse"
 SWEEP = "api.sweep"

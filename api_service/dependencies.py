@@ -72,31 +72,32 @@ async def open_api_context(settings: Settings) -> AsyncIterator[ApiContext]:
             notices=notices,
             parser=ParserHttp(client),
             admission=admission,
+            timeout=settings.database_timeout,
         )
         queue = _queue(redis, settings)
         readiness = ReadinessCheck(database=database, queue=queue)
         yield ApiContext(service=service, readiness=readiness, notices=notices)
 
 
-def _context(request: Request) -> ApiContext:
+async def _context(request: Request) -> ApiContext:
     context: ApiContext = request.app.state.context
     return context
 
 
-def _service(context: Annotated[ApiContext, Depends(_context)]) -> ParseRequestService:
+async def _service(context: Annotated[ApiContext, Depends(_context)]) -> ParseRequestService:
     return context.service
 
 
-def _readiness(context: Annotated[ApiContext, Depends(_context)]) -> ReadinessCheck:
+async def _readiness(context: Annotated[ApiContext, Depends(_context)]) -> ReadinessCheck:
     return context.readiness
 
 
-def _trace_id(request: Request) -> str | None:
+async def _trace_id(request: Request) -> str | None:
     trace_id: str | None = request.scope.get("trace_id")
     return trace_id
 
 
-def _callers_key(
+async def _callers_key(
     request: Request,
     idempotency_key: Annotated[
         str | None,

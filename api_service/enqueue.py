@@ -8,13 +8,17 @@ up after a moment; what could not be published is found by the sweep, for its ro
 import asyncio
 import contextlib
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
 from celery import Celery
 from kombu import Connection
 
-from api_service.celery_app import API_QUEUE, CONTROL_QUEUE, PARSE_URL, PULSE
+from api_service.batching import Batcher
+from api_service.celery_app import API_QUEUE, CONTROL_QUEUE, PARSE_URL, PARSE_URLS, PULSE
+
+BATCH = 100
 
 log = structlog.get_logger()
 
@@ -24,7 +28,6 @@ class _Publication:
     request_id: int
     url: str
     trace_id: str | None
-    sent: asyncio.Future[None]
 
 
 class Publisher:
@@ -37,19 +40,13 @@ class Publisher:
     def __init__(self, app: Celery, *, timeout: float) -> None:
         self._app = app
         self._timeout = timeout
-        self._waiting: list[_Publication] = []
-        self._sender: asyncio.Task[None] | None = None
+        self._batcher = Batcher(self._send_in_thread, most=BATCH, timeout=timeout)
         self._connection: Connection | None = None
 
     async def parse_url(self, request_id: int, url: str, trace_id: str | None) -> bool:
-        """Publish `api.parse_url`; whether it was published in time."""
-        sent = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Publication(request_id, url, trace_id, sent))
-        if self._sender is None:
-            self._sender = asyncio.create_task(self._send_all())
+        """Have a request handed to the parsers; whether that was published in time."""
         try:
-            async with asyncio.timeout(self._timeout):
-                await sent
+            await self._batcher.ask(_Publication(request_id, url, trace_id))
         except Exception as error:  # noqa: BLE001 - whatever it is, the row is there
             log.warning("task not published", request_id=request_id, error=repr(error)[:200])
             return False
@@ -57,45 +54,35 @@ class Publisher:
 
     async def close(self) -> None:
         """Wait for what is being sent, and disconnect."""
-        if self._sender is not None:
-            await asyncio.wait([self._sender], timeout=self._timeout)
+        await self._batcher.close()
         if self._connection is not None:
             await asyncio.to_thread(self._disconnect)
 
-    async def _send_all(self) -> None:
-        try:
-            while batch := [item for item in self._waiting if not item.sent.done()]:
-                self._waiting.clear()
-                error: Exception | None = None
-                try:
-                    await asyncio.to_thread(self._send, batch)
-                except Exception as caught:  # noqa: BLE001 - the callers decide
-                    error = caught
-                for item in batch:
-                    if item.sent.done():
-                        continue
-                    if error is None:
-                        item.sent.set_result(None)
-                    else:
-                        item.sent.set_exception(error)
-        finally:
-            self._waiting.clear()
-            self._sender = None
+    async def _send_in_thread(self, batch: Sequence[_Publication]) -> Sequence[None]:
+        await asyncio.to_thread(self._send, batch)
+        return [None] * len(batch)
 
-    def _send(self, batch: list[_Publication]) -> None:
+    def _send(self, batch: Sequence[_Publication]) -> None:
+        """One message, for one request or for all that came meanwhile."""
         if self._connection is None:
             self._connection = _connection(self._app, timeout=self._timeout)
+        match batch:
+            case [one]:
+                name, args = PARSE_URL, [one.request_id, one.url]
+                headers = {"trace_id": one.trace_id}
+            case _:
+                name, args = PARSE_URLS, [[item.request_id for item in batch]]
+                headers = {}
         try:
             with self._connection.Producer() as producer:
-                for item in batch:
-                    self._app.send_task(
-                        PARSE_URL,
-                        args=[item.request_id, item.url],
-                        queue=API_QUEUE,
-                        headers={"trace_id": item.trace_id},
-                        producer=producer,
-                        retry=False,
-                    )
+                self._app.send_task(
+                    name,
+                    args=args,
+                    queue=API_QUEUE,
+                    headers=headers,
+                    producer=producer,
+                    retry=False,
+                )
         except Exception:
             self._disconnect()
             raise

@@ -3,6 +3,7 @@
 What changes many rows takes arrays and is one statement, in `statements.py`.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,7 +14,6 @@ from sqlalchemy import (
     Row,
     delete,
     func,
-    insert,
     literal,
     select,
 )
@@ -28,6 +28,15 @@ ENDED_CHANNEL = "parse_requests_ended"
 """The channel of PostgreSQL notifications; the payload is ids, separated by commas."""
 
 _IDS_IN_A_NOTICE = 300  # a payload has room for 8,000 bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NewRequest:
+    """What is stored of a request when it is accepted."""
+
+    url: str
+    trace_id: str | None
+    options: dict[str, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,25 +106,27 @@ class ParseRequestRepository:
         self, url: str, *, trace_id: str | None, options: dict[str, bool] | None = None
     ) -> int:
         """Store a new request; returns its id."""
-        statement = (
-            insert(ParseRequest)
-            .values(url=url, trace_id=trace_id, options=options or None)
-            .returning(ParseRequest.id)
-        )
-        return (await self._session.execute(statement)).scalar_one()
+        [request_id] = await self.add_all([NewRequest(url, trace_id, options or {})])
+        return request_id
 
-    async def find_status(
-        self, request_id: int
-    ) -> Row[int, StatusEnum, int, datetime, datetime] | None:
-        """`request_id, status, attempts, created_at, updated_at`; not the page itself."""
-        statement = select(
-            ParseRequest.id.label("request_id"),
-            ParseRequest.status,
-            ParseRequest.attempts,
-            ParseRequest.created_at,
-            ParseRequest.updated_at,
-        ).where(ParseRequest.id == request_id)
-        return (await self._session.execute(statement)).one_or_none()
+    async def add_all(self, requests: Sequence[NewRequest]) -> list[int]:
+        """Store new requests; returns their ids, in this order."""
+        result = await self._session.execute(
+            statements.ADD,
+            {
+                "urls": [request.url for request in requests],
+                "trace_ids": [request.trace_id for request in requests],
+                "options": [_options(request.options) for request in requests],
+            },
+        )
+        return sorted(result.scalars())
+
+    async def find_statuses(
+        self, request_ids: Sequence[int]
+    ) -> Sequence[Row[int, str, int, datetime, datetime]]:
+        """`request_id, status, attempts, created_at, updated_at`; not the pages themselves."""
+        result = await self._session.execute(statements.STATUSES, {"ids": list(request_ids)})
+        return result.all()
 
     async def find(self, request_id: int) -> ParseRequest | None:
         """The whole row."""
@@ -266,6 +277,10 @@ class ParseRequestRepository:
 
 def _pushable(row: Row[Any]) -> Pushable:
     return Pushable(row.id, row.url, row.token, row.trace_id, row.options or {}, row.alone)
+
+
+def _options(options: dict[str, bool]) -> str | None:
+    return json.dumps(options) if options else None
 
 
 def _json(model: Any) -> str | None:

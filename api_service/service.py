@@ -1,20 +1,22 @@
 """What clients can do. Each use case owns its transaction; the repository works within it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from time import monotonic
+from typing import TypeVar
 
 import structlog
 
 from api_service.admission import Admission
+from api_service.batching import Batcher
 from api_service.database import Database
 from api_service.enqueue import Publisher
-from api_service.exceptions import NotFoundError
+from api_service.exceptions import DatabaseUnavailableError, NotFoundError
 from api_service.idempotency.service import CallersKey, KeyedRequest
 from api_service.models import ParseRequest
 from api_service.notices import RECHECK_SECONDS, EndedNotices
 from api_service.parser_client.http import ParserHttp
-from api_service.repository import ParseRequestRepository
+from api_service.repository import NewRequest, ParseRequestRepository
 from api_service.responses import (
     AcceptedAnswer,
     ErrorFacts,
@@ -26,11 +28,19 @@ from api_service.responses import (
 )
 from api_service.status_enum import StatusEnum
 
+T = TypeVar("T")
+
+BATCH = 200
+
 log = structlog.get_logger()
 
 
 class ParseRequestService:
-    """Accepts requests and tells about them."""
+    """Accepts requests and tells about them.
+
+    Args:
+        timeout: seconds that a client waits for the database at most.
+    """
 
     def __init__(
         self,
@@ -40,12 +50,15 @@ class ParseRequestService:
         notices: EndedNotices,
         parser: ParserHttp,
         admission: Admission,
+        timeout: float,
     ) -> None:
         self._database = database
         self._admission = admission
         self._publisher = publisher
         self._notices = notices
         self._parser = parser
+        self._intake = Batcher(self._add, most=BATCH, timeout=timeout)
+        self._statuses = Batcher(self._find_statuses, most=BATCH, timeout=timeout)
 
     async def parse_now(
         self, url: str, *, options: Mapping[str, bool], trace_id: str | None
@@ -76,19 +89,31 @@ class ParseRequestService:
             IdempotencyConflictError, IdempotencyMismatchError: the key is in use, or was used
                 for something else.
         """
-        async with self._database.transaction() as session:
-            keyed = key and KeyedRequest(session, key, url=url, options=options)
-            if keyed and (known := await keyed.accepted_before()) is not None:
-                return AcceptedAnswer(request_id=known, status=StatusEnum.PENDING)
+        request = NewRequest(url, trace_id, dict(options))
+        if key is None:
             self._admission.admit()
-            request_id = await ParseRequestRepository(session).add(
-                url, trace_id=trace_id, options=dict(options)
-            )
-            if keyed:
-                await keyed.keep(request_id)
-        log.info("request accepted", request_id=request_id)
-        await self._publisher.parse_url(request_id, url, trace_id)
+            request_id, is_new = await _in_time(self._intake.ask(request)), True
+        else:
+            request_id, is_new = await self._add_keyed(request, key)
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        if is_new:
+            await self._publisher.parse_url(request_id, url, trace_id)
         return AcceptedAnswer(request_id=request_id, status=StatusEnum.PENDING)
+
+    async def _add(self, requests: Sequence[NewRequest]) -> Sequence[int]:
+        async with self._database.transaction() as session:
+            return await ParseRequestRepository(session).add_all(requests)
+
+    async def _add_keyed(self, request: NewRequest, key: CallersKey) -> tuple[int, bool]:
+        """Store a request unless it was accepted before; its id, and whether it is new."""
+        async with self._database.transaction() as session:
+            keyed = KeyedRequest(session, key, url=request.url, options=request.options)
+            if (known := await keyed.accepted_before()) is not None:
+                return known, False
+            self._admission.admit()
+            [request_id] = await ParseRequestRepository(session).add_all([request])
+            await keyed.keep(request_id)
+        return request_id, True
 
     async def status(self, request_id: int, *, wait: float = 0) -> StatusAnswer:
         """Where a request stands, now or when it has ended, at most `wait` seconds from now.
@@ -96,15 +121,33 @@ class ParseRequestService:
         Raises:
             NotFoundError: there is no such request.
         """
+        if not wait:
+            return await self._status(request_id)
+        deadline = monotonic() + wait
+        with self._notices.subscription(request_id) as ended:
+            while True:
+                answer = await self._status(request_id)
+                left = deadline - monotonic()
+                if answer.status.is_final or left <= 0 or self._notices.is_closing:
+                    return answer
+                try:
+                    async with asyncio.timeout(min(left, RECHECK_SECONDS)):
+                        await ended.wait()
+                except TimeoutError:
+                    pass
+                ended.clear()
 
-        async def read() -> StatusAnswer:
-            async with self._database.transaction() as session:
-                row = await ParseRequestRepository(session).find_status(request_id)
-            if row is None:
-                raise NotFoundError
-            return StatusAnswer.model_validate(row)
+    async def _status(self, request_id: int) -> StatusAnswer:
+        answer = await _in_time(self._statuses.ask(request_id))
+        if answer is None:
+            raise NotFoundError
+        return answer
 
-        return await self._until_ended(request_id, read, wait)
+    async def _find_statuses(self, request_ids: Sequence[int]) -> Sequence[StatusAnswer | None]:
+        async with self._database.transaction() as session:
+            rows = await ParseRequestRepository(session).find_statuses(request_ids)
+        found = {row.request_id: StatusAnswer.model_validate(row) for row in rows}
+        return [found.get(request_id) for request_id in request_ids]
 
     async def result(self, request_id: int, *, wait: float = 0) -> ResultAnswer:
         """What became of a request, now or when it has ended, at most `wait` seconds from now.
@@ -120,22 +163,17 @@ class ParseRequestService:
             raise NotFoundError
         return _result_answer(row)
 
-    async def _until_ended(
-        self, request_id: int, read: Callable[[], Awaitable[StatusAnswer]], wait: float
-    ) -> StatusAnswer:
-        deadline = monotonic() + wait
-        with self._notices.subscription(request_id) as ended:
-            while True:
-                answer = await read()
-                left = deadline - monotonic()
-                if answer.status.is_final or left <= 0 or self._notices.is_closing:
-                    return answer
-                try:
-                    async with asyncio.timeout(min(left, RECHECK_SECONDS)):
-                        await ended.wait()
-                except TimeoutError:
-                    pass
-                ended.clear()
+
+async def _in_time(outcome: Awaitable[T]) -> T:
+    """What was asked of the database with others.
+
+    Raises:
+        DatabaseUnavailableError: it did not come in time.
+    """
+    try:
+        return await outcome
+    except TimeoutError as error:
+        raise DatabaseUnavailableError from error
 
 
 def _result_answer(row: ParseRequest) -> ResultAnswer:

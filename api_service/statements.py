@@ -18,6 +18,22 @@ def _moving_to(status: StatusEnum) -> str:
     return f"r.status IN ({origins})"
 
 
+# Ids are drawn in the order of the rows, so sorted ids are in the order of the requests.
+ADD = text("""
+    INSERT INTO parse_requests (url, trace_id, options)
+    SELECT url, trace_id, options::jsonb
+    FROM unnest(
+        CAST(:urls AS text[]), CAST(:trace_ids AS text[]), CAST(:options AS text[])
+    ) WITH ORDINALITY AS v(url, trace_id, options, position)
+    ORDER BY position
+    RETURNING id
+""")
+
+STATUSES = text("""
+    SELECT id AS request_id, status, attempts, created_at, updated_at
+    FROM parse_requests WHERE id = ANY(CAST(:ids AS bigint[]))
+""")
+
 # A new token for each push: a late result of an earlier one then counts no more.
 _NEW_TOKEN = "r.id || '-' || substr(replace(gen_random_uuid()::text, '-', ''), 1, 16)"  # noqa: S105
 

@@ -11,7 +11,7 @@ from celery import Task
 from celery.signals import worker_init, worker_ready, worker_shutdown, worker_shutting_down
 from redis.exceptions import RedisError
 
-from api_service.celery_app import CLEANUP, PARSE_URL, PULSE, SWEEP, celery_app
+from api_service.celery_app import CLEANUP, PARSE_URL, PARSE_URLS, PULSE, SWEEP, celery_app
 from api_service.dependencies import JobContext, TaskRunner
 from api_service.enqueue import PulsePublisher
 from api_service.exceptions import ApiError, SchemaOutdatedError
@@ -69,6 +69,12 @@ def parse_url(self: Task, request_id: int, url: str) -> None:  # noqa: ARG001 - 
     """
     with structlog.contextvars.bound_contextvars(trace_id=self.request.get("trace_id")):
         _run(lambda context: context.jobs.start([request_id]))
+
+
+@celery_app.task(name=PARSE_URLS)
+def parse_urls(request_ids: list[int]) -> None:
+    """Hand several requests to the parsers, which came at the same time."""
+    _run(lambda context: context.jobs.start(request_ids))
 
 
 @celery_app.task(name=SWEEP)

@@ -97,6 +97,13 @@ def collapse(text: str) -> str:
 
 def storable(text: str) -> str:
     """PostgreSQL's text holds neither NUL nor half a surrogate pair."""
+    if "\0" not in text:  # this and the next take a fraction of the time
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            pass
+        else:
+            return text
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 

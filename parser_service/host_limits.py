@@ -13,13 +13,14 @@ Hosts with somebody waiting are in a set, by the time at which they are looked a
 minimum intervals pass, and slots that expired are handed on.
 """
 
-import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import orjson
 import redis.asyncio as aioredis
 
+from parser_service.scripts import Scripts
 from parser_service.url_guard import Target
 
 TICKET_SECONDS = 5
@@ -65,11 +66,12 @@ class HostLimits:
     ) -> None:
         self._prefix = prefix
         self._limits = (max_concurrent, int(min_interval * 1000), int(lease * 1000))
-        self._enter = redis.register_script(_COMMON + _ENTER)
-        self._leave = redis.register_script(_COMMON + _LEAVE)
-        self._tick = redis.register_script(_COMMON + _TICK)
-        self._claim = redis.register_script(_COMMON + _CLAIM)
-        self._withdraw = redis.register_script(_COMMON + _WITHDRAW)
+        scripts = Scripts(redis)
+        self._enter = scripts.register(_COMMON + _ENTER)
+        self._leave = scripts.register(_COMMON + _LEAVE)
+        self._tick = scripts.register(_COMMON + _TICK)
+        self._claim = scripts.register(_COMMON + _CLAIM)
+        self._withdraw = scripts.register(_COMMON + _WITHDRAW)
 
     async def enter_or_park(
         self, host: str, parked: bytes, *, token: str | None = None
@@ -133,7 +135,7 @@ def host_of(target: Target) -> str:
 def waiting_job(raw: bytes, *, url: str, redirects: Sequence[tuple[str, int]]) -> bytes:
     """A job as it waits for a host: its message, and how far it has come."""
     progress = {"job": raw.decode(), "url": url, "redirects": list(redirects)}
-    return json.dumps(progress).encode()
+    return orjson.dumps(progress)
 
 
 # Arguments: prefix, host, holder, most at a time, ms between two, ms of a lease.

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import redis.asyncio as aioredis
 
 from parser_service.responses import Announcement, JobId
+from parser_service.scripts import Scripts
 
 LEASE_SECONDS = 15
 SEEN_SECONDS = 60
@@ -53,11 +54,12 @@ class TaskQueue:
         self._waiting_bytes = f"{task_queue}:done:bytes"
         self._result_prefix = result_prefix
         self._result_ttl = result_ttl
-        self._take = redis.register_script(_TAKE)
-        self._lease = redis.register_script(_LEASE)
-        self._finish = redis.register_script(_FINISH)
-        self._hand_back = redis.register_script(_HAND_BACK)
-        self._show = redis.register_script(_SHOW)
+        scripts = Scripts(redis)
+        self._take = scripts.register(_TAKE)
+        self._lease = scripts.register(_LEASE)
+        self._finish = scripts.register(_FINISH)
+        self._hand_back = scripts.register(_HAND_BACK)
+        self._show = scripts.register(_SHOW)
 
     async def take(self, most: int) -> list[Taken]:
         """Up to so many jobs that are there now, leased."""

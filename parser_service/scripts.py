@@ -1,0 +1,113 @@
+"""Lua scripts in Redis; calls that are made while others are under way share a round trip."""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import redis.asyncio as aioredis
+from redis.exceptions import NoScriptError
+
+Argument = str | bytes | int | float
+
+MOST = 100
+"""Calls in a round trip."""
+
+
+class Scripts:
+    """The scripts of one client.
+
+    Calls are sent in the order in which they are made, but for those that meet a Redis which
+    does not know their script yet: they are sent again behind the others of their round trip.
+    """
+
+    def __init__(self, redis: aioredis.Redis) -> None:
+        self._redis = redis
+        self._waiting: list[_Call] = []
+        self._sending: asyncio.Task[None] | None = None
+
+    def register(self, text: str) -> "Script":
+        """A script, ready to be called."""
+        return Script(self, text)
+
+    async def call(
+        self, script: "Script", keys: Sequence[str | bytes], args: Sequence[Argument]
+    ) -> Any:
+        """Run a script; its answer.
+
+        Raises:
+            RedisError, OSError: Redis is away or refuses.
+        """
+        call = _Call(script, [script.sha, len(keys), *keys, *args])
+        self._waiting.append(call)
+        if self._sending is None:
+            self._sending = asyncio.create_task(self._send_all())
+        return await call.answer
+
+    async def _send_all(self) -> None:
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
+                await self._send([call for call in batch if not call.answer.done()])
+        finally:
+            self._sending = None
+
+    async def _send(self, batch: Sequence["_Call"]) -> None:
+        try:
+            unknown = await self._send_once(batch)
+            if unknown:
+                for text in {call.script.text for call in unknown}:
+                    await self._redis.script_load(text)
+                await self._send_once(unknown, last_time=True)
+        except Exception as error:  # noqa: BLE001 - the callers decide
+            for call in batch:
+                call.fail(error)
+
+    async def _send_once(
+        self, batch: Sequence["_Call"], *, last_time: bool = False
+    ) -> list["_Call"]:
+        """Returns the calls whose script Redis does not know."""
+        if not batch:
+            return []
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for call in batch:
+                pipe.execute_command("EVALSHA", *call.command)
+            answers = await pipe.execute(raise_on_error=False)
+        unknown = []
+        for call, answer in zip(batch, answers, strict=True):
+            if isinstance(answer, NoScriptError) and not last_time:
+                unknown.append(call)
+            elif isinstance(answer, Exception):
+                call.fail(answer)
+            elif not call.answer.done():  # else its caller gave up
+                call.answer.set_result(answer)
+        return unknown
+
+
+class Script:
+    """One script, to be called as a coroutine."""
+
+    def __init__(self, scripts: Scripts, text: str) -> None:
+        self._scripts = scripts
+        self.text = text
+        self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+    async def __call__(
+        self, keys: Sequence[str | bytes] = (), args: Sequence[Argument] = ()
+    ) -> Any:
+        """Run it; see `Scripts.call`."""
+        return await self._scripts.call(self, keys, args)
+
+
+@dataclass(slots=True)
+class _Call:
+    script: Script
+    command: list[Argument]
+    answer: asyncio.Future[Any] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+    def fail(self, error: Exception) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(error)

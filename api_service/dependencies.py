@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, TypeVar
 
-import httpx
 import redis.asyncio as aioredis
 from fastapi import Depends, Header, Request
 
@@ -54,11 +53,8 @@ async def open_api_context(settings: Settings) -> AsyncIterator[ApiContext]:
         redis = await stack.enter_async_context(
             open_redis(settings.redis_url, timeout=REDIS_SECONDS)
         )
-        client = await stack.enter_async_context(
-            httpx.AsyncClient(
-                base_url=settings.parser_url, timeout=settings.parser_timeout, trust_env=False
-            )
-        )
+        parser = ParserHttp(settings.parser_url, timeout=settings.parser_timeout)
+        stack.push_async_callback(parser.close)
         publisher = Publisher(celery_app, timeout=settings.publish_timeout)
         stack.push_async_callback(publisher.close)
         notices = EndedNotices(settings.database_url)
@@ -70,7 +66,7 @@ async def open_api_context(settings: Settings) -> AsyncIterator[ApiContext]:
             database=database,
             publisher=publisher,
             notices=notices,
-            parser=ParserHttp(client),
+            parser=parser,
             admission=admission,
             timeout=settings.database_timeout,
         )

@@ -127,6 +127,7 @@ class JobService:
                     respect_robots=request.options.get("respect_robots"),
                     title_fallback=request.options.get("title_fallback"),
                     alone=request.alone or None,
+                    html_apart=True,
                 )
                 for request in requests
             ]

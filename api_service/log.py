@@ -41,7 +41,7 @@ def configure(service: str, level: str) -> None:
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [], True
     # These tell of every request and task; our own lines do that with more context.
-    for name in ("httpx", "celery.worker.strategy", "celery.app.trace"):
+    for name in ("celery.worker.strategy", "celery.app.trace"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 

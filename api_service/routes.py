@@ -128,6 +128,7 @@ async def result(
 
 @router.get(
     "/parse_sync",
+    response_model=ParseSyncAnswer,
     summary="Fetch and parse a page now",
     tags=["Pages"],
     responses=problems(
@@ -140,9 +141,10 @@ async def result(
 )
 async def parse_sync(
     query: Annotated[ParseSyncQuery, Query()], service: Service, trace_id: TraceId
-) -> ParseSyncAnswer:
+) -> Response:
     """Fetch a page while the client waits. Nothing is stored."""
-    return await service.parse_now(query.url, options=query.chosen(), trace_id=trace_id)
+    answer = await service.parse_now(query.url, options=query.chosen(), trace_id=trace_id)
+    return Response(answer, media_type="application/json")
 
 
 @router.get("/health", summary="Whether this process lives", tags=["Operation"])

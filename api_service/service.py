@@ -21,7 +21,6 @@ from api_service.responses import (
     AcceptedAnswer,
     ErrorFacts,
     Metadata,
-    ParseSyncAnswer,
     Redirect,
     ResultAnswer,
     StatusAnswer,
@@ -62,14 +61,13 @@ class ParseRequestService:
 
     async def parse_now(
         self, url: str, *, options: Mapping[str, bool], trace_id: str | None
-    ) -> ParseSyncAnswer:
-        """Have a page fetched and parsed; nothing is stored.
+    ) -> bytes:
+        """Have a page fetched and parsed; nothing is stored. A `ParseSyncAnswer` in JSON.
 
         Raises:
             PageError, InvalidUrlError, ParserUnavailableError: see `ParserHttp.fetch`.
         """
-        page = await self._parser.fetch(url, trace_id, options)
-        return ParseSyncAnswer.model_validate(page)
+        return await self._parser.fetch(url, trace_id, options)
 
     async def submit(
         self,

@@ -38,7 +38,7 @@ from parser_service.handler import PageHandler, open_handler
 from parser_service.host_limits import HostLimits, Slot, read_ready, ready_list
 from parser_service.redis_connection import host_limits, open_redis, task_queue
 from parser_service.requests import Job, WaitingJob
-from parser_service.responses import ErrorFacts, FailureResult, SuccessResult
+from parser_service.responses import ErrorFacts, FailureResult, SuccessResult, html_apart
 from parser_service.task_queue import Taken, TaskQueue
 from parser_service.visits import JobVisit, ParkedError
 
@@ -209,7 +209,8 @@ class Listener:
             )
             failure = FailureResult(error=error.message, reason=reason, token=token)
             return failure.model_dump_json(exclude_none=True).encode()
-        return SuccessResult(token=token, **dict(page)).model_dump_json().encode()
+        result = SuccessResult(token=token, **dict(page))
+        return html_apart(result) if work.job.html_apart else result.model_dump_json().encode()
 
     async def _store(self, job: Job, result: bytes) -> None:
         """Store a result, trying until Redis takes it: the job's place stays occupied."""

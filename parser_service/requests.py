@@ -37,6 +37,7 @@ class Job(BaseModel):
         respect_robots: whether robots.txt is asked.
         title_fallback: whether something else may stand in for a missing title.
         alone: whether no other job may be under way in the same parser.
+        html_apart: whether the HTML of the result is to come behind its JSON, not in it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -49,6 +50,7 @@ class Job(BaseModel):
     respect_robots: bool = False
     title_fallback: bool = False
     alone: bool = False
+    html_apart: bool = False
 
 
 class WaitingJob(BaseModel):

@@ -101,6 +101,15 @@ class SuccessResult(Page):
     token: str | None = None
 
 
+def html_apart(result: SuccessResult) -> bytes:
+    """A result whose HTML is not escaped into its JSON: length of the JSON, line feed, both.
+
+    That saves each side a pass over the longest part.
+    """
+    facts = result.model_dump_json(exclude={"html"}).encode()
+    return b"%d\n%s%s" % (len(facts), facts, result.html.encode())
+
+
 class FailureResult(BaseModel):
     """What is stored under the key of a job whose page could not be had.
 

@@ -1,13 +1,20 @@
 """The parser's synchronous entrance."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
+from urllib.parse import urlencode
 
-import httpx
+import aiohttp
 import structlog
 from pydantic import ValidationError
+from yarl import URL
 
 from api_service.exceptions import InvalidUrlError, PageError, ParserUnavailableError
 from api_service.parser_client.messages import FetchedPage, Problem
+from api_service.responses import ParseSyncAnswer
+
+OUR_ANSWER = "application/vnd.page-parser.answer+json"
+"""What our own parser answers if it is asked to: the very body of `GET /parse_sync`."""
 
 log = structlog.get_logger()
 
@@ -16,16 +23,28 @@ class ParserHttp:
     """Calls `GET /fetch`.
 
     Args:
-        client: its base URL is the parser's, its time-out above the parser's own deadline.
+        base_url: the parser's.
+        timeout: seconds for one call; above the parser's own deadline.
     """
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
-        self._client = client
+    def __init__(self, base_url: str, *, timeout: float) -> None:
+        self._url = f"{base_url.rstrip('/')}/fetch"
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0),  # the parser bounds what is under way
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"Accept": f"{OUR_ANSWER}, application/json;q=0.9"},
+            timeout=aiohttp.ClientTimeout(total=timeout),
+        )
 
-    async def fetch(
-        self, url: str, trace_id: str | None, options: Mapping[str, bool]
-    ) -> FetchedPage:
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._session.close()
+
+    async def fetch(self, url: str, trace_id: str | None, options: Mapping[str, bool]) -> bytes:
         """Have a page fetched and parsed now.
+
+        Returns:
+            A `ParseSyncAnswer` in JSON. What our own parser sends is passed on as it is.
 
         Raises:
             PageError: the page cannot be had.
@@ -33,25 +52,34 @@ class ParserHttp:
             ParserUnavailableError: the parser does not answer, or not as it should.
         """
         headers = {"X-Request-ID": trace_id} if trace_id else {}
+        query = urlencode({"url": url} | {name: str(on).lower() for name, on in options.items()})
+        target = URL(f"{self._url}?{query}", encoded=True)
         try:
-            params: dict[str, str | bool] = {"url": url, **options}
-            response = await self._client.get("/fetch", params=params, headers=headers)
-            match response.status_code:
-                case 200:
-                    return FetchedPage.model_validate_json(response.content)
-                case 502:
-                    problem = Problem.model_validate_json(response.content)
-                case 422:
-                    raise InvalidUrlError
-                case status:
-                    log.error("parser answered unexpectedly", status=status)
-                    raise ParserUnavailableError
-        except (httpx.HTTPError, ValidationError) as error:
+            async with self._session.get(target, headers=headers, allow_redirects=False) as answer:
+                body = await answer.read()
+            if answer.status == HTTPStatus.OK:
+                return body if answer.content_type == OUR_ANSWER else _whole_answer(body)
+            if answer.status == HTTPStatus.BAD_GATEWAY:
+                raise _page_error(body)
+        except (aiohttp.ClientError, OSError, TimeoutError, ValidationError) as error:
             log.error("parser unavailable", error=repr(error)[:200])
             raise ParserUnavailableError from error
-        raise PageError(
-            problem.detail,
-            code=problem.code,
-            retryable=problem.retryable,
-            page_status=problem.page_status,
-        )
+        if answer.status == HTTPStatus.UNPROCESSABLE_ENTITY:
+            raise InvalidUrlError
+        log.error("parser answered unexpectedly", status=answer.status)
+        raise ParserUnavailableError
+
+
+def _page_error(body: bytes) -> PageError:
+    problem = Problem.model_validate_json(body)
+    return PageError(
+        problem.detail,
+        code=problem.code,
+        retryable=problem.retryable,
+        page_status=problem.page_status,
+    )
+
+
+def _whole_answer(body: bytes) -> bytes:
+    page = FetchedPage.model_validate_json(body)
+    return ParseSyncAnswer.model_validate(page).model_dump_json().encode()

@@ -31,6 +31,13 @@ log = structlog.get_logger()
 
 def _storable(text: str) -> str:
     """PostgreSQL's text holds neither NUL nor half a surrogate pair."""
+    if "\0" not in text:  # this and the next take a fraction of the time
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            pass
+        else:
+            return text
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
@@ -76,6 +83,7 @@ class Job(_Message):
     respect_robots: bool | None = None
     title_fallback: bool | None = None
     alone: bool | None = None
+    html_apart: bool | None = None
 
 
 class Announcement(_Message):
@@ -121,6 +129,12 @@ class PageResult(_Message):
     token: str | None = None
 
 
+class ApartResult(PageResult):
+    """A page's result as it is read when its HTML comes apart from it."""
+
+    html: Text = ""
+
+
 class FailureResult(_Message):
     """The result of a job whose page could not be had. A foreign parser sends `error` only."""
 
@@ -162,17 +176,37 @@ class Problem(_Message):
 
 
 def read_result(value: bytes) -> Result:
-    """The result in a message; one that is not understood is a failure."""
+    """The result in a message; one that is not understood is a failure.
+
+    A JSON object, or, as pushes of ours ask for: the length of an object without `html`, in
+    decimal digits, a line feed, the object, and the HTML in UTF-8.
+    """
     try:
-        return RESULT.validate_json(value)
-    except ValidationError:
-        pass
-    try:
-        # Half surrogate pairs, which Python's own reader lets pass, are mended by the model.
-        return RESULT.validate_python(json.loads(value))
+        if value[:1].isdigit():
+            return _read_apart(value)
+        return _read_whole(value)
     except (ValueError, RecursionError) as error:
         log.error("result not understood", error=str(error)[:200])
     return not_understood()
+
+
+def _read_whole(value: bytes) -> Result:
+    try:
+        return RESULT.validate_json(value)
+    except ValidationError:
+        # Half surrogate pairs, which Python's own reader lets pass, are mended by the model.
+        return RESULT.validate_python(json.loads(value))
+
+
+def _read_apart(value: bytes) -> PageResult:
+    length, _, rest = value.partition(b"\n")
+    end = int(length)
+    try:
+        html = rest[end:].decode()
+    except UnicodeDecodeError as error:
+        raise ValueError("its HTML is not UTF-8") from error
+    facts = ApartResult.model_validate_json(rest[:end])
+    return facts.model_copy(update={"html": _storable(html)})
 
 
 def not_understood() -> FailureResult:

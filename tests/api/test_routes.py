@@ -268,6 +268,16 @@ async def test_a_page_is_had_at_once(client: httpx.AsyncClient, site: Site) -> N
     assert response.json() == answer
 
 
+async def test_what_our_own_parser_answers_is_passed_on_unread(
+    client: httpx.AsyncClient, site: Site
+) -> None:
+    headers = {"Content-Type": "application/vnd.page-parser.answer+json"}
+    site.respond(f"/fetch?url={quote(URL, safe='')}", 200, b'{"as": "it is"}', headers)
+    response = await client.get("/parse_sync", params={"url": URL})
+    assert response.content == b'{"as": "it is"}'
+    assert response.headers["content-type"] == "application/json"
+
+
 async def test_a_page_that_cannot_be_had_is_a_502_with_the_reason(
     client: httpx.AsyncClient, site: Site
 ) -> None:

@@ -15,7 +15,9 @@ import pytest
 from pydantic import BaseModel, TypeAdapter
 
 from api_service.parser_client import messages
+from api_service.responses import ParseSyncAnswer
 from parser_service import requests, responses
+from parser_service.responses import FetchAnswer
 
 GOLDEN = Path(__file__).with_name("golden.jsonl")
 
@@ -87,3 +89,38 @@ def test_golden_messages_are_only_ever_added() -> None:
     lines = GOLDEN.read_text().splitlines(keepends=True)
     for version, (count, checksum) in RELEASED.items():
         assert sha256("".join(lines[:count]).encode()).hexdigest() == checksum, version
+
+
+HTML = '7\n{"title": "no JSON"}\n<p title="a \\ b">\N{GRINNING FACE}\u2028\r\n</p>'
+
+
+def test_html_that_comes_apart_is_read_as_if_it_came_inside() -> None:
+    message = _latest("result")["success"] | {"html": HTML}
+    written = responses.SuccessResult.model_validate(message)
+    inside = messages.read_result(written.model_dump_json().encode())
+    apart = messages.read_result(responses.html_apart(written))
+    assert apart.model_dump() == inside.model_dump()
+    assert isinstance(apart, messages.PageResult)
+    assert apart.html == HTML
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"7",
+        b"7\n",
+        b"99999999999999999999\n{}",
+        b"2\n{}<html>",
+        b'22\n{"status": "success"}<p>',
+        b'36\n{"status": "success", "title": "half"}\xff<p>',
+        b"1" * 5000,
+    ],
+)
+def test_what_is_no_result_reads_as_a_failure(value: bytes) -> None:
+    assert messages.read_result(value) == messages.not_understood()
+
+
+def test_the_parsers_answer_has_the_members_of_the_apis() -> None:
+    ours = ParseSyncAnswer.model_json_schema()["properties"]
+    assert FetchAnswer.model_json_schema()["properties"].keys() == ours.keys()

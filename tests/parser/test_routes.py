@@ -30,6 +30,16 @@ async def test_fetch_answers_with_the_page(client: httpx.AsyncClient, site: Site
     assert (answer["url"], answer["title"], answer["html"]) == (url, "A", "<title>A</title>")
 
 
+async def test_fetch_says_that_its_answer_is_whole_only_if_it_is_asked_to(
+    client: httpx.AsyncClient, site: Site
+) -> None:
+    url = site.page("/", "<title>A</title>")
+    ours = "application/vnd.page-parser.answer+json"
+    for accepted, answered in {"*/*": "application/json", f"{ours}, */*": ours}.items():
+        response = await client.get("/fetch", params={"url": url}, headers={"Accept": accepted})
+        assert response.headers["content-type"] == answered
+
+
 async def test_fetch_says_why_a_page_cannot_be_had(client: httpx.AsyncClient, site: Site) -> None:
     response = await client.get("/fetch", params={"url": site.url("/missing")})
     assert response.status_code == 502

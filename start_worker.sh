@@ -4,10 +4,7 @@
 set -u
 source "$(dirname "$0")/start_pair.sh"
 
-# One process that does one thing at a time: a task takes about a millisecond, because none
-# waits for a page. More come from more replicas.
-celery -A api_service.celery_app worker --pool=solo --queues=api,api.control \
-    --without-gossip --without-mingle --without-heartbeat --loglevel=warning &
+python -m api_service.worker &
 celery=$!
 python -m api_service.results &
 results=$!

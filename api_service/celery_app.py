@@ -1,6 +1,6 @@
 """The Celery application: queues, limits and the beat schedule.
 
-Run as `celery -A api_service.celery_app worker` and `… beat`. The environment is read when
+`worker.py` and `beat.py` run it, or Celery's command line. The environment is read when
 the configuration is first needed, not when this module is imported.
 """
 
@@ -95,4 +95,5 @@ def _show_beat(**_: Any) -> None:
 @setup_logging.connect
 def _configure_logging(**_: Any) -> None:
     """Take Celery's place in setting up logs, so that its lines are ours in form."""
-    log.configure("beat" if "beat" in sys.argv else "worker", Settings.load().log_level)
+    is_beat = "beat" in (Path(sys.argv[0]).stem, *sys.argv)
+    log.configure("beat" if is_beat else "worker", Settings.load().log_level)

@@ -1,16 +1,11 @@
-"""Wiring: what the process's settings make of the classes, for HTTP handlers and for tasks."""
+"""Wiring: what the process's settings make of the classes, for HTTP handlers."""
 
-import asyncio
 import contextlib
 import hashlib
-import os
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
-import redis.asyncio as aioredis
 from fastapi import Depends, Header, Request
 
 from api_service.admission import Admission
@@ -20,15 +15,10 @@ from api_service.database import Database
 from api_service.enqueue import Publisher
 from api_service.health import ReadinessCheck
 from api_service.idempotency.service import CallersKey
-from api_service.jobs import JobService
 from api_service.notices import EndedNotices
 from api_service.parser_client.http import ParserHttp
-from api_service.parser_client.queue import ParserQueue, open_redis
-from api_service.repository import RetryPolicy
+from api_service.parser_client.queue import open_queue, open_redis
 from api_service.service import ParseRequestService
-from api_service.sweep import Sweep, SweepPolicy
-
-T = TypeVar("T")
 
 REDIS_SECONDS = 3
 """Seconds for one Redis command."""
@@ -70,7 +60,7 @@ async def open_api_context(settings: Settings) -> AsyncIterator[ApiContext]:
             admission=admission,
             timeout=settings.database_timeout,
         )
-        queue = _queue(redis, settings)
+        queue = open_queue(redis, settings)
         readiness = ReadinessCheck(database=database, queue=queue)
         yield ApiContext(service=service, readiness=readiness, notices=notices)
 
@@ -120,92 +110,3 @@ Service = Annotated[ParseRequestService, Depends(_service)]
 ReadyCheck = Annotated[ReadinessCheck, Depends(_readiness)]
 OptionalKey = Annotated[CallersKey | None, Depends(_callers_key)]
 TraceId = Annotated[str | None, Depends(_trace_id)]
-
-
-@dataclass(frozen=True, slots=True)
-class JobContext:
-    """What the worker's processes use; one for each event loop."""
-
-    jobs: JobService
-    queue: ParserQueue
-    sweep: Sweep
-
-
-@contextlib.asynccontextmanager
-async def open_job_context(settings: Settings) -> AsyncIterator[JobContext]:
-    """Connect lazily to what the worker uses; refuse to start on an outdated schema."""
-    async with contextlib.AsyncExitStack() as stack:
-        database = Database(settings.database_url, timeout=settings.job_timeout, pool_size=3)
-        stack.push_async_callback(database.dispose)
-        await database.require_newest_migration()
-        redis = await stack.enter_async_context(
-            open_redis(settings.redis_url, timeout=REDIS_SECONDS)
-        )
-        queue = _queue(redis, settings)
-        retries = RetryPolicy(
-            max_attempts=settings.max_attempts,
-            base_delay=settings.retry_delay,
-            max_delay=settings.max_retry_delay,
-        )
-        jobs = JobService(
-            database=database,
-            queue=queue,
-            retries=retries,
-            retention=timedelta(days=settings.retention_days),
-        )
-        sweep = Sweep(
-            database=database,
-            queue=queue,
-            jobs=jobs,
-            retries=retries,
-            policy=SweepPolicy(lost_after=settings.lost_after),
-        )
-        yield JobContext(jobs=jobs, queue=queue, sweep=sweep)
-
-
-def _queue(redis: aioredis.Redis, settings: Settings) -> ParserQueue:
-    return ParserQueue(
-        redis,
-        name=f"{socket.gethostname()}:{os.getpid()}",
-        task_queue=settings.task_queue,
-        result_prefix=settings.result_prefix,
-    )
-
-
-class TaskRunner:
-    """Runs coroutines for Celery's synchronous tasks, all on one event loop of this process.
-
-    A database engine belongs to one loop, so the loop is made once and kept.
-    """
-
-    def __init__(self) -> None:
-        self._runner: asyncio.Runner | None = None
-        self._stack = contextlib.AsyncExitStack()
-        self._context: JobContext | None = None
-
-    def open(self) -> None:
-        """Make the loop and what tasks use on it.
-
-        Raises:
-            SchemaOutdatedError, DatabaseUnavailableError: the worker cannot start.
-        """
-        self._runner = asyncio.Runner()
-        opening = self._stack.enter_async_context(open_job_context(Settings.load()))
-        self._context = self._runner.run(_await(opening))
-
-    def run(self, call: Callable[[JobContext], Coroutine[Any, Any, T]]) -> T:
-        """Run a coroutine function on the process's context, to its end."""
-        if self._runner is None or self._context is None:
-            raise RuntimeError("the worker has not been initialised")
-        return self._runner.run(call(self._context))
-
-    def close(self) -> None:
-        """Disconnect and end the loop."""
-        if self._runner is not None:
-            self._runner.run(self._stack.aclose())
-            self._runner.close()
-            self._runner = None
-
-
-async def _await(awaitable: Awaitable[T]) -> T:
-    return await awaitable

@@ -28,8 +28,8 @@ from redis.exceptions import OutOfMemoryError, RedisError
 
 from api_service import log as logging_setup
 from api_service.config import Settings
-from api_service.dependencies import JobContext, open_job_context
 from api_service.exceptions import ApiError, SchemaOutdatedError
+from api_service.job_context import JobContext, open_job_context
 from api_service.parser_client.messages import Result
 
 BATCH = 200

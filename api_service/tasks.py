@@ -12,9 +12,9 @@ from celery.signals import worker_init, worker_ready, worker_shutdown, worker_sh
 from redis.exceptions import RedisError
 
 from api_service.celery_app import CLEANUP, PARSE_URL, PARSE_URLS, PULSE, SWEEP, celery_app
-from api_service.dependencies import JobContext, TaskRunner
 from api_service.enqueue import PulsePublisher
 from api_service.exceptions import ApiError, SchemaOutdatedError
+from api_service.job_context import JobContext, TaskRunner
 
 T = TypeVar("T")
 

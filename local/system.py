@@ -21,7 +21,7 @@ API = (
     "uvicorn api_service.main:app --no-access-log --no-server-header --log-level warning"
     " --timeout-graceful-shutdown 4"
 )
-BEAT = "celery -A api_service.celery_app beat --loglevel=warning --pidfile="
+BEAT = "python -m api_service.beat"
 READY_SECONDS = 60
 BACKLOG = 2048
 # All together under the 10 s that a stop may take.
@@ -135,7 +135,7 @@ class System:
         commands = {
             "parser": [str(ROOT / "start_parser.sh")],
             "worker": [str(ROOT / "start_worker.sh")],
-            "beat": [*BEAT.split(), "--schedule", schedule],
+            "beat": [*BEAT.split(), schedule],
             # The socket is ours, so that clients that come while the API is restarted wait for
             # it in the socket's queue and are not refused.
             "api": [*API.split(), "--fd", str(self._api_socket.fileno())],

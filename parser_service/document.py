@@ -7,11 +7,14 @@ function of this and nothing else.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import ada_url
-from bs4 import BeautifulSoup
-from bs4.element import NavigableString, Tag
 from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+if TYPE_CHECKING:
+    from bs4 import BeautifulSoup
+    from bs4.element import Tag
 
 MAX_URL = 2083
 """Characters of a URL among the facts; a longer one is left out."""
@@ -131,7 +134,7 @@ def read_html(page: LexborHTMLParser, *, url: str) -> Document:
     )
 
 
-def read_xhtml(page: BeautifulSoup, *, url: str) -> Document:
+def read_xhtml(page: "BeautifulSoup", *, url: str) -> Document:
     """Read a page that was parsed as XML."""
     title = next(iter(_xhtml(page, "title")), None)
     heading = next(iter(_xhtml(page, "h1")), None)
@@ -235,11 +238,11 @@ def _is_html(tags: Sequence[str]) -> bool:
     return namespace == "html"
 
 
-def _xhtml(page: BeautifulSoup, name: str) -> Iterable[Tag]:
+def _xhtml(page: "BeautifulSoup", name: str) -> Iterable["Tag"]:
     return (tag for tag in page.find_all(name) if tag.namespace == _XHTML)
 
 
-def _attributes(tag: Tag) -> dict[str, str | None]:
+def _attributes(tag: "Tag") -> dict[str, str | None]:
     """Attributes by their names without a prefix, so that `xml:lang` is a `lang` too."""
     named: dict[str, str | None] = {}
     for name, value in tag.attrs.items():
@@ -248,5 +251,10 @@ def _attributes(tag: Tag) -> dict[str, str | None]:
     return named
 
 
-def _own_text(tag: Tag) -> str:
-    return "".join(child for child in tag.children if type(child) is NavigableString)
+def _own_text(tag: "Tag") -> str:
+    # By name, for BeautifulSoup is imported only for XHTML. Comments are of other classes.
+    return "".join(
+        child
+        for child in tag.children
+        if isinstance(child, str) and type(child).__name__ == "NavigableString"
+    )

@@ -15,9 +15,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html.entities import html5
+from typing import TYPE_CHECKING
 
-from bs4 import BeautifulSoup
-from bs4.exceptions import ParserRejectedMarkup
 from selectolax.lexbor import LexborHTMLParser
 
 from parser_service import charset
@@ -26,6 +25,9 @@ from parser_service.document import Document, read_html, read_xhtml, storable
 from parser_service.extractors.metadata import metadata
 from parser_service.extractors.title import stand_in, title
 from parser_service.responses import Metadata, TitleSource
+
+if TYPE_CHECKING:
+    from bs4 import BeautifulSoup
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,11 @@ def _read_xhtml(source: Source) -> tuple[str, str, Document]:
     return text, name, read_xhtml(_soup(text), url=source.url)
 
 
-def _soup(text: str) -> BeautifulSoup:
+def _soup(text: str) -> "BeautifulSoup":
+    # Imported for the few pages that need them: they take 5 MB in each process.
+    from bs4 import BeautifulSoup  # noqa: PLC0415
+    from bs4.exceptions import ParserRejectedMarkup  # noqa: PLC0415
+
     if "<" not in text:  # BeautifulSoup takes that for a mistake of its caller
         return BeautifulSoup("", "lxml-xml")
     try:

@@ -6,7 +6,9 @@ dies in between leaves its list behind, with a lease on it that ends; then the s
 the announcements back.
 """
 
+import os
 import re
+import socket
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +17,7 @@ import structlog
 from pydantic import ValidationError
 from redis.backoff import NoBackoff
 
+from api_service.config import Settings
 from api_service.parser_client.messages import Announcement, Job, Result, read_result
 
 SEEN_SECONDS = 10
@@ -255,6 +258,16 @@ def open_redis(url: str, *, timeout: float) -> aioredis.Redis:
         socket_timeout=timeout,
         socket_connect_timeout=min(timeout, 3),
         retry=aioredis.retry.Retry(NoBackoff(), 0),
+    )
+
+
+def open_queue(redis: aioredis.Redis, settings: Settings) -> ParserQueue:
+    """The deployment's lists, under a name of this process."""
+    return ParserQueue(
+        redis,
+        name=f"{socket.gethostname()}:{os.getpid()}",
+        task_queue=settings.task_queue,
+        result_prefix=settings.result_prefix,
     )
 
 

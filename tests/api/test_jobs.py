@@ -10,7 +10,7 @@ import pytest
 import redis.asyncio as aioredis
 
 from api_service.database import Database
-from api_service.dependencies import JobContext
+from api_service.job_context import JobContext
 from api_service.jobs import JobService
 from api_service.parser_client.messages import FailureResult, PageResult
 from api_service.repository import (
@@ -63,6 +63,7 @@ async def test_a_started_request_is_on_the_parsers_list(
         "token": row["token"],
         "reply": "parser:tasks:done",
         "trace": "t",
+        "html_apart": True,
     }
 
 

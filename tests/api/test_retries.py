@@ -10,7 +10,7 @@ import redis.asyncio as aioredis
 
 from api_service.config import Settings
 from api_service.database import Database
-from api_service.dependencies import JobContext, open_job_context
+from api_service.job_context import JobContext, open_job_context
 from api_service.parser_client.messages import FailureReason, FailureResult, PageResult
 from api_service.repository import ParseRequestRepository
 from tests.support.servers import dsn

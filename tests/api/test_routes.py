@@ -10,7 +10,7 @@ import httpx
 import pytest
 import redis.asyncio as aioredis
 
-from api_service.dependencies import JobContext
+from api_service.job_context import JobContext
 from api_service.parser_client.messages import FailureReason, FailureResult, PageResult
 from tests.support.site import Site
 from tests.support.waiting import until

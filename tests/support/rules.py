@@ -21,6 +21,8 @@ ONLY_IN = {
 }
 RUN_WITH_M = (
     "api_service.results",
+    "api_service.worker",
+    "api_service.beat",
     "parser_service.redis_listener",
     "parser_service.parse_process",
     "local.__main__",

@@ -60,9 +60,9 @@ async def test_a_stop_while_jobs_wait_loses_none(tmp_path: Path, site: Site) -> 
         ["uvicorn", "api_service.main:app"],
         ["uvicorn", "parser_service.main:app"],
         ["parser_service.redis_listener"],
-        ["celery", "worker"],
+        ["api_service.worker"],
         ["api_service.results"],
-        ["celery", "beat"],
+        ["api_service.beat"],
     ],
 )
 async def test_a_service_that_dies_is_restarted(

@@ -1,12 +1,13 @@
-# Sourced by start_parser.sh and start_worker.sh: keeps two processes together.
+# Sourced by start_parser.sh and start_worker.sh: keeps two processes together, and watches them.
 #
 # run_pair NAME1 PID1 NAME2 PID2 waits for both. If one ends, the other is stopped too.
 # SIGTERM and SIGINT are passed on to both. It returns 0 after a stop that was asked for and
 # went well, else the status of the one that ended badly.
 #
-# A process may also live on and do nothing. So files that the two touch as they go are
-# watched (ALIVE_FILE, RESULTS_ALIVE_FILE, HTTP_ALIVE_FILE): if one that was there has not been touched for
-# WATCH_SECONDS (default 120), both are killed, and whoever started this script starts it anew.
+# A process may also live on and do nothing. So files that they touch as they go are watched
+# (ALIVE_FILE, RESULTS_ALIVE_FILE, HTTP_ALIVE_FILE, BEAT_ALIVE_FILE): if one that was there has not
+# been touched for WATCH_SECONDS (default 120), all are killed, and whoever started the script
+# starts it anew.
 
 run_pair() {
     local first=$2 second=$4 failed=0 status stopping=""
@@ -14,7 +15,7 @@ run_pair() {
     stop_pair() { stopping=yes; kill -TERM "$first" "$second" 2>/dev/null; }
     trap stop_pair TERM INT
 
-    watch_pair "$first" "$second" &
+    watch_files "$first" "$second" &
     local watch=$!
 
     wait -n "$first" "$second"
@@ -47,19 +48,20 @@ reap() {
     done
 }
 
-# Kills both if one of them has stopped touching its file.
-watch_pair() {
+# watch_files PID...: kills all of them if one has stopped touching its file.
+watch_files() {
     local limit=${WATCH_SECONDS:-120} file age never
     trap - TERM INT
     exec {never}<> <(:) # nothing ever comes from here: a sleep that leaves no process behind
     while ! read -rt 5 -u "$never"; do
-        for file in "${ALIVE_FILE:-}" "${RESULTS_ALIVE_FILE:-}" "${HTTP_ALIVE_FILE:-}"; do
+        for file in "${ALIVE_FILE:-}" "${RESULTS_ALIVE_FILE:-}" "${HTTP_ALIVE_FILE:-}" \
+            "${BEAT_ALIVE_FILE:-}"; do
             [[ -n $file && -e $file ]] || continue
             age=$(($(date +%s) - $(stat -c %Y "$file")))
             if ((age > limit)); then
-                echo "$0: $file has not been touched for $age s; killing both halves" >&2
+                echo "$0: $file has not been touched for $age s; killing it" >&2
                 rm -f "$file"
-                kill -KILL "$1" "$2" 2>/dev/null
+                kill -KILL "$@" 2>/dev/null
                 return
             fi
         done

@@ -226,6 +226,28 @@ def _halves(parser: subprocess.Popen[bytes]) -> list[psutil.Process]:
     return [child for child in children if "bash" not in child.name()]
 
 
+def _watched(file: Path, script: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [ROOT / "start_watched.sh", "sh", "-c", script],
+        env=os.environ | {"ALIVE_FILE": str(file), "WATCH_SECONDS": "1"},
+    )
+
+
+def test_a_process_that_lives_on_and_does_nothing_is_killed(tmp_path: Path) -> None:
+    file = tmp_path / "alive"
+    with _watched(file, f"touch {file}; exec sleep 600") as process:
+        assert process.wait(timeout=60) == 128 + signal.SIGKILL
+
+
+def test_a_watched_process_is_stopped_by_a_signal(tmp_path: Path) -> None:
+    file = tmp_path / "alive"
+    with _watched(file, f"while :; do touch {file}; sleep 0.2; done") as process:
+        while not file.exists():
+            sleep(0.05)
+        process.terminate()
+        assert process.wait(timeout=60) == 128 + signal.SIGTERM
+
+
 def test_start_parser_stops_both_halves_if_one_dies(parser: subprocess.Popen[bytes]) -> None:
     halves = _halves(parser)
     assert len(halves) == 2

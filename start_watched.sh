@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# start_watched.sh COMMAND...: runs one process that touches a file as it goes (ALIVE_FILE or
+# BEAT_ALIVE_FILE), and kills it if it stops doing so; see start_pair.sh.
+set -u
+source "$(dirname "$0")/start_pair.sh"
+
+"$@" &
+process=$!
+trap 'kill -TERM "$process" 2>/dev/null' TERM INT
+watch_files "$process" &
+watch=$!
+
+reap "$process"
+status=$?
+kill "$watch" 2>/dev/null
+exit "$status"

@@ -50,7 +50,7 @@ class Admission:
         """Count what has not ended. Where that fails the last count stands."""
         accepted_before = self._accepted_since
         try:
-            async with self._database.transaction() as session:
+            async with self._database.reading() as session:
                 repository = ParseRequestRepository(session)
                 self._counted = await repository.count_unfinished(most=self._max_depth)
             self._accepted_since -= accepted_before

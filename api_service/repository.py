@@ -128,9 +128,11 @@ class ParseRequestRepository:
         result = await self._session.execute(statements.STATUSES, {"ids": list(request_ids)})
         return result.all()
 
-    async def find(self, request_id: int) -> ParseRequest | None:
-        """The whole row."""
-        return await self._session.get(ParseRequest, request_id)
+    async def find_result(self, request_id: int) -> dict[str, Any] | None:
+        """What `statements.RESULT` names; what is JSON in the database comes as text."""
+        result = await self._session.execute(statements.RESULT, {"id": request_id})
+        row = result.mappings().one_or_none()
+        return None if row is None else dict(row)
 
     async def mark_processing(self, request_ids: Sequence[int]) -> list[Pushable]:
         """From `pending`; those that are elsewhere by now are not among the returned."""

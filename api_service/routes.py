@@ -113,6 +113,7 @@ async def status(
 
 @router.get(
     "/result/{request_id}",
+    response_model=ResultAnswer,
     summary="What became of a request",
     tags=["Pages"],
     responses=problems(
@@ -121,9 +122,11 @@ async def status(
 )
 async def result(
     request_id: RequestId, query: Annotated[WaitQuery, Query()], service: Service
-) -> ResultAnswer:
+) -> Response:
     """Answer with the page of a `success`, the reason of a `failure`, or neither as yet."""
-    return await service.result(request_id, wait=query.wait)
+    answer = await service.result(request_id, wait=query.wait)
+    # Made here: what is longest would else be validated and copied once more.
+    return Response(answer.model_dump_json(), media_type="application/json")
 
 
 @router.get(

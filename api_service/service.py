@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from time import monotonic
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
+from pydantic import TypeAdapter
 
 from api_service.admission import Admission
 from api_service.batching import Batcher
@@ -13,7 +14,6 @@ from api_service.database import Database
 from api_service.enqueue import Publisher
 from api_service.exceptions import DatabaseUnavailableError, NotFoundError
 from api_service.idempotency.service import CallersKey, KeyedRequest
-from api_service.models import ParseRequest
 from api_service.notices import RECHECK_SECONDS, EndedNotices
 from api_service.parser_client.http import ParserHttp
 from api_service.repository import NewRequest, ParseRequestRepository
@@ -142,7 +142,7 @@ class ParseRequestService:
         return answer
 
     async def _find_statuses(self, request_ids: Sequence[int]) -> Sequence[StatusAnswer | None]:
-        async with self._database.transaction() as session:
+        async with self._database.reading() as session:
             rows = await ParseRequestRepository(session).find_statuses(request_ids)
         found = {row.request_id: StatusAnswer.model_validate(row) for row in rows}
         return [found.get(request_id) for request_id in request_ids]
@@ -155,8 +155,8 @@ class ParseRequestService:
         """
         if wait:
             await self.status(request_id, wait=wait)
-        async with self._database.transaction() as session:
-            row = await ParseRequestRepository(session).find(request_id)
+        async with self._database.reading() as session:
+            row = await ParseRequestRepository(session).find_result(request_id)
         if row is None:
             raise NotFoundError
         return _result_answer(row)
@@ -174,21 +174,13 @@ async def _in_time(outcome: Awaitable[T]) -> T:
         raise DatabaseUnavailableError from error
 
 
-def _result_answer(row: ParseRequest) -> ResultAnswer:
-    return ResultAnswer(
-        request_id=row.id,
-        status=row.status,
-        title=row.title,
-        title_source=row.title_source,
-        html=row.html_content,
-        metadata=None if row.metadata_ is None else Metadata.model_validate(row.metadata_),
-        error=None if row.error is None else ErrorFacts.model_validate(row.error),
-        final_url=row.final_url,
-        redirects=None if row.redirects is None else [*map(Redirect.model_validate, row.redirects)],
-        http_status=row.http_status,
-        content_type=row.content_type,
-        charset=row.charset,
-        bytes=row.bytes,
-        elapsed_ms=row.elapsed_ms,
-        fetched_at=row.fetched_at,
-    )
+def _result_answer(row: dict[str, Any]) -> ResultAnswer:
+    read = {name: model.validate_json(row[name]) for name, model in _IN_JSON.items() if row[name]}
+    return ResultAnswer(**row | read)
+
+
+_IN_JSON: dict[str, TypeAdapter[Any]] = {
+    "metadata": TypeAdapter(Metadata),
+    "error": TypeAdapter(ErrorFacts),
+    "redirects": TypeAdapter(list[Redirect]),
+}

@@ -34,6 +34,13 @@ STATUSES = text("""
     FROM parse_requests WHERE id = ANY(CAST(:ids AS bigint[]))
 """)
 
+RESULT = text("""
+    SELECT id AS request_id, status, title, html_content AS html, title_source,
+        metadata::text AS metadata, error::text AS error, redirects::text AS redirects,
+        final_url, http_status, content_type, charset, bytes, elapsed_ms, fetched_at
+    FROM parse_requests WHERE id = :id
+""")
+
 # A new token for each push: a late result of an earlier one then counts no more.
 _NEW_TOKEN = "r.id || '-' || substr(replace(gen_random_uuid()::text, '-', ''), 1, 16)"  # noqa: S105
 

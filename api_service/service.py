@@ -1,7 +1,7 @@
 """What clients can do. Each use case owns its transaction; the repository works within it."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -56,6 +56,8 @@ class ParseRequestService:
         self._publisher = publisher
         self._notices = notices
         self._parser = parser
+        self._timeout = timeout
+        self._given_up: set[asyncio.Task[Any]] = set()
         self._intake = Batcher(self._add, most=BATCH, timeout=timeout)
         self._statuses = Batcher(self._find_statuses, most=BATCH, timeout=timeout)
 
@@ -92,7 +94,7 @@ class ParseRequestService:
             self._admission.admit()
             request_id, is_new = await _in_time(self._intake.ask(request)), True
         else:
-            request_id, is_new = await self._add_keyed(request, key)
+            request_id, is_new = await self._alone_in_time(self._add_keyed(request, key))
         structlog.contextvars.bind_contextvars(request_id=request_id)
         if is_new:
             await self._publisher.parse_url(request_id, url, trace_id)
@@ -135,6 +137,26 @@ class ParseRequestService:
                     pass
                 ended.clear()
 
+    async def _alone_in_time(self, work: Coroutine[Any, Any, T]) -> T:
+        """The outcome of work on the database that is not done with others'.
+
+        Where the server is silent, even giving up takes seconds; the client does not wait for it.
+
+        Raises:
+            DatabaseUnavailableError: it did not come in time.
+        """
+        task = asyncio.create_task(work)
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await asyncio.shield(task)
+        except TimeoutError as error:
+            raise DatabaseUnavailableError from error
+        finally:
+            if not task.done():
+                task.cancel()
+                self._given_up.add(task)
+                task.add_done_callback(self._given_up.discard)
+
     async def _status(self, request_id: int) -> StatusAnswer:
         answer = await _in_time(self._statuses.ask(request_id))
         if answer is None:
@@ -155,11 +177,14 @@ class ParseRequestService:
         """
         if wait:
             await self.status(request_id, wait=wait)
-        async with self._database.reading() as session:
-            row = await ParseRequestRepository(session).find_result(request_id)
+        row = await self._alone_in_time(self._find_result(request_id))
         if row is None:
             raise NotFoundError
         return _result_answer(row)
+
+    async def _find_result(self, request_id: int) -> dict[str, Any] | None:
+        async with self._database.reading() as session:
+            return await ParseRequestRepository(session).find_result(request_id)
 
 
 async def _in_time(outcome: Awaitable[T]) -> T:

@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 from sqlalchemy import event, text
 from sqlalchemy.exc import (
-    DataError,
+    DBAPIError,
     DisconnectionError,
     IntegrityError,
     ProgrammingError,
@@ -87,9 +87,11 @@ class Database:
                 yield
         except (IntegrityError, ProgrammingError):
             raise  # a mistake of ours: everything else is the server's state
-        except (DataError, asyncpg.DataError, UnicodeEncodeError) as error:
+        except (asyncpg.DataError, UnicodeEncodeError) as error:
             raise UnstorableError(str(error)) from error
         except (TimeoutError, OSError, SQLAlchemyError, *_ASYNCPG_ERRORS) as error:
+            if isinstance(_drivers_own(error), asyncpg.DataError):
+                raise UnstorableError(str(error)) from error
             raise DatabaseUnavailableError from error
 
     async def revision(self) -> str | None:
@@ -130,6 +132,11 @@ class Database:
     async def dispose(self) -> None:
         """Close all connections."""
         await self._engine.dispose()
+
+
+def _drivers_own(error: BaseException) -> BaseException | None:
+    """What the driver raised; SQLAlchemy has no class of its own for values that are refused."""
+    return error.orig.__cause__ if isinstance(error, DBAPIError) and error.orig else None
 
 
 def _refuse_closed(connection: Any, _record: Any, _proxy: Any) -> None:

@@ -9,8 +9,9 @@ import asyncpg
 import pytest
 import redis.asyncio as aioredis
 
+from api_service.config import Settings
 from api_service.database import Database
-from api_service.job_context import JobContext
+from api_service.job_context import JobContext, open_job_context
 from api_service.jobs import JobService
 from api_service.parser_client.messages import FailureResult, PageResult
 from api_service.repository import (
@@ -112,6 +113,21 @@ async def test_only_the_attempt_under_way_counts(
     assert row["status"] == "processing"
     await jobs.jobs.record({request_id: late.model_copy(update={"token": row["token"]})})
     assert (await _row(database_url, request_id))["status"] == "success"
+
+
+async def test_a_result_that_the_database_does_not_take_holds_up_no_other(
+    settings: Settings, database: Database, database_url: str
+) -> None:
+    async with open_job_context(settings.model_copy(update={"max_attempts": 1})) as jobs:
+        ids = [await _add(database) for _ in range(4)]
+        await jobs.jobs.start(ids)
+        # Nothing that was read from a message is like these; a mistake of ours could be.
+        nul = SUCCESS.model_copy(update={"title": "\0"})
+        surrogate = SUCCESS.model_copy(update={"html": "\ud800"})
+        huge = SUCCESS.model_copy(update={"http_status": 10**9})
+        await jobs.jobs.record(dict(zip(ids, (nul, SUCCESS, surrogate, huge), strict=True)))
+    statuses = [(await _row(database_url, request_id))["status"] for request_id in ids]
+    assert statuses == ["failure", "success", "failure", "failure"]
 
 
 @pytest.mark.parametrize("origin", StatusEnum)

@@ -89,7 +89,7 @@ class Job(_Message):
 class Announcement(_Message):
     """What the parser pushes onto our reply list when a result is stored."""
 
-    id: int
+    id: Annotated[int, Field(ge=0, le=2**63 - 1)]
     token: str
     bytes: int = 0
 

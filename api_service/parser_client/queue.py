@@ -180,7 +180,7 @@ class ParserQueue:
         async for raw in self._backwards(f"{self._task_queue}:ready"):
             yield _id_in(raw)
         for token in await self._members(self._leases):
-            yield _id_of_token(token)
+            yield _id_in_token(token)
         takers = await self._members(self._takers)
         lists = [f"{self._task_queue}:taken:{taker}" for taker in takers]
         for name in (*lists, self.reply_list):
@@ -271,8 +271,10 @@ def open_queue(redis: aioredis.Redis, settings: Settings) -> ParserQueue:
     )
 
 
-# In a message of ours, or quoted within one that waits: {"id":42,…
-_ID = re.compile(rb'\\?"id\\?":\s*(\d+)')
+# In a message of ours, or quoted within one that waits: {"id":42,… A longer number is no row's:
+# other producers number their jobs as they like.
+_ID = re.compile(rb'\\?"id\\?":\s*(\d{1,18})(?!\d)')
+_ID_IN_TOKEN = re.compile(r"([0-9]{1,18})-")
 _NOBODY = 0
 
 
@@ -281,9 +283,9 @@ def _id_in(raw: bytes) -> int:
     return int(found[1]) if found else _NOBODY
 
 
-def _id_of_token(token: str) -> int:
-    digits = token.partition("-")[0]
-    return int(digits) if digits.isdecimal() else _NOBODY
+def _id_in_token(token: str) -> int:
+    found = _ID_IN_TOKEN.match(token)
+    return int(found[1]) if found else _NOBODY
 
 
 # What moves and frees works also where Redis has no memory left. Redis's own time counts.

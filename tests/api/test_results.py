@@ -96,9 +96,14 @@ async def test_a_result_of_another_attempt_changes_nothing(
         await _store(redis, job, token="another")
         await redis.rpush(DONE, json.dumps({"id": job["id"], "token": "another"}))
         await redis.rpush(DONE, "nonsense", '{"id": "x", "token": 1}', "[]")
+        await redis.set(f"parser:results:{2**63}", json.dumps({"status": "failure", "token": "t"}))
+        await redis.rpush(DONE, json.dumps({"id": 2**63, "token": "t"}))
         await until(lambda: _drained(redis))
         await asyncio.sleep(1.2)  # the look for results that nobody announced passes it by, too
         assert await _statuses(database_url) == ["processing"]
+        await _store(redis, job, token=job["token"])
+        await redis.rpush(DONE, json.dumps({"id": job["id"], "token": job["token"]}))
+        await until(lambda: _all_in(database_url, "success"))
 
 
 async def _drained(redis: aioredis.Redis) -> bool:

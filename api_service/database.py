@@ -59,15 +59,18 @@ class Database:
         )
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncSession]:
+    async def transaction(self, *, seconds: float | None = None) -> AsyncIterator[AsyncSession]:
         """A session in a transaction, committed at the end of the block.
+
+        Args:
+            seconds: for all of it, where that is more than what is usual.
 
         Raises:
             UnstorableError: PostgreSQL does not take a value.
             DatabaseUnavailableError: PostgreSQL is away, or does not answer in time. Whether
                 a commit that was under way took effect is then unknown.
         """
-        async with self._errors_named(), self._sessions.begin() as session:
+        async with self._errors_named(seconds or self._timeout), self._sessions.begin() as session:
             yield session
 
     @asynccontextmanager
@@ -77,13 +80,13 @@ class Database:
         Raises:
             DatabaseUnavailableError: PostgreSQL is away, or does not answer in time.
         """
-        async with self._errors_named(), self._readings() as session:
+        async with self._errors_named(self._timeout), self._readings() as session:
             yield session
 
     @asynccontextmanager
-    async def _errors_named(self) -> AsyncIterator[None]:
+    async def _errors_named(self, seconds: float) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(seconds):
                 yield
         except (IntegrityError, ProgrammingError):
             raise  # a mistake of ours: everything else is the server's state

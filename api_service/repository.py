@@ -4,6 +4,7 @@ What changes many rows takes arrays and is one statement, in `statements.py`.
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,6 +29,7 @@ ENDED_CHANNEL = "parse_requests_ended"
 """The channel of PostgreSQL notifications; the payload is ids, separated by commas."""
 
 _IDS_IN_A_NOTICE = 300  # a payload has room for 8,000 bytes
+_ID_IN_TOKEN = re.compile(r"([0-9]{1,18})-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,8 @@ class ParseRequestRepository:
         Returns:
             What is to be pushed again, and the ids of those that have failed for good.
         """
-        ids = [int(head) for token in tokens if (head := token.partition("-")[0]).isdecimal()]
+        # Other producers have tokens of their own.
+        ids = [int(found[1]) for token in tokens if (found := _ID_IN_TOKEN.match(token))]
         result = await self._session.execute(
             statements.MARK_HOLDERS_DEAD,
             {"ids": ids, "tokens": list(tokens), "max_attempts": policy.max_attempts},
@@ -164,11 +167,13 @@ class ParseRequestRepository:
 
     async def missing(self, seen: Sequence[int], *, before: datetime) -> Sequence[Row[int, str]]:
         """`id, token` of pushed requests that were not seen, nor touched since."""
+        await self._session.execute(statements.PLAN_FOR_THE_SIZES)
         parameters = {"seen": list(seen), "before": before}
         return (await self._session.execute(statements.MISSING, parameters)).all()
 
     async def note_suspects(self, missing: Sequence[int]) -> None:
         """Note since when these are missing, and that all others are not."""
+        await self._session.execute(statements.PLAN_FOR_THE_SIZES)
         await self._session.execute(statements.CLEAR_SUSPECTS, {"missing": list(missing)})
         await self._session.execute(statements.NOTE_SUSPECTS, {"missing": list(missing)})
 

@@ -82,6 +82,10 @@ MARK_HOLDERS_DEAD = text(f"""
     RETURNING r.id, r.url, r.token, r.trace_id, r.options, r.alone, r.status
 """)
 
+# A plan that fits short arrays, once the server has settled on it, takes the product of both
+# sizes for an array as long as the table.
+PLAN_FOR_THE_SIZES = text("SET LOCAL plan_cache_mode = 'force_custom_plan'")
+
 # Pushed, and neither waiting for its next attempt nor touched since the look began.
 MISSING = text("""
     SELECT id, token FROM parse_requests

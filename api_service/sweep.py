@@ -29,6 +29,11 @@ from api_service.parser_client.queue import ParserQueue
 from api_service.repository import ParseRequestRepository, Pushable, RetryPolicy
 
 BATCH = 1000
+LOST_BATCH = 10_000
+MOST_LOST = 50_000
+"""Pushed again after one look, so that the worker has time for others between two."""
+MOST_SECONDS = 60
+"""For one sweep, whose steps have limits of their own."""
 KEYS_SECONDS = 60
 
 # Any number: whoever holds it sweeps.
@@ -88,7 +93,7 @@ class Sweep:
 
     async def run(self) -> Swept | None:
         """Sweep once; None if somebody else is sweeping."""
-        async with self._database.transaction() as lock:
+        async with self._database.transaction(seconds=MOST_SECONDS) as lock:
             if not await ParseRequestRepository(lock).try_lock(SWEEP_LOCK):
                 return None
             swept = await self._sweep()
@@ -146,11 +151,20 @@ class Sweep:
         announced = await self._announce_stored(tokens)
         suspects = [request_id for request_id in tokens if request_id not in announced]
         async with self._database.transaction() as session:
-            repository = ParseRequestRepository(session)
-            await repository.note_suspects(suspects)
-            lost = await repository.mark_lost(age=self._policy.lost_after, limit=10 * BATCH)
-        await self._push(lost)
-        return len(announced), len(suspects), len(lost)
+            await ParseRequestRepository(session).note_suspects(suspects)
+        return len(announced), len(suspects), await self._push_lost()
+
+    async def _push_lost(self) -> int:
+        pushed = 0
+        while pushed < MOST_LOST:
+            async with self._database.transaction() as session:
+                lost = await ParseRequestRepository(session).mark_lost(
+                    age=self._policy.lost_after, limit=LOST_BATCH
+                )
+            pushed += await self._push(lost)
+            if len(lost) < LOST_BATCH:
+                break
+        return pushed
 
     async def _announce_stored(self, tokens: dict[int, str]) -> set[int]:
         """Announce results whose announcement was lost; those without a token are polled for."""

@@ -2,15 +2,22 @@
 
 from collections.abc import AsyncIterator
 
+import asyncpg
 import httpx
 import pytest
+import redis.asyncio as aioredis
 
 from api_service.celery_app import celery_app
 from api_service.config import Settings
 from api_service.database import Database
 from api_service.job_context import JobContext, open_job_context
 from api_service.main import create_app
+from parser_service import config as parser_config
+from parser_service.redis_connection import task_queue
+from parser_service.task_queue import TaskQueue
+from tests.support.servers import dsn
 from tests.support.site import Site
+from tests.support.way import Way
 
 
 @pytest.fixture
@@ -56,3 +63,34 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 async def jobs(settings: Settings) -> AsyncIterator[JobContext]:
     async with open_job_context(settings) as context:
         yield context
+
+
+@pytest.fixture
+async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    opened = await asyncpg.connect(dsn(database_url))
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[aioredis.Redis]:
+    async with aioredis.Redis.from_url(redis_url, decode_responses=True) as client:
+        yield client
+
+
+@pytest.fixture
+async def parser(redis_url: str) -> AsyncIterator[TaskQueue]:
+    """The real parser's hands: jobs are taken and ended as the test says, without a page."""
+    async with aioredis.Redis.from_url(redis_url) as client:
+        yield task_queue(client, parser_config.Settings(redis_url=redis_url), name="parser")
+
+
+@pytest.fixture
+def way(
+    jobs: JobContext,
+    database: Database,
+    connection: asyncpg.Connection,
+    redis: aioredis.Redis,
+    parser: TaskQueue,
+) -> Way:
+    return Way(context=jobs, database=database, connection=connection, redis=redis, parser=parser)

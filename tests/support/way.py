@@ -1,0 +1,109 @@
+"""A job's way through the real database, Redis and queue classes, a step at a time.
+
+No process runs: a test says which part acts next, which dies, and how much time passes.
+"""
+
+import json
+from typing import Any
+
+import asyncpg
+import redis.asyncio as aioredis
+
+from api_service.database import Database
+from api_service.dependencies import JobContext
+from api_service.repository import ParseRequestRepository
+from api_service.results import ResultLoop
+from api_service.sweep import Swept
+from parser_service.task_queue import TaskQueue
+from tests.support.time_travel import pass_time
+
+URL = "https://a.example/"
+QUEUE = "parser:tasks"
+DONE = f"{QUEUE}:done"
+LEASES = f"{QUEUE}:leases"
+PAGE = {"status": "success", "title": "A", "html": "<p>"}
+FAILURE = {"status": "failure", "error": "Slow."}
+
+Job = dict[str, Any]
+
+
+class Way:
+    """The parts of the system that have a hand in a job.
+
+    Attributes:
+        context: the worker's.
+        connection: to look at rows, and to change them behind everybody's back.
+        redis: likewise for keys; it decodes.
+        parser: a parser's hands; what it has taken it keeps until it is told what to do.
+    """
+
+    def __init__(
+        self,
+        *,
+        context: JobContext,
+        database: Database,
+        connection: asyncpg.Connection,
+        redis: aioredis.Redis,
+        parser: TaskQueue,
+    ) -> None:
+        self.context = context
+        self.jobs = context.jobs
+        self.database = database
+        self.connection = connection
+        self.redis = redis
+        self.parser = parser
+
+    async def add(self) -> int:
+        """A request as the API commits it."""
+        async with self.database.transaction() as session:
+            return await ParseRequestRepository(session).add(URL, trace_id=None)
+
+    async def start(self) -> int:
+        """A request whose job is on the list."""
+        request_id = await self.add()
+        await self.jobs.start([request_id])
+        return request_id
+
+    async def take(self) -> Job:
+        """The next job, which is in the parser's hands from now on."""
+        (taken,) = await self.parser.take(1)
+        job: Job = json.loads(taken.raw)
+        return job
+
+    async def finish(self, job: Job, result: dict[str, Any] | None = None) -> None:
+        """Have the parser store and announce a result, a page if it is not given."""
+        message = json.dumps((result or PAGE) | {"token": job["token"]}).encode()
+        await self.parser.finish(job["id"], message, token=job["token"], reply=job["reply"])
+
+    async def persist(self) -> None:
+        """Have the results process persist everything that has been announced."""
+        loop = ResultLoop(self.context)
+        loop.stop()
+        await loop.run()
+
+    async def later(self, seconds: float) -> Swept:
+        """Let so many seconds pass and sweep once."""
+        await pass_time(self.connection, self.redis, seconds)
+        swept = await self.context.sweep.run()
+        assert swept is not None
+        return swept
+
+    async def fail(self, job: Job, *, retryable: bool, retry_after: float | None = None) -> None:
+        """Have the parser store and announce that the page could not be had."""
+        reason: dict[str, Any] = {"code": "timeout", "message": "Slow.", "retryable": retryable}
+        if retry_after is not None:
+            reason["retry_after"] = retry_after
+        await self.finish(job, FAILURE | {"reason": reason})
+
+    async def pop(self) -> str:
+        """Take a message off the list and forget it: whoever popped it died."""
+        return str(await self.redis.lpop(QUEUE))
+
+    async def listed(self) -> list[int]:
+        """The requests whose jobs are on the list."""
+        return [json.loads(raw)["id"] for raw in await self.redis.lrange(QUEUE, 0, -1)]
+
+    async def row(self, request_id: int) -> dict[str, Any]:
+        """All columns."""
+        query = "SELECT * FROM parse_requests WHERE id = $1"
+        return dict(await self.connection.fetchrow(query, request_id))

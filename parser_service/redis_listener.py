@@ -117,12 +117,19 @@ class Listener:
         if await self._queue.waiting_bytes() > self._settings.max_result_bytes:
             await self._wait_for_change(THROTTLE_SECONDS)
             return
-        taken = await self._queue.take(room)
-        if not taken:
-            next_one = await self._queue.wait(self._block_seconds)
-            taken = [next_one] if next_one else []
-        for message in taken:
+        for message in await self._queue.take(room) or await self._wait_for_one():
             self._accept(message)
+
+    async def _wait_for_one(self) -> list[Taken]:
+        """The next job, leased before it begins: the death of a parser is known by its leases."""
+        popped = await self._queue.wait(self._block_seconds)
+        if popped is None:
+            return []
+        # What fails here is made up for when leases are renewed, or told when it is accepted.
+        with contextlib.suppress(ValueError, RedisError, OSError):
+            if token := self._read(popped).job.token:
+                await self._queue.lease([token])
+        return [popped]
 
     def _accept(self, message: Taken) -> None:
         try:

@@ -72,7 +72,7 @@ class TaskQueue:
         ]
 
     async def wait(self, seconds: float) -> Taken | None:
-        """The next job, leased; None if none comes in time. Never to be cancelled."""
+        """The next job, to be leased; None if none comes in time. Never to be cancelled."""
         popped = await self._redis.blpop(list(self._lists), timeout=seconds)
         if popped is None:
             return None
@@ -85,7 +85,11 @@ class TaskQueue:
         """Show that this parser lives, and that these jobs are still in its hands."""
         await self._show(keys=[self._parsers], args=[self._name, SEEN_SECONDS])
         if tokens:
-            await self._lease(keys=[self._leases], args=[LEASE_SECONDS * 1000, *tokens])
+            await self.lease(tokens)
+
+    async def lease(self, tokens: Sequence[str]) -> None:
+        """Have the leases of these jobs begin, or begin anew."""
+        await self._lease(keys=[self._leases], args=[LEASE_SECONDS * 1000, *tokens])
 
     async def finish(
         self, job_id: JobId, result: bytes, *, token: str | None, reply: str | None

@@ -15,8 +15,12 @@ help: ## this list
 run: $(VENV)/runtime ## start the whole system on this machine, without Docker
 	@exec $(BIN)/python -m local
 
-test: $(VENV)/develop ## all tests, on real servers that the tests start
+test: $(VENV)/develop ## the tests, on real servers that they start
 	@exec $(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
+
+.PHONY: test-all
+test-all: $(VENV)/develop ## all tests, the slow ones too: faults that take minutes to show
+	@exec $(BIN)/python -m pytest -n auto --dist worksteal
 
 .PHONY: compose-test
 compose-test: $(VENV)/develop ## the images and docker-compose.yml, on a running Docker engine

@@ -6,9 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 
 import httpx
 import psutil
@@ -17,6 +18,23 @@ from local.servers import free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 START_SECONDS = 60
+
+# What the supervisor starts, by a word of its command line.
+SERVICES = {
+    "api": "api_service.main:app",
+    "parser": "start_parser.sh",
+    "worker": "start_worker.sh",
+    "beat": "celery_app beat",
+}
+# And every single process, by words of its command line.
+PARTS = {
+    "api": ("uvicorn", "api_service.main:app"),
+    "parser-http": ("uvicorn", "parser_service.main:app"),
+    "listener": ("parser_service.redis_listener",),
+    "celery": ("celery_app worker",),
+    "results": ("api_service.results",),
+    "beat": ("celery_app beat",),
+}
 
 
 class RunningSystem:
@@ -29,6 +47,7 @@ class RunningSystem:
         self.folder = folder
         self.url = url
         self.parser_url = parser_url
+        self.ended_on_purpose: Counter[str] = Counter()
 
     @property
     def supervisor(self) -> psutil.Process:
@@ -38,11 +57,48 @@ class RunningSystem:
         """The system's processes whose command line has all of these words."""
         found = []
         for process in self.supervisor.children(recursive=True):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                command = " ".join(process.cmdline())
-                if all(word in command for word in words):
-                    found.append(process)
+            command = _command(process)
+            if command and all(word in command for word in words):
+                found.append(process)
         return found
+
+    def service(self, name: str) -> psutil.Process | None:
+        """The process that the supervisor runs for a service; None while it is restarted."""
+        found = (p for p in self.supervisor.children() if SERVICES[name] in _command(p))
+        return next(found, None)
+
+    def part(self, name: str) -> psutil.Process:
+        """One of the processes, by its name in `PARTS`."""
+        return self.processes(*PARTS[name])[0]
+
+    def kill(self, name: str) -> bool:
+        """SIGKILL a whole service, with all that it has started; False if it is not there."""
+        process = self.service(name)
+        if process is None:
+            return False
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+            self.ended_on_purpose[name] += 1
+        return True
+
+    def terminate(self, name: str) -> bool:
+        """Ask a service to stop, as an operator does; False if it is not there."""
+        process = self.service(name)
+        if process is None:
+            return False
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(signal.SIGTERM)
+            self.ended_on_purpose[name] += 1
+        return True
+
+    def ended(self) -> Counter[str]:
+        """How often each service has ended since the start, for whatever reason."""
+        lines = self.output().splitlines()
+        return Counter(line.split()[0] for line in lines if " ended with status " in line)
+
+    def output(self) -> str:
+        """What the supervisor has printed."""
+        return _output(self.folder).read_text()
 
     def log(self, service: str) -> str:
         return (self.folder / "logs" / f"{service}.log").read_text()
@@ -53,7 +109,7 @@ class RunningSystem:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         with self.process:
-            self.process.communicate(timeout=15)
+            self.process.wait(timeout=15)
         return monotonic() - started
 
     def client(self) -> httpx.AsyncClient:
@@ -70,24 +126,36 @@ def start(folder: Path, **environment: str) -> RunningSystem:
         "FETCH_ALLOWED_NETWORKS": "127.0.0.0/8",
         "FETCH_ALLOWED_PORTS": "1-65535",
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "local"],
-        cwd=ROOT,
-        env=_clean_environment() | variables | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert process.stdout
-    printed = []
-    for line in process.stdout:
-        printed.append(line)
-        if line.startswith("ready"):
-            parser_url = f"http://127.0.0.1:{parser_port}"
-            return RunningSystem(process, folder, line.split()[1], parser_url)
-    with process:
-        process.wait()
-    raise AssertionError("".join(printed))
+    folder.mkdir(parents=True, exist_ok=True)
+    with _output(folder).open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "local"],
+            cwd=ROOT,
+            env=_clean_environment() | variables | environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    while True:
+        ended = process.poll() is not None
+        for line in _output(folder).read_text().splitlines():
+            if line.startswith("ready") and not ended:
+                parser_url = f"http://127.0.0.1:{parser_port}"
+                return RunningSystem(process, folder, line.split()[1], parser_url)
+        if ended:
+            raise AssertionError(_output(folder).read_text())
+        sleep(0.02)
+
+
+def _output(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.out")
+
+
+def _command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def _clean_environment() -> dict[str, str]:

@@ -1,0 +1,100 @@
+"""A running system whose servers are the test's own, with a proxy before each, and a web site."""
+
+import asyncio
+import contextlib
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import httpx
+import redis.asyncio as aioredis
+
+from tests.support import faults
+from tests.support.ledger import Ledger
+from tests.support.servers import dsn
+from tests.support.site import Site, open_site
+from tests.support.system import PARTS, RunningSystem, open_to_all, start
+from tests.support.waiting import until
+
+
+@dataclass
+class Deployment:
+    """Everything that a test can harm, and the means to look at what comes of it.
+
+    Attributes:
+        to_postgres, to_redis: the proxies, through which all services go.
+        ledger: what has happened to the rows.
+    """
+
+    system: RunningSystem
+    site: Site
+    postgres: faults.Server
+    redis: faults.Server
+    to_postgres: faults.Proxy
+    to_redis: faults.Proxy
+    ledger: Ledger
+
+    async def until_ready(self, *, seconds: float = 60) -> None:
+        """Wait until every process of the system is there, and says that it works."""
+
+        async def is_ready() -> bool:
+            if not all(self.system.processes(*words) for words in PARTS.values()):
+                return False
+            try:
+                return (await client.get("/ready")).status_code == 200
+            except httpx.TransportError:
+                return False
+
+        async with self.system.client() as client:
+            await until(is_ready, seconds=seconds)
+
+    @contextlib.asynccontextmanager
+    async def database(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection that goes past the proxy."""
+        connection = await asyncpg.connect(dsn(self.postgres.url), timeout=10)
+        try:
+            yield connection
+        finally:
+            await connection.close(timeout=5)
+
+    @contextlib.asynccontextmanager
+    async def keys(self) -> AsyncIterator[aioredis.Redis]:
+        """A client of Redis that goes past the proxy."""
+        async with aioredis.Redis.from_url(self.redis.url, socket_timeout=10) as client:
+            yield client
+
+
+@contextlib.asynccontextmanager
+async def deployed(folder: Path, **environment: str) -> AsyncIterator[Deployment]:
+    """Start all of it; stop all of it at the end."""
+    open_to_all(folder)
+    async with contextlib.AsyncExitStack() as stack:
+        site = await stack.enter_async_context(open_site())
+        servers = (faults.postgres(folder / "servers"), faults.valkey(folder / "servers"))
+        proxies = []
+        for server in servers:
+            server.start()
+            stack.callback(server.stop)
+            proxy = faults.Proxy(_port(server.url))
+            await proxy.open()
+            stack.push_async_callback(proxy.close)
+            proxies.append(proxy)
+        urls = {
+            name: server.url.replace(f":{_port(server.url)}/", f":{proxy.port}/")
+            for name, server, proxy in zip(
+                ("DATABASE_URL", "REDIS_URL"), servers, proxies, strict=True
+            )
+        }
+        system = await asyncio.to_thread(start, folder / "data", **urls | environment)
+        stack.push_async_callback(asyncio.to_thread, system.stop)
+        ledger = Ledger(servers[0].url)
+        await ledger.open()
+        yield Deployment(system, site, *servers, proxies[0], proxies[1], ledger)
+
+
+def _port(url: str) -> int:
+    found = re.search(r"@127\.0\.0\.1:(\d+)/", url)
+    assert found
+    return int(found[1])

@@ -1,0 +1,167 @@
+"""What must hold after every fault, asked of PostgreSQL, Redis and the processes themselves.
+
+1. Within 60 s of the fault's end each request that was answered with 202 has ended, is being
+   fetched or is in line again; and all of them end.
+2. Each has exactly one final status, and only legal moves on the way to it.
+3. No process died that was not killed, and no 5xx was answered but a declared 503.
+4. Nobody connected to an address outside the allowed networks.
+5. The lists and Celery's unacknowledged set are empty at the end.
+"""
+
+import asyncio
+import base64
+import json
+import re
+from collections.abc import Collection, Iterable
+from time import monotonic
+
+import psutil
+import redis.asyncio as aioredis
+
+from tests.support.deployment import Deployment
+from tests.support.waiting import until
+
+RECOVERY_SECONDS = 60
+END_SECONDS = 120
+"""For what is in line to end, on a machine that is busy with other tests."""
+
+TASKS = "parser:tasks"
+RESULTS = "parser:results:"
+PARSE_URL = "api.parse_url"
+_TOKEN = re.compile(rb'\\*"token\\*":\s*\\*"([^"\\]+)')
+
+
+async def all_hold(deployment: Deployment, ids: Collection[int]) -> float:
+    """Check all five, the fault being over; returns the seconds that recovery took."""
+    seconds = await are_accounted_for(deployment, ids)
+    await have_ended(deployment, ids)
+    await nothing_is_left(deployment)
+    assert not await deployment.ledger.breaches(ids)
+    await nobody_died(deployment)
+    only_loopback(deployment)
+    return seconds
+
+
+async def are_accounted_for(deployment: Deployment, ids: Collection[int]) -> float:
+    """Wait until each request is ended, held or in line; returns how long that took."""
+    started = monotonic()
+    while missing := await unaccounted(deployment, ids):
+        waited = monotonic() - started
+        assert waited < RECOVERY_SECONDS, f"nothing stands for {sorted(missing)[:20]}"
+        await asyncio.sleep(0.2)
+    return monotonic() - started
+
+
+async def have_ended(
+    deployment: Deployment, ids: Collection[int], *, seconds: float = END_SECONDS
+) -> None:
+    """Wait until all requests have ended."""
+
+    async def unfinished() -> list[int]:
+        async with deployment.database() as connection:
+            rows = await connection.fetch(
+                "SELECT id FROM parse_requests WHERE status IN ('pending', 'processing')"
+            )
+            stored = await connection.fetchval(
+                "SELECT count(*) FROM parse_requests WHERE id = ANY($1)", list(ids)
+            )
+        assert stored == len(set(ids)), "an accepted row is gone"
+        return [row["id"] for row in rows]
+
+    end = monotonic() + seconds
+    while left := await unfinished():
+        assert monotonic() < end, f"not ended: {left[:20]}"
+        await asyncio.sleep(0.2)
+
+
+async def unaccounted(deployment: Deployment, ids: Collection[int]) -> set[int]:
+    """The requests that have not ended and that nothing stands for."""
+    async with deployment.database() as connection:
+        rows = await connection.fetch(
+            "SELECT id, status, token, next_attempt_at FROM parse_requests WHERE id = ANY($1)",
+            list(ids),
+        )
+    missing = set(ids) - {row["id"] for row in rows}
+    pending = {row["id"] for row in rows if row["status"] == "pending"}
+    pushed = {
+        row["token"]: row["id"]
+        for row in rows
+        if row["status"] == "processing" and row["next_attempt_at"] is None
+    }
+    if pending or pushed:
+        async with deployment.keys() as redis:
+            missing |= pending - await _published(redis)
+            standing = await _standing_tokens(redis)
+        missing |= {request_id for token, request_id in pushed.items() if token not in standing}
+    return missing
+
+
+async def _published(redis: aioredis.Redis) -> set[int]:
+    """The requests for which Celery has a message, taken by a worker or not."""
+    waiting = await redis.lrange("api", 0, -1)
+    taken = [json.loads(raw)[0] for raw in await redis.hvals("unacked")]
+    ids = set()
+    for message in [*map(json.loads, waiting), *taken]:
+        if message["headers"]["task"] == PARSE_URL:
+            ids.add(json.loads(base64.b64decode(message["body"]))[0][0])
+    return ids
+
+
+async def _standing_tokens(redis: aioredis.Redis) -> set[str]:
+    """The tokens of jobs that are on a list, leased by a parser, or announced with a result."""
+    seconds, micros = await redis.time()
+    leased = await redis.zrangebyscore(f"{TASKS}:leases", seconds * 1000 + micros // 1000, "+inf")
+    hosts = [key async for key in redis.scan_iter(f"{TASKS}:host:*:waiting")]
+    jobs = [raw for name in (TASKS, f"{TASKS}:ready", *hosts) for raw in await _all(redis, name)]
+    takers = [key async for key in redis.scan_iter(f"{TASKS}:taken:*")]
+    told = [raw for name in (f"{TASKS}:done", *takers) for raw in await _all(redis, name)]
+    stored = [raw for raw in told if await redis.exists(f"{RESULTS}{json.loads(raw)['id']}")]
+    found = {token.decode() for token in leased if isinstance(token, bytes)}
+    return found | {token[1].decode() for raw in [*jobs, *stored] if (token := _TOKEN.search(raw))}
+
+
+async def _all(redis: aioredis.Redis, name: str | bytes) -> Iterable[bytes]:
+    return await redis.lrange(name, 0, -1)  # type: ignore[return-value]
+
+
+async def nothing_is_left(deployment: Deployment) -> None:
+    """Wait until Redis holds no job, no result, no lease and no message of a request."""
+
+    async def left() -> list[bytes]:
+        async with deployment.keys() as redis:
+            # By token, not by age: a lease that has ended is a trace, too.
+            kinds = ("", ":ready", ":done", ":leases", ":leases:ended", ":hosts", ":done:bytes")
+            names = [f"{TASKS}{kind}".encode() for kind in kinds]
+            found = [name for name in names if await redis.exists(name)]
+            for pattern in (f"{TASKS}:taken:*", f"{TASKS}:host:*:waiting", f"{RESULTS}*"):
+                found += [key async for key in redis.scan_iter(pattern)]
+            found += [b"api %d" % request_id for request_id in await _published(redis)]
+        return found
+
+    # Celery gives the message of a killed worker back after a minute.
+    end = monotonic() + 90
+    while found := await left():
+        assert monotonic() < end, f"left in Redis: {found[:20]}"
+        await asyncio.sleep(0.2)
+
+
+async def nobody_died(deployment: Deployment) -> None:
+    """Every service has ended as often as it was made to, and all of them run."""
+    system = deployment.system
+    await until(lambda: system.ended().total() >= system.ended_on_purpose.total(), seconds=30)
+    assert system.ended() == system.ended_on_purpose, system.output()
+    assert deployment.postgres.is_running()
+    assert deployment.redis.is_running()
+    for service in ("api", "parser", "worker", "beat"):
+        assert "Traceback (most recent call last)" not in system.log(service), service
+
+
+def only_loopback(deployment: Deployment) -> None:
+    """No process of the system has a connection to another machine."""
+    for process in deployment.system.supervisor.children(recursive=True):
+        try:
+            connections = process.net_connections()
+        except psutil.NoSuchProcess:
+            continue
+        for connection in connections:
+            assert not connection.raddr or connection.raddr.ip.startswith("127."), connection

@@ -1,0 +1,109 @@
+"""Clients that have pages parsed, steadily, and write down every answer."""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from itertools import count
+from time import monotonic
+
+import httpx
+
+from tests.support.site import Site
+
+PAGES = 50
+
+
+@dataclass
+class Load:
+    """What clients got.
+
+    Attributes:
+        ids: of the requests that were answered with 202.
+        answers: how many there were, by status, and by error code where there is one.
+        broken: connections that gave no answer, by the kind of error.
+        slowest: seconds of the longest wait for an answer.
+    """
+
+    url: str
+    urls: list[str]
+    ids: set[int] = field(default_factory=set)
+    answers: Counter[str] = field(default_factory=Counter)
+    broken: Counter[str] = field(default_factory=Counter)
+    slowest: float = 0.0
+    _numbers: "count[int]" = field(default_factory=count)
+
+    @property
+    def undeclared(self) -> Counter[str]:
+        """The answers that no client should ever get."""
+        fine = ("202", "200", "503 database_unavailable", "503 queue_full")
+        return Counter({name: n for name, n in self.answers.items() if name not in fine})
+
+    async def post(self, client: httpx.AsyncClient, *, key: str | None = None) -> httpx.Response:
+        """Ask once."""
+        url = self.urls[next(self._numbers) % len(self.urls)]
+        headers = {"Idempotency-Key": key} if key else {}
+        started = monotonic()
+        response = await client.post("/parse_async", json={"url": url}, headers=headers)
+        self.note(response, monotonic() - started)
+        return response
+
+    def note(self, response: httpx.Response, seconds: float) -> None:
+        self.slowest = max(self.slowest, seconds)
+        self.answers[_name(response)] += 1
+        if response.status_code == 202:
+            self.ids.add(response.json()["request_id"])
+
+    async def submit(self, number: int) -> list[int]:
+        """Have so many accepted, side by side; returns their ids."""
+        async with self._client() as client:
+            responses = await asyncio.gather(*(self.post(client) for _ in range(number)))
+        assert {response.status_code for response in responses} == {202}
+        return [response.json()["request_id"] for response in responses]
+
+    @contextlib.asynccontextmanager
+    async def steady(self, *, clients: int = 4, pause: float = 0.05) -> AsyncIterator[None]:
+        """Clients that ask on and on, until the block ends. A broken connection is written down."""
+        stopping = asyncio.Event()
+
+        async def ask() -> None:
+            async with self._client() as client:
+                while not stopping.is_set():
+                    try:
+                        response = await self.post(client)
+                        if response.status_code == 202:
+                            path = response.headers["location"]
+                            started = monotonic()
+                            self.note(await client.get(path), monotonic() - started)
+                    except httpx.TransportError as error:
+                        self.broken[type(error).__name__] += 1
+                    await asyncio.sleep(pause)
+
+        asking = [asyncio.create_task(ask()) for _ in range(clients)]
+        try:
+            yield
+        finally:
+            stopping.set()
+            await asyncio.gather(*asking)
+
+    def _client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(base_url=self.url, timeout=60, trust_env=False)
+
+
+def load_on(url: str, site: Site) -> Load:
+    """A load of small pages of this site, of two hosts."""
+    urls = []
+    for number in range(PAGES):
+        site.page(f"/page/{number}", f"<title>Page {number}</title>")
+        urls.append(site.url(f"/page/{number}", host=f"127.0.0.{number % 2 + 1}"))
+    return Load(url, urls)
+
+
+def _name(response: httpx.Response) -> str:
+    if response.status_code < 400:
+        return str(response.status_code)
+    try:
+        return f"{response.status_code} {response.json()['code']}"
+    except (ValueError, KeyError):
+        return f"{response.status_code} {response.text[:40]}"

@@ -1,0 +1,15 @@
+"""What the scenarios share: each module has a `deployment` of its own, with its own settings."""
+
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+
+from tests.support.deployment import Deployment
+from tests.support.load import Load, load_on
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def load(deployment: Deployment) -> AsyncIterator[Load]:
+    """Clients of the module's deployment, all of whose services are there."""
+    await deployment.until_ready()
+    yield load_on(deployment.system.url, deployment.site)

@@ -193,6 +193,15 @@ class Server:
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
 
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Silent as long as the block lasts."""
+        self.pause()
+        try:
+            yield
+        finally:
+            self.resume()
+
     def empty(self) -> None:
         """Delete all that it has stored. Only while it does not run."""
         shutil.rmtree(self._data)

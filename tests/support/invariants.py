@@ -34,8 +34,14 @@ _TOKEN = re.compile(rb'\\*"token\\*":\s*\\*"([^"\\]+)')
 async def all_hold(deployment: Deployment, ids: Collection[int]) -> float:
     """Check all five, the fault being over; returns the seconds that recovery took."""
     seconds = await are_accounted_for(deployment, ids)
+    started = monotonic()
     await have_ended(deployment, ids)
+    ended = monotonic()
     await nothing_is_left(deployment)
+    print(
+        f"accounted for after {seconds:.1f} s, ended {ended - started:.1f} s later, "
+        f"cleared up {monotonic() - ended:.1f} s later"
+    )
     assert not await deployment.ledger.breaches(ids)
     await nobody_died(deployment)
     only_loopback(deployment)

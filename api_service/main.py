@@ -92,13 +92,18 @@ def _end_process(sentence: str) -> NoReturn:
 def _drain_on_sigterm(app: FastAPI, notices: EndedNotices) -> None:
     """Before the server stops, end long polls and ask clients to close their connections.
 
-    The server would wait for the first, and cut off the second between two requests.
+    The server would wait for the first, and cut off the second between two requests. No more
+    connections are taken: one that comes now waits for the next process, if that gets the
+    same socket, and would be cut off if it were taken a moment before the end.
     """
     loop = asyncio.get_running_loop()
     server_handler = signal.getsignal(signal.SIGTERM)
+    server = getattr(server_handler, "__self__", None)  # it is a method of uvicorn's server
 
     def drain(number: int) -> None:
         app.state.is_draining = True
+        for listening in getattr(server, "servers", ()):
+            listening.close()
         notices.end_waits()
         if callable(server_handler):
             loop.call_later(DRAIN_SECONDS, server_handler, number, None)

@@ -24,16 +24,16 @@ SERVICES = {
     "api": "api_service.main:app",
     "parser": "start_parser.sh",
     "worker": "start_worker.sh",
-    "beat": "celery_app beat",
+    "beat": "api_service.beat",
 }
 # And every single process, by words of its command line.
 PARTS = {
     "api": ("uvicorn", "api_service.main:app"),
     "parser-http": ("uvicorn", "parser_service.main:app"),
     "listener": ("parser_service.redis_listener",),
-    "celery": ("celery_app worker",),
+    "celery": ("api_service.worker",),
     "results": ("api_service.results",),
-    "beat": ("celery_app beat",),
+    "beat": ("api_service.beat",),
 }
 
 

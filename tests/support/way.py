@@ -10,7 +10,7 @@ import asyncpg
 import redis.asyncio as aioredis
 
 from api_service.database import Database
-from api_service.dependencies import JobContext
+from api_service.job_context import JobContext
 from api_service.repository import ParseRequestRepository
 from api_service.results import ResultLoop
 from api_service.sweep import Swept

@@ -1,5 +1,6 @@
 """`make run`: start, restart, stop, and what it says when it cannot."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -25,7 +26,12 @@ def _family(system: RunningSystem) -> list[psutil.Process]:
 
 def _left(family: list[psutil.Process]) -> list[psutil.Process]:
     """Those that still run; what has ended and only awaits that init takes note does not."""
-    return [p for p in family if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+    left = []
+    for process in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                left.append(process)
+    return left
 
 
 async def test_data_survives_into_the_next_run_and_nothing_is_left(

@@ -2,12 +2,19 @@
 #
 # run_pair NAME1 PID1 NAME2 PID2 waits for both. If one ends, the other is stopped too.
 # SIGTERM and SIGINT are passed on to both. It returns 0 after a stop that was asked for and
-# went well, else the status of the one that ended badly.
+# went well, else the status of the one that ended badly. After an end that nobody asked for,
+# the other half gets END_SECONDS (default 10) to stop, and is killed then: it may hang.
 #
 # A process may also live on and do nothing. So files that they touch as they go are watched
 # (ALIVE_FILE, RESULTS_ALIVE_FILE, HTTP_ALIVE_FILE, BEAT_ALIVE_FILE): if one that was there has not
 # been touched for WATCH_SECONDS (default 120), all are killed, and whoever started the script
 # starts it anew.
+
+alive_files=("${ALIVE_FILE:-}" "${RESULTS_ALIVE_FILE:-}" "${HTTP_ALIVE_FILE:-}"
+    "${BEAT_ALIVE_FILE:-}")
+for file in "${alive_files[@]}"; do
+    [[ -z $file ]] || rm -f "$file" # of an earlier run: it says nothing of this one
+done
 
 run_pair() {
     local first=$2 second=$4 failed=0 status stopping=""
@@ -27,14 +34,17 @@ run_pair() {
         # An end that nobody asked for is a failure, whatever its status.
         failed=$((status == 0 ? 1 : status))
         stop_pair
+        kill_late "$first" "$second" &
+        watch="$watch $!"
     fi
-    kill "$watch" 2>/dev/null
     for pid in "$first" "$second"; do
         reap "$pid"
         status=$?
         # 130 and 143: ended by the very signal that asked for it.
         case $status in 0 | 130 | 143) ;; *) [[ $failed -ne 0 ]] || failed=$status ;; esac
     done
+    # shellcheck disable=SC2086 # one or two numbers
+    kill $watch 2>/dev/null
     return "$failed"
 }
 
@@ -48,18 +58,38 @@ reap() {
     done
 }
 
-# watch_files PID...: kills all of them if one has stopped touching its file.
-watch_files() {
-    local limit=${WATCH_SECONDS:-120} file age never
+# Waits, leaving no process behind as a killed `sleep` would.
+pause() {
+    local never
+    exec {never}<> <(:) # nothing ever comes from here
+    read -rt "$1" -u "$never"
+    exec {never}>&-
+}
+
+kill_late() {
     trap - TERM INT
-    exec {never}<> <(:) # nothing ever comes from here: a sleep that leaves no process behind
-    while ! read -rt 5 -u "$never"; do
-        for file in "${ALIVE_FILE:-}" "${RESULTS_ALIVE_FILE:-}" "${HTTP_ALIVE_FILE:-}" \
-            "${BEAT_ALIVE_FILE:-}"; do
-            [[ -n $file && -e $file ]] || continue
-            age=$(($(date +%s) - $(stat -c %Y "$file")))
-            if ((age > limit)); then
-                echo "$0: $file has not been touched for $age s; killing it" >&2
+    pause "${END_SECONDS:-10}"
+    kill -KILL "$1" "$2" 2>/dev/null
+}
+
+# watch_files PID...: kills all of them if one has stopped touching its file. Rounds are counted,
+# and the time of day is not looked at: a clock that is set anew must not look like silence.
+watch_files() {
+    local limit=${WATCH_SECONDS:-120} file touched
+    local -A last=() idle=()
+    trap - TERM INT
+    while :; do
+        pause 5
+        for file in "${alive_files[@]}"; do
+            touched=$(stat -c %.Y "$file" 2>/dev/null) || continue
+            if [[ $touched != "${last[$file]:-}" ]]; then
+                last[$file]=$touched
+                idle[$file]=0
+                continue
+            fi
+            idle[$file]=$((idle[$file] + 5))
+            if ((idle[$file] > limit)); then
+                echo "$0: $file has not been touched for ${idle[$file]} s; killing it" >&2
                 rm -f "$file"
                 kill -KILL "$@" 2>/dev/null
                 return

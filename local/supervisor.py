@@ -7,14 +7,15 @@ import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import monotonic, time
+from time import monotonic
 
 from local.servers import die_with_parent
 
 RESTART_SECONDS = 0.5
 MAX_RESTART_SECONDS = 10.0
 HEALTHY_SECONDS = 30
-STALE_SECONDS = 120
+WATCH_SECONDS = 120
+WATCH_PERIOD = 5
 MAX_LOG_BYTES = 10 * 1024 * 1024
 
 
@@ -25,7 +26,8 @@ class Service:
     Attributes:
         log: where its output goes, appended.
         pass_fds: open files that it gets, such as a socket to listen on.
-        alive_file: what it touches as it goes; if it stops doing so, it is killed and restarted.
+        alive_file: what it touches as it goes; if it stops doing so for `watch_seconds`, it is
+            killed and restarted.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Service:
     log: Path
     environment: dict[str, str] = field(default_factory=dict)
     alive_file: Path | None = None
+    watch_seconds: float = WATCH_SECONDS
     pass_fds: tuple[int, ...] = ()
 
 
@@ -92,17 +95,23 @@ class Supervised:
             pause = min(pause * 2, MAX_RESTART_SECONDS)
 
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
-        """Kill a process that lives on and does nothing."""
-        file = self.service.alive_file
-        while file is not None:
-            await asyncio.sleep(5)
-            if _age(file) > STALE_SECONDS:
+        """Kill a process that lives on and does nothing.
+
+        The time of day is not looked at: a clock that is set anew must not look like silence.
+        """
+        touched, since = 0, monotonic()
+        while (file := self.service.alive_file) is not None:
+            await asyncio.sleep(WATCH_PERIOD)
+            if (now := _touched(file)) != touched or not touched:
+                touched, since = now, monotonic()
+            elif monotonic() - since > self.service.watch_seconds:
                 print(f"{self.service.name} has stopped working; killing it", flush=True)
-                file.unlink(missing_ok=True)
                 os.killpg(process.pid, signal.SIGKILL)
 
     async def _run_once(self) -> int:
         _rotate(self.service.log)
+        if self.service.alive_file is not None:  # of an earlier process: says nothing of this one
+            self.service.alive_file.unlink(missing_ok=True)
         with self.service.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self.service.command,
@@ -125,11 +134,12 @@ class Supervised:
         return status
 
 
-def _age(file: Path) -> float:
+def _touched(file: Path) -> int:
+    """When a file was touched last; 0 if it is not there."""
     try:
-        return time() - file.stat().st_mtime
+        return file.stat().st_mtime_ns
     except FileNotFoundError:
-        return 0.0
+        return 0
 
 
 def _rotate(log: Path) -> None:

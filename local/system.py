@@ -13,7 +13,7 @@ from urllib.request import urlopen
 
 from api_service.config import Settings as ApiSettings
 from local.servers import Postgres, ServerError, Valkey
-from local.supervisor import Service, Supervised
+from local.supervisor import WATCH_SECONDS, Service, Supervised
 from parser_service.config import Settings as ParserSettings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -170,6 +170,7 @@ class System:
             environment=environment | alive | {"PYTHONPATH": str(ROOT)},
             pass_fds=(self._api_socket.fileno(),) if name == "api" else (),
             alive_file=Path(next(iter(alive.values()))) if name in ("beat", "api") else None,
+            watch_seconds=float(self._environment.get("WATCH_SECONDS") or WATCH_SECONDS),
         )
 
     async def _until_ready(self, stopping: asyncio.Event) -> bool:

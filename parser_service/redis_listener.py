@@ -8,7 +8,8 @@ Run as `python -m parser_service.redis_listener`. A shell round a loop round `Pa
    request to stop is seen soon. A BLPOP is never cancelled: the job that it had just popped
    would be lost.
 3. Fetch and parse, many jobs at a time. A job whose last parser died runs alone, so that
-   what kills parsers takes nothing along.
+   what kills parsers takes nothing along. Until it can run it is in nobody's hands: where
+   others are under way it goes back to the head of the list, and nothing else is begun.
 4. Store the result under the job's key and, for a job with a token, announce it.
 
 On SIGTERM no more jobs are taken, those under way get a while to finish, and the rest are
@@ -82,8 +83,10 @@ class Listener:
         self._stopping = False
         self._changed = asyncio.Event()
         self._under_way: dict[asyncio.Task[None], Work] = {}
-        self._to_run_alone: deque[Work] = deque()
+        self._to_hand_back: deque[Work] = deque()
         self._is_alone = False
+        self._makes_room = False
+        """Whether a job that runs alone is next, and so nothing is begun beside the others."""
 
     def stop(self) -> None:
         """Take no more jobs; `run` returns when those under way are done or handed back."""
@@ -107,40 +110,53 @@ class Listener:
 
     async def _take_some(self) -> None:
         """Start what there is room for, or wait for a while until there is something to do."""
-        if self._to_run_alone and not self._under_way:
-            self._is_alone = True
-            self._start(self._to_run_alone.popleft())
+        await self._hand_back()
         room = self._settings.fetch_concurrency - len(self._under_way)
-        if self._is_alone or self._to_run_alone or room <= 0:
+        if self._is_alone or room <= 0 or (self._makes_room and self._under_way):
             await self._wait_for_change()
             return
         if await self._queue.waiting_bytes() > self._settings.max_result_bytes:
             await self._wait_for_change(THROTTLE_SECONDS)
             return
-        for message in await self._queue.take(room) or await self._wait_for_one():
-            self._accept(message)
+        taken = await self._queue.take(1 if self._makes_room else room)
+        self._makes_room = False
+        if taken:
+            self._begin(self._readable(taken))
+        elif popped := await self._queue.wait(self._block_seconds):
+            works = self._readable([popped])
+            with contextlib.suppress(RedisError, OSError):  # it will be renewed in a moment
+                await self._queue.lease([work.job.token for work in works if work.job.token])
+            self._begin(works)
 
-    async def _wait_for_one(self) -> list[Taken]:
-        """The next job, leased before it begins: the death of a parser is known by its leases."""
-        popped = await self._queue.wait(self._block_seconds)
-        if popped is None:
-            return []
-        # What fails here is made up for when leases are renewed, or told when it is accepted.
-        with contextlib.suppress(ValueError, RedisError, OSError):
-            if token := self._read(popped).job.token:
-                await self._queue.lease([token])
-        return [popped]
+    def _readable(self, taken: Sequence[Taken]) -> list[Work]:
+        works = []
+        for message in taken:
+            try:
+                works.append(self._read(message))
+            except ValueError as error:
+                log.error("message set aside: not a job", error=type(error).__name__)
+        return works
 
-    def _accept(self, message: Taken) -> None:
-        try:
-            work = self._read(message)
-        except ValueError as error:
-            log.error("message set aside: not a job", error=type(error).__name__)
-            return
-        if work.job.alone:
-            self._to_run_alone.append(work)
-        else:
-            self._start(work)
+    def _begin(self, works: Sequence[Work]) -> None:
+        """Start what may run now; the rest is for the head of the list."""
+        for work in works:
+            if not work.job.alone:
+                self._start(work)
+        for work in works:
+            if work.job.alone:
+                if self._under_way:
+                    self._to_hand_back.append(work)
+                    self._makes_room = True
+                else:
+                    self._is_alone = True
+                    self._start(work)
+
+    async def _hand_back(self) -> None:
+        """Put what may not run yet back to the head of its list, the last first."""
+        while self._to_hand_back:
+            work = self._to_hand_back[-1]
+            await self._queue.hand_back(work.taken, token=work.job.token)
+            self._to_hand_back.pop()
 
     def _start(self, work: Work) -> None:
         task = asyncio.create_task(self._run_job(work))
@@ -236,7 +252,7 @@ class Listener:
         """Show that this parser lives: in Redis for the API, in a file for who started it."""
         alive = Path(path) if (path := os.environ.get("ALIVE_FILE")) else None
         while True:
-            held = [*self._under_way.values(), *self._to_run_alone]
+            held = [*self._under_way.values(), *self._to_hand_back]
             try:
                 await self._queue.renew([work.job.token for work in held if work.job.token])
                 if self._limits is not None:
@@ -251,7 +267,7 @@ class Listener:
         if self._under_way:
             log.info("finishing", under_way=len(self._under_way))
             await asyncio.wait(self._under_way, timeout=self._settings.shutdown_grace)
-        unfinished = [*self._to_run_alone, *self._under_way.values()]
+        unfinished = [*reversed(self._to_hand_back), *self._under_way.values()]
         late = list(self._under_way)
         for task in late:
             task.cancel()

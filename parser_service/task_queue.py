@@ -3,8 +3,9 @@
 A job that has a token is leased while it is in this parser's hands: its token stands in a
 sorted set with the time at which the lease ends, by Redis's clock, and is renewed as long as
 this parser lives. So who waits for the job can tell a slow parser from a dead one. Leasing
-and popping are one script; only a job that BLPOP took while the list was empty is leased a
-moment later, and a death in that moment looks like any other loss of a message.
+and popping are one script; only a job that BLPOP took while the list was empty is leased by a
+command of its own, before anything is done with it, and a death in that moment looks like any
+other loss of a message.
 """
 
 from collections.abc import Sequence
@@ -57,6 +58,7 @@ class TaskQueue:
         scripts = Scripts(redis)
         self._take = scripts.register(_TAKE)
         self._lease = scripts.register(_LEASE)
+        self._renew = scripts.register(_RENEW)
         self._finish = scripts.register(_FINISH)
         self._hand_back = scripts.register(_HAND_BACK)
         self._show = scripts.register(_SHOW)
@@ -72,7 +74,7 @@ class TaskQueue:
         ]
 
     async def wait(self, seconds: float) -> Taken | None:
-        """The next job, to be leased; None if none comes in time. Never to be cancelled."""
+        """The next job, to be leased at once; None if none comes in time. Never to be cancelled."""
         popped = await self._redis.blpop(list(self._lists), timeout=seconds)
         if popped is None:
             return None
@@ -82,14 +84,19 @@ class TaskQueue:
         return Taken(name.decode(), raw)
 
     async def renew(self, tokens: Sequence[str]) -> None:
-        """Show that this parser lives, and that these jobs are still in its hands."""
+        """Show that this parser lives, and that these jobs are still in its hands.
+
+        Only leases that are there are renewed: a job may leave these hands meanwhile, and a
+        lease on one that waits elsewhere would end like that of a dead parser.
+        """
         await self._show(keys=[self._parsers], args=[self._name, SEEN_SECONDS])
         if tokens:
-            await self.lease(tokens)
+            await self._renew(keys=[self._leases], args=[LEASE_SECONDS * 1000, *tokens])
 
     async def lease(self, tokens: Sequence[str]) -> None:
-        """Have the leases of these jobs begin, or begin anew."""
-        await self._lease(keys=[self._leases], args=[LEASE_SECONDS * 1000, *tokens])
+        """Show that these jobs are in this parser's hands."""
+        if tokens:
+            await self._lease(keys=[self._leases], args=[LEASE_SECONDS * 1000, *tokens])
 
     async def finish(
         self, job_id: JobId, result: bytes, *, token: str | None, reply: str | None
@@ -160,6 +167,8 @@ _LEASE = (
 for i = 2, #ARGV do redis.call('ZADD', KEYS[1], now + ARGV[1], ARGV[i]) end
 """
 )
+
+_RENEW = _LEASE.replace("'ZADD', KEYS[1],", "'ZADD', KEYS[1], 'XX',")
 
 # Not where there is no memory: the result stays here until there is.
 _FINISH = """

@@ -21,6 +21,8 @@ async def listening(settings: Settings, *, name: str = "test") -> AsyncIterator[
             block_seconds=0.05,
         )
         running = asyncio.create_task(listener.run())
-        yield listener
-        listener.stop()
-        await running
+        try:
+            yield listener
+        finally:
+            listener.stop()
+            await running

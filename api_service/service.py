@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Coroutine, Mapping, Sequence
+from contextlib import ExitStack
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -91,8 +92,8 @@ class ParseRequestService:
         """
         request = NewRequest(url, trace_id, dict(options))
         if key is None:
-            self._admission.admit()
-            request_id, is_new = await _in_time(self._intake.ask(request)), True
+            with self._admission.room():
+                request_id, is_new = await _in_time(self._intake.ask(request)), True
         else:
             request_id, is_new = await self._alone_in_time(self._add_keyed(request, key))
         structlog.contextvars.bind_contextvars(request_id=request_id)
@@ -106,13 +107,15 @@ class ParseRequestService:
 
     async def _add_keyed(self, request: NewRequest, key: CallersKey) -> tuple[int, bool]:
         """Store a request unless it was accepted before; its id, and whether it is new."""
-        async with self._database.transaction() as session:
-            keyed = KeyedRequest(session, key, url=request.url, options=request.options)
-            if (known := await keyed.accepted_before()) is not None:
-                return known, False
-            self._admission.admit()
-            [request_id] = await ParseRequestRepository(session).add_all([request])
-            await keyed.keep(request_id)
+        # The room is taken within the transaction, and left after its end.
+        with ExitStack() as room:
+            async with self._database.transaction() as session:
+                keyed = KeyedRequest(session, key, url=request.url, options=request.options)
+                if (known := await keyed.accepted_before()) is not None:
+                    return known, False
+                room.enter_context(self._admission.room())
+                [request_id] = await ParseRequestRepository(session).add_all([request])
+                await keyed.keep(request_id)
         return request_id, True
 
     async def status(self, request_id: int, *, wait: float = 0) -> StatusAnswer:

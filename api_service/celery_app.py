@@ -11,11 +11,13 @@ from typing import Any
 
 from celery import Celery
 from celery.schedules import crontab
-from celery.signals import after_task_publish, setup_logging
+from celery.signals import after_task_publish, beat_init, setup_logging
 from kombu import Queue
 
 from api_service import log
 from api_service.config import Settings
+from api_service.metrics import beat as metrics
+from api_service.metrics import exposition
 
 API_QUEUE = "api"
 CONTROL_QUEUE = "api.control"
@@ -90,6 +92,17 @@ def _show_beat(**_: Any) -> None:
     """Show, in a file for who started it, that beat does publish; others have no such file."""
     if path := os.environ.get("BEAT_ALIVE_FILE"):
         Path(path).touch()
+
+
+@beat_init.connect
+def _show_metrics(**_: Any) -> None:
+    settings = Settings.load()
+    exposition.serve(metrics.REGISTRY, host=settings.metrics_host, port=settings.metrics_port)
+    after_task_publish.connect(_count_published, weak=False)  # in beat alone
+
+
+def _count_published(sender: str, **_: Any) -> None:
+    metrics.task_published(sender)
 
 
 @setup_logging.connect

@@ -38,6 +38,9 @@ class Settings(BaseSettings):
     """Seconds after which a request that nothing stands for is pushed again; above the
     parsers' deadline for a page."""
     retention_days: Annotated[int, Field(ge=1)] = 30
+    metrics_host: str = "127.0.0.1"
+    metrics_port: Annotated[int, Field(ge=0, le=65534)] = 0
+    """Where a worker and beat show their metrics; 0 for nowhere. The API has a route for it."""
     log_level: str = "INFO"
 
     @field_validator("database_url")

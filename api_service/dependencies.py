@@ -13,6 +13,7 @@ from api_service.celery_app import celery_app
 from api_service.config import Settings
 from api_service.database import Database
 from api_service.enqueue import Publisher
+from api_service.gauges import Gauges
 from api_service.health import ReadinessCheck
 from api_service.idempotency.service import CallersKey
 from api_service.notices import EndedNotices
@@ -30,6 +31,7 @@ class ApiContext:
 
     service: ParseRequestService
     readiness: ReadinessCheck
+    gauges: Gauges
     notices: EndedNotices
 
 
@@ -62,7 +64,8 @@ async def open_api_context(settings: Settings) -> AsyncIterator[ApiContext]:
         )
         queue = open_queue(redis, settings)
         readiness = ReadinessCheck(database=database, queue=queue)
-        yield ApiContext(service=service, readiness=readiness, notices=notices)
+        gauges = Gauges(database=database, queue=queue, redis=redis, limit=settings.max_queue_depth)
+        yield ApiContext(service=service, readiness=readiness, gauges=gauges, notices=notices)
 
 
 async def _context(request: Request) -> ApiContext:
@@ -76,6 +79,10 @@ async def _service(context: Annotated[ApiContext, Depends(_context)]) -> ParseRe
 
 async def _readiness(context: Annotated[ApiContext, Depends(_context)]) -> ReadinessCheck:
     return context.readiness
+
+
+async def _gauges(context: Annotated[ApiContext, Depends(_context)]) -> Gauges:
+    return context.gauges
 
 
 async def _trace_id(request: Request) -> str | None:
@@ -108,5 +115,6 @@ async def _callers_key(
 
 Service = Annotated[ParseRequestService, Depends(_service)]
 ReadyCheck = Annotated[ReadinessCheck, Depends(_readiness)]
+ScrapeGauges = Annotated[Gauges, Depends(_gauges)]
 OptionalKey = Annotated[CallersKey | None, Depends(_callers_key)]
 TraceId = Annotated[str | None, Depends(_trace_id)]

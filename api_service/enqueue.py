@@ -17,6 +17,7 @@ from kombu import Connection
 
 from api_service.batching import Batcher
 from api_service.celery_app import API_QUEUE, CONTROL_QUEUE, PARSE_URL, PARSE_URLS, PULSE
+from api_service.metrics import api as metrics
 
 BATCH = 100
 
@@ -48,6 +49,7 @@ class Publisher:
         try:
             await self._batcher.ask(_Publication(request_id, url, trace_id))
         except Exception as error:  # noqa: BLE001 - whatever it is, the row is there
+            metrics.UNPUBLISHED.inc()
             log.warning("task not published", request_id=request_id, error=repr(error)[:200])
             return False
         return True

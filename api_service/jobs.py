@@ -8,6 +8,7 @@ import structlog
 from api_service.database import Database
 from api_service.exceptions import UnstorableError
 from api_service.idempotency.service import forget_old_keys
+from api_service.metrics import worker as metrics
 from api_service.parser_client.messages import (
     FailureResult,
     Job,
@@ -24,6 +25,7 @@ from api_service.repository import (
     Success,
 )
 from api_service.responses import ErrorFacts, PageFacts
+from api_service.status_enum import StatusEnum
 
 CLEANUP_BATCH = 1000
 
@@ -84,10 +86,19 @@ class JobService:
         failed = [self._failed_attempt(i, r) for i, r in ordered if isinstance(r, FailureResult)]
         async with self._database.transaction() as session:
             repository = ParseRequestRepository(session)
-            ended = await repository.mark_success(successes)
-            ended += await repository.mark_attempts_failed(failed, self._retries)
-            await repository.notify_ended(ended)
+            moved = await repository.mark_success(successes)
+            moved += await repository.mark_attempts_failed(failed, self._retries)
+            ended = [item for item in moved if item.status.is_final]
+            await repository.notify_ended([item.request_id for item in ended])
         log.info("results recorded", results=len(results), ended=len(ended))
+        metrics.results_persisted(len(results))
+        metrics.attempts_retried(len(moved) - len(ended))
+        codes = {item.request_id: item.error.code for item in failed}
+        for item in ended:
+            if item.status == StatusEnum.SUCCESS:
+                metrics.request_succeeded(age=item.age)
+            else:
+                metrics.request_failed(codes[item.request_id], age=item.age)
 
     async def processing_ids(self, *, after: int, limit: int) -> list[int]:
         """The next requests that a parser may have, by id."""
@@ -103,6 +114,7 @@ class JobService:
                     self._retention, limit=CLEANUP_BATCH
                 )
             deleted += batch
+            metrics.DELETED.inc(batch)
             if batch < CLEANUP_BATCH:
                 log.info("old requests deleted", deleted=deleted)
                 return deleted
@@ -132,6 +144,7 @@ class JobService:
                 for request in requests
             ]
         )
+        metrics.PUSHED.inc(len(requests))
         for request in requests:
             log.info("job pushed", request_id=request.request_id, trace_id=request.trace_id)
 

@@ -1,4 +1,7 @@
-"""What happens to every HTTP request: it gets a trace id, a limit on its body, and a log line."""
+"""What happens to every HTTP request.
+
+It gets a trace id, a limit on its body, and a log line, and it is counted.
+"""
 
 import re
 import secrets
@@ -8,6 +11,8 @@ from time import perf_counter
 import structlog
 from fastapi import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api_service.metrics.api import http_request_served
 
 TRACE_HEADER = b"x-request-id"
 MAX_BODY = 64 * 1024
@@ -47,13 +52,17 @@ class RequestContext:
             try:
                 await self._app(scope, _limited(receive), send_with_trace_id)
             finally:
+                seconds = perf_counter() - started
                 log.info(
                     "request served",
                     method=scope["method"],
                     path=scope["path"][:200],
                     status=status,
-                    ms=round((perf_counter() - started) * 1000, 1),
+                    ms=round(seconds * 1000, 1),
                 )
+                # The template, and of what no route has, nothing: paths are without number.
+                route = getattr(scope.get("route"), "path", None)
+                http_request_served(scope["method"], route, status, seconds)
 
 
 def _limited(receive: Receive) -> Receive:

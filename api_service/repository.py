@@ -84,6 +84,34 @@ class FailedAttempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Moved:
+    """A request whose attempt has ended.
+
+    Attributes:
+        status: where it stands now: a final one, or `processing` if there is to be another.
+        age: seconds since it was accepted.
+    """
+
+    request_id: int
+    status: StatusEnum
+    age: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """The requests of one state that have not ended.
+
+    Attributes:
+        suspects: those among them that nothing was found for.
+        oldest_age: seconds since the oldest was accepted.
+    """
+
+    requests: int = 0
+    suspects: int = 0
+    oldest_age: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """How often a page is tried, and how long the pauses are.
 
@@ -149,11 +177,11 @@ class ParseRequestRepository:
 
     async def mark_holders_dead(
         self, tokens: Sequence[str], policy: RetryPolicy
-    ) -> tuple[list[Pushable], list[int]]:
+    ) -> tuple[list[Pushable], list[Moved]]:
         """From `processing`, of a parser that has died: to be pushed again, or to `failure`.
 
         Returns:
-            What is to be pushed again, and the ids of those that have failed for good.
+            What is to be pushed again, and those that have failed for good.
         """
         # Other producers have tokens of their own.
         ids = [int(found[1]) for token in tokens if (found := _ID_IN_TOKEN.match(token))]
@@ -162,7 +190,7 @@ class ParseRequestRepository:
             {"ids": ids, "tokens": list(tokens), "max_attempts": policy.max_attempts},
         )
         rows = result.all()
-        failed = [row.id for row in rows if row.status == StatusEnum.FAILURE]
+        failed = [_moved(row) for row in rows if row.status == StatusEnum.FAILURE]
         return [_pushable(row) for row in rows if row.status != StatusEnum.FAILURE], failed
 
     async def missing(self, seen: Sequence[int], *, before: datetime) -> Sequence[Row[int, str]]:
@@ -197,12 +225,19 @@ class ParseRequestRepository:
         result = await self._session.execute(statements.COUNT_UNFINISHED, {"most": most})
         return int(result.scalar_one())
 
+    async def unfinished(self, *, most: int) -> dict[str, Unfinished]:
+        """What has not ended, up to a number, by state: `pending`, `processing`, `retrying`."""
+        found = {state: Unfinished() for state in ("pending", "processing", "retrying")}
+        for row in await self._session.execute(statements.UNFINISHED, {"most": most}):
+            found[row.state] = Unfinished(row.requests, row.suspects, row.oldest_age)
+        return found
+
     async def mark_due(self, *, limit: int) -> list[Pushable]:
         """From waiting for the next attempt, whose time has come; stays `processing`."""
         result = await self._session.execute(statements.MARK_DUE, {"limit": limit})
         return [_pushable(row) for row in result]
 
-    async def mark_success(self, ended: Sequence[Success]) -> list[int]:
+    async def mark_success(self, ended: Sequence[Success]) -> list[Moved]:
         """From `processing`; returns which have changed."""
         if not ended:
             return []
@@ -226,14 +261,14 @@ class ParseRequestRepository:
                 "fetched": [item.fetched_at for item in facts],
             },
         )
-        return [row.id for row in result]
+        return [_moved(row) for row in result]
 
     async def mark_attempts_failed(
         self, failed: Sequence[FailedAttempt], policy: RetryPolicy
-    ) -> list[int]:
+    ) -> list[Moved]:
         """From `processing`: to `failure`, or to waiting for the next attempt.
 
-        Returns which have failed for good.
+        Returns which have changed, and to what.
         """
         if not failed:
             return []
@@ -249,7 +284,7 @@ class ParseRequestRepository:
                 "max_delay": policy.max_delay,
             },
         )
-        return [row.id for row in result if row.status == StatusEnum.FAILURE]
+        return [_moved(row) for row in result]
 
     async def notify_ended(self, request_ids: Sequence[int]) -> None:
         """Have everybody who waits for these requests told, once this transaction commits."""
@@ -288,6 +323,10 @@ def _pushable(row: Row[Any]) -> Pushable:
 
 def _options(options: dict[str, bool]) -> str | None:
     return json.dumps(options) if options else None
+
+
+def _moved(row: Row[Any]) -> Moved:
+    return Moved(row.id, StatusEnum(row.status), row.age)
 
 
 def _json(model: Any) -> str | None:

@@ -12,6 +12,7 @@ never let SIGTERM finish. A shell round a loop:
    the result key and knows no more than that.
 
 It also keeps an eye on Celery beside it: a worker has been seen to live on without consuming.
+And it shows the metrics of both.
 """
 
 import asyncio
@@ -30,6 +31,8 @@ from api_service import log as logging_setup
 from api_service.config import Settings
 from api_service.exceptions import ApiError, SchemaOutdatedError
 from api_service.job_context import JobContext, open_job_context
+from api_service.metrics import exposition
+from api_service.metrics import worker as metrics
 from api_service.parser_client.messages import Result
 
 BATCH = 200
@@ -179,6 +182,7 @@ def main() -> None:
     """The process's entry."""
     settings = Settings.load()
     logging_setup.configure("results", settings.log_level)
+    exposition.serve(metrics.REGISTRY, host=settings.metrics_host, port=settings.metrics_port)
     try:
         uvloop.run(serve(settings))
     except (SchemaOutdatedError, ApiError) as error:

@@ -6,7 +6,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
 
-from api_service.dependencies import OptionalKey, ReadyCheck, Service, TraceId
+from api_service.dependencies import OptionalKey, ReadyCheck, ScrapeGauges, Service, TraceId
+from api_service.metrics import api as metrics
+from api_service.metrics.exposition import CONTENT_TYPE, render
 from api_service.requests import ParseAsyncBody, ParseSyncQuery, WaitQuery
 from api_service.responses import (
     AcceptedAnswer,
@@ -168,3 +170,9 @@ async def ready(check: ReadyCheck, response: Response) -> Readiness:
     if readiness.status != "ready":
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
     return readiness
+
+
+@router.get("/metrics", include_in_schema=False)
+async def show_metrics(gauges: ScrapeGauges) -> Response:
+    """For Prometheus; see `docs/monitoring.md`."""
+    return Response(render(metrics.REGISTRY, await gauges.read()), media_type=CONTENT_TYPE)

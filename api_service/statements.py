@@ -44,6 +44,8 @@ RESULT = text("""
 # A new token for each push: a late result of an earlier one then counts no more.
 _NEW_TOKEN = "r.id || '-' || substr(replace(gen_random_uuid()::text, '-', ''), 1, 16)"  # noqa: S105
 
+_AGE = "extract(epoch FROM clock_timestamp() - r.created_at)::float8 AS age"
+
 MARK_PROCESSING = text(f"""
     UPDATE parse_requests r
     SET status = 'processing', token = {_NEW_TOKEN}, updated_at = now()
@@ -79,7 +81,7 @@ MARK_HOLDERS_DEAD = text(f"""
         ) END
     WHERE r.id = ANY(CAST(:ids AS bigint[])) AND r.token = ANY(CAST(:tokens AS text[]))
         AND {_moving_to(StatusEnum.FAILURE)}
-    RETURNING r.id, r.url, r.token, r.trace_id, r.options, r.alone, r.status
+    RETURNING r.id, r.url, r.token, r.trace_id, r.options, r.alone, r.status, {_AGE}
 """)
 
 # A plan that fits short arrays, once the server has settled on it, takes the product of both
@@ -123,6 +125,21 @@ COUNT_UNFINISHED = text("""
     ) AS unfinished
 """)
 
+# Through the partial index: ended requests cost nothing.
+UNFINISHED = text("""
+    SELECT state, count(*) AS requests, count(suspect_since) AS suspects,
+        extract(epoch FROM clock_timestamp() - min(created_at))::float8 AS oldest_age
+    FROM (
+        SELECT created_at, suspect_since, CASE
+            WHEN status = 'pending' THEN 'pending'
+            WHEN next_attempt_at IS NULL THEN 'processing'
+            ELSE 'retrying' END AS state
+        FROM parse_requests WHERE status IN ('pending', 'processing')
+        ORDER BY id LIMIT :most
+    ) AS unfinished
+    GROUP BY state
+""")
+
 MARK_DUE = text(f"""
     UPDATE parse_requests r
     SET token = {_NEW_TOKEN}, next_attempt_at = NULL, updated_at = now()
@@ -155,7 +172,7 @@ MARK_SUCCESS = text(f"""
            http_status, content_type, charset, size, elapsed_ms, fetched_at)
     WHERE r.id = v.id AND {_moving_to(StatusEnum.SUCCESS)}
         AND (v.token IS NULL OR r.token = v.token)
-    RETURNING r.id
+    RETURNING r.id, r.status, {_AGE}
 """)
 
 _AGAIN = "v.pause IS NOT NULL AND r.attempts + 1 < :max_attempts"
@@ -174,7 +191,7 @@ MARK_ATTEMPTS_FAILED = text(f"""
     ) AS v(id, token, error, pause)
     WHERE r.id = v.id AND {_moving_to(StatusEnum.FAILURE)}
         AND (v.token IS NULL OR r.token = v.token)
-    RETURNING r.id, r.status
+    RETURNING r.id, r.status, {_AGE}
 """)
 
 # The first condition is the partial index's, word for word, so that the planner uses it.

@@ -19,11 +19,13 @@ waited, and ended requests cost nothing.
 """
 
 from dataclasses import dataclass
+from time import perf_counter
 
 import structlog
 
 from api_service.database import Database
 from api_service.jobs import JobService
+from api_service.metrics import worker as metrics
 from api_service.parser_client.messages import Announcement
 from api_service.parser_client.queue import ParserQueue
 from api_service.repository import ParseRequestRepository, Pushable, RetryPolicy
@@ -93,10 +95,12 @@ class Sweep:
 
     async def run(self) -> Swept | None:
         """Sweep once; None if somebody else is sweeping."""
+        started = perf_counter()
         async with self._database.transaction(seconds=MOST_SECONDS) as lock:
             if not await ParseRequestRepository(lock).try_lock(SWEEP_LOCK):
                 return None
             swept = await self._sweep()
+        metrics.sweep_ended(perf_counter() - started)
         if any((swept.stranded, swept.died, swept.exhausted, swept.reclaimed, swept.lost)):
             log.warning("swept", **{name: getattr(swept, name) for name in Swept.__slots__})
         return swept
@@ -105,7 +109,7 @@ class Sweep:
         due = await self._push_due()
         stranded = await self._push_stranded()
         died, exhausted = await self._bury()
-        reclaimed = await self._queue.reclaim()
+        reclaimed = metrics.swept("reclaimed", await self._queue.reclaim())
         announced = suspects = lost = 0
         if await self._queue.claim_turn("keys", KEYS_SECONDS):
             await self._jobs.forget_keys()
@@ -116,14 +120,14 @@ class Sweep:
     async def _push_due(self) -> int:
         async with self._database.transaction() as session:
             due = await ParseRequestRepository(session).mark_due(limit=BATCH)
-        return await self._push(due)
+        return await self._push("due", due)
 
     async def _push_stranded(self) -> int:
         async with self._database.transaction() as session:
             stranded = await ParseRequestRepository(session).mark_stranded(
                 age=self._policy.pending_after, limit=BATCH
             )
-        return await self._push(stranded)
+        return await self._push("stranded", stranded)
 
     async def _bury(self) -> tuple[int, int]:
         """Push the jobs of dead parsers again, or fail them; how many of each."""
@@ -135,8 +139,12 @@ class Sweep:
         async with self._database.transaction() as session:
             repository = ParseRequestRepository(session)
             again, failed = await repository.mark_holders_dead(tokens, self._retries)
-            await repository.notify_ended(failed)
-        await self._push(again)
+            await repository.notify_ended([item.request_id for item in failed])
+        metrics.attempts_retried(len(again))
+        metrics.swept("exhausted", len(failed))
+        for item in failed:
+            metrics.request_failed("attempts_exhausted", age=item.age)
+        await self._push("died", again)
         await self._queue.drop_leases(tokens)
         return len(again), len(failed)
 
@@ -161,7 +169,7 @@ class Sweep:
                 lost = await ParseRequestRepository(session).mark_lost(
                     age=self._policy.lost_after, limit=LOST_BATCH
                 )
-            pushed += await self._push(lost)
+            pushed += await self._push("lost", lost)
             if len(lost) < LOST_BATCH:
                 break
         return pushed
@@ -175,8 +183,9 @@ class Sweep:
             if await self._queue.has_token(request_id, tokens[request_id])
         ]
         await self._queue.announce(announcements)
+        metrics.swept("announced", len(announcements))
         return {announcement.id for announcement in announcements}
 
-    async def _push(self, requests: list[Pushable]) -> int:
+    async def _push(self, action: str, requests: list[Pushable]) -> int:
         await self._jobs.push(requests)
-        return len(requests)
+        return metrics.swept(action, len(requests))

@@ -40,6 +40,7 @@ class System:
         self._data = Path(environment.get("DATA_DIR") or ".data").resolve()
         self._api = _listen_address(environment, "API", 8000)
         self._parser = _listen_address(environment, "PARSER", 8001)
+        self._metrics_port = 0
         self._servers: list[Postgres | Valkey] = []
         self._front: list[Supervised] = []
         self._worker: Supervised | None = None
@@ -74,10 +75,14 @@ class System:
 
     def _prepare(self) -> None:
         try:
-            ApiSettings.load()
+            settings = ApiSettings.load()
             ParserSettings.load()
         except SystemExit as error:
             raise ServerError(str(error)) from None
+        if settings.metrics_port:
+            self._metrics_port = settings.metrics_port
+            for port in (self._metrics_port, self._metrics_port + 1):
+                _listen(settings.metrics_host, port, "METRICS_PORT").close()
         self._api_socket = _listen(*self._api, "API_PORT")
         _listen(*self._parser, "PARSER_PORT").close()
         try:
@@ -163,11 +168,17 @@ class System:
             "api": {"ALIVE_FILE": "api"},
         }[name]
         alive = {variable: alive_file(half) for variable, half in files.items()}
+        metrics = {}
+        if name in ("parser", "worker"):
+            metrics["PROMETHEUS_MULTIPROC_DIR"] = str(self._data / "metrics" / name)
+        if self._metrics_port:
+            # Containers have a port each; here the worker's is the one that was set.
+            metrics["METRICS_PORT"] = str(self._metrics_port + (name == "beat"))
         return Service(
             name=name,
             command=command,
             log=self._data / "logs" / f"{name}.log",
-            environment=environment | alive | {"PYTHONPATH": str(ROOT)},
+            environment=environment | alive | metrics | {"PYTHONPATH": str(ROOT)},
             pass_fds=(self._api_socket.fileno(),) if name == "api" else (),
             alive_file=Path(next(iter(alive.values()))) if name in ("beat", "api") else None,
             watch_seconds=float(self._environment.get("WATCH_SECONDS") or WATCH_SECONDS),

@@ -16,6 +16,7 @@ from time import perf_counter
 import httpx
 import structlog
 
+from parser_service import metrics
 from parser_service.config import Settings
 from parser_service.exceptions import FetchError, FetchTimeoutError, InternalError
 from parser_service.fetcher import FetchedPage, Fetcher, Hop, Visit
@@ -61,6 +62,7 @@ class PageHandler:
             ParkedError: the visit had the job wait.
         """
         started = perf_counter()
+        metrics.UNDER_WAY.inc()
         try:
             async with asyncio.timeout(self._timeout):
                 fetched = await self._fetcher.fetch(url, visit=visit, holding=holding, hops=hops)
@@ -75,7 +77,11 @@ class PageHandler:
         except Exception as error:
             log.exception("page crashed", url=loggable_url(url))
             raise _failed(url, started, InternalError()) from error
-        return _page(fetched, facts, fetched_at, elapsed_ms=_milliseconds_since(started))
+        finally:
+            metrics.UNDER_WAY.dec()
+        seconds = perf_counter() - started
+        metrics.page_parsed(seconds=seconds, size=len(fetched.body))
+        return _page(fetched, facts, fetched_at, elapsed_ms=_milliseconds(seconds))
 
 
 @asynccontextmanager
@@ -145,10 +151,11 @@ def _page(fetched: FetchedPage, facts: PageFacts, fetched_at: datetime, *, elaps
 
 
 def _failed(url: str, started: float, error: FetchError) -> FetchError:
-    ms = _milliseconds_since(started)
-    log.info("page failed", url=loggable_url(url), code=error.code, ms=ms)
+    seconds = perf_counter() - started
+    metrics.page_failed(error.code, seconds=seconds)
+    log.info("page failed", url=loggable_url(url), code=error.code, ms=_milliseconds(seconds))
     return error
 
 
-def _milliseconds_since(started: float) -> int:
-    return round((perf_counter() - started) * 1000)
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)

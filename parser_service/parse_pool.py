@@ -19,6 +19,7 @@ from contextlib import suppress
 
 import structlog
 
+from parser_service import metrics
 from parser_service.content_type import Markup
 from parser_service.exceptions import FetchTimeoutError, InternalError, TooLargeError
 from parser_service.parser import PageFacts, Source, parse
@@ -92,11 +93,14 @@ class ParsePool:
             async with asyncio.timeout(CHILD_SECONDS):
                 facts = await child.parse(source)
         except TimeoutError:
+            metrics.CHILD_FAILED.inc()
             await self._end(child)
             raise FetchTimeoutError("The page takes too long to parse.", retryable=False) from None
         except BaseException:
+            metrics.CHILD_FAILED.inc()
             await self._end(child)
             raise
+        metrics.CHILD_PARSED.inc()
         if len(source.body) > LONG_PAGE:
             await self._end(child)
         else:

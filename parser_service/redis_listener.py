@@ -26,12 +26,14 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 
 import structlog
 import uvloop
 from redis.exceptions import RedisError
 
 from parser_service import log as logging_setup
+from parser_service import metrics
 from parser_service.config import Settings
 from parser_service.exceptions import FetchError
 from parser_service.fetcher import Hop
@@ -116,13 +118,17 @@ class Listener:
             await self._wait_for_change()
             return
         if await self._queue.waiting_bytes() > self._settings.max_result_bytes:
+            began = monotonic()
             await self._wait_for_change(THROTTLE_SECONDS)
+            metrics.THROTTLED.inc(monotonic() - began)
             return
         taken = await self._queue.take(1 if self._makes_room else room)
         self._makes_room = False
         if taken:
+            metrics.JOBS_TAKEN.inc(len(taken))
             self._begin(self._readable(taken))
         elif popped := await self._queue.wait(self._block_seconds):
+            metrics.JOBS_TAKEN.inc()
             works = self._readable([popped])
             with contextlib.suppress(RedisError, OSError):  # it will be renewed in a moment
                 await self._queue.lease([work.job.token for work in works if work.job.token])
@@ -134,6 +140,7 @@ class Listener:
             try:
                 works.append(self._read(message))
             except ValueError as error:
+                metrics.JOBS_REFUSED.inc()
                 log.error("message set aside: not a job", error=type(error).__name__)
         return works
 
@@ -275,6 +282,7 @@ class Listener:
         for work in unfinished:
             try:
                 await self._queue.hand_back(work.taken, token=work.job.token)
+                metrics.JOBS_HANDED_BACK.inc()
             except (RedisError, OSError) as error:
                 log.error("not handed back", job_id=work.job.id, error=str(error))
         if unfinished:

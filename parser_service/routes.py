@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import structlog
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
+from parser_service import metrics
 from parser_service.handler import PageHandler
 from parser_service.requests import FetchQuery
 from parser_service.responses import FetchAnswer, Health, Problem
@@ -75,3 +76,9 @@ async def fetch(
 async def health() -> Health:
     """Answers as long as the event loop turns."""
     return Health()
+
+
+@router.get("/metrics", include_in_schema=False)
+async def show_metrics() -> Response:
+    """For Prometheus; see `docs/monitoring.md`."""
+    return Response(metrics.render(), media_type=metrics.CONTENT_TYPE)

@@ -10,6 +10,7 @@ from typing import Self
 import structlog
 from redis.exceptions import RedisError
 
+from parser_service import metrics
 from parser_service.fetcher import Hop
 from parser_service.host_limits import HostLimits, Slot, host_of, waiting_job
 from parser_service.url_guard import Target
@@ -96,6 +97,7 @@ class JobVisit(_Visit):
         parked = waiting_job(self._raw, url=target.url, redirects=redirects)
         slot = await limits.enter_or_park(host, parked, token=self._token)
         if slot is None:
+            metrics.JOB_WAITS.inc()
             raise ParkedError
         return slot
 
@@ -130,6 +132,8 @@ class RequestVisit(_Visit):
         self, limits: HostLimits, host: str, _target: Target, _hops: Sequence[Hop]
     ) -> Slot:
         slot, is_ours = await limits.enter_or_queue(host)
+        if not is_ours:
+            metrics.REQUEST_WAITS.inc()
         try:
             while not is_ours:
                 await asyncio.sleep(POLL_SECONDS)

@@ -74,6 +74,7 @@ class ParserQueue:
         self._announce_script = redis.register_script(_ANNOUNCE)
         self._expired_script = redis.register_script(_EXPIRED)
         self._seen_script = redis.register_script(_SEEN)
+        self._depths_script = redis.register_script(_DEPTHS)
         self._count_seen_script = redis.register_script(_COUNT_SEEN)
 
     # Jobs out
@@ -209,17 +210,8 @@ class ParserQueue:
 
     async def depths(self) -> QueueDepths:
         """How much waits where."""
-        hosts = await self._members(f"{self._task_queue}:hosts")
-        async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.llen(self._task_queue)
-            pipe.llen(f"{self._task_queue}:ready")
-            pipe.zcard(self._leases)
-            pipe.llen(self.reply_list)
-            pipe.get(self._reply_bytes)
-            for host in hosts:
-                pipe.llen(f"{self._task_queue}:host:{host}:waiting")
-            jobs, ready, held, results, size, *waiting = await pipe.execute()
-        return QueueDepths(jobs, ready, sum(waiting), held, results, int(size or 0))
+        keys = [self._task_queue, self._leases, self.reply_list, self._reply_bytes]
+        return QueueDepths(*map(int, await self._depths_script(keys=keys)))
 
     async def show_worker(self) -> None:
         """Note that this worker has just done work."""
@@ -366,6 +358,20 @@ redis.call('ZADD', KEYS[1], seconds, ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', seconds - 60)
 """
 )
+
+# Counted there: hosts with somebody waiting may be many thousands.
+_DEPTHS = """#!lua flags=no-writes
+local list, leases, replies, reply_bytes = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local waiting = 0
+for _, host in ipairs(redis.call('ZRANGE', list .. ':hosts', 0, -1)) do
+    waiting = waiting + redis.call('LLEN', list .. ':host:' .. host .. ':waiting')
+end
+return {
+    redis.call('LLEN', list), redis.call('LLEN', list .. ':ready'), waiting,
+    redis.call('ZCARD', leases), redis.call('LLEN', replies),
+    redis.call('GET', reply_bytes) or 0,
+}
+"""
 
 _COUNT_SEEN = """
 local since = tonumber(redis.call('TIME')[1]) - tonumber(ARGV[1])

@@ -11,7 +11,7 @@ from tests.compose.stack import ROOT, documented
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 SETTINGS = (ApiSettings, ParserSettings)
 # Their defaults in the code are those of a machine without Docker.
-ELSEWHERE = {"DATABASE_URL", "REDIS_URL", "PARSER_URL"}
+ELSEWHERE = {"DATABASE_URL", "REDIS_URL", "PARSER_URL", "METRICS_HOST", "METRICS_PORT"}
 
 
 def test_env_example_sets_nothing() -> None:

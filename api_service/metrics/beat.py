@@ -1,0 +1,24 @@
+"""What beat counts: that it publishes."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+REGISTRY = CollectorRegistry()
+
+PUBLISHED = Counter(
+    "page_parser_beat_published_total",
+    "Tasks that beat published, by their name.",
+    ["task"],
+    registry=REGISTRY,
+)
+PUBLISHED_LAST = Gauge(
+    "page_parser_beat_last_published_timestamp_seconds",
+    "When beat last published a task, in seconds since 1970.",
+    registry=REGISTRY,
+    multiprocess_mode="mostrecent",
+)
+
+
+def task_published(task: str) -> None:
+    """Count one task of the schedule."""
+    PUBLISHED.labels(task).inc()
+    PUBLISHED_LAST.set_to_current_time()

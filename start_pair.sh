@@ -18,7 +18,10 @@ done
 
 # Both keep their metrics in files of one folder, so that one of them can answer for both. What
 # an earlier pair left there is counted no more.
-PROMETHEUS_MULTIPROC_DIR=${PROMETHEUS_MULTIPROC_DIR:-$(mktemp -d)}
+if [[ -z ${PROMETHEUS_MULTIPROC_DIR:-} ]]; then
+    PROMETHEUS_MULTIPROC_DIR=$(mktemp -d)
+    trap 'rm -rf "$PROMETHEUS_MULTIPROC_DIR"' EXIT
+fi
 export PROMETHEUS_MULTIPROC_DIR
 mkdir -p "$PROMETHEUS_MULTIPROC_DIR"
 rm -f "$PROMETHEUS_MULTIPROC_DIR"/*.db

@@ -1,0 +1,373 @@
+"""What the API and the worker tell Prometheus, on a real database and Redis."""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator
+from time import perf_counter
+
+import asyncpg
+import httpx
+import pytest
+import redis.asyncio as aioredis
+
+from api_service.celery_app import celery_app
+from api_service.config import Settings
+from api_service.database import Database
+from api_service.dependencies import JobContext, open_job_context
+from api_service.gauges import Gauges
+from api_service.jobs import JobService
+from api_service.main import create_app
+from api_service.metrics import api, worker
+from api_service.parser_client.messages import FailureReason, FailureResult, PageResult
+from api_service.repository import ParseRequestRepository
+from api_service.statements import UNFINISHED
+from tests.support.metrics import Growth, Series, series
+from tests.support.servers import dsn
+from tests.support.system import ROOT
+
+PAGE = PageResult(status="success", title="A", html="<p>")
+
+
+@pytest.fixture
+async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    opened = await asyncpg.connect(dsn(database_url))
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[aioredis.Redis]:
+    async with aioredis.Redis.from_url(redis_url) as opened:
+        yield opened
+
+
+async def _scrape(client: httpx.AsyncClient) -> Series:
+    response = await client.get("/metrics")
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith("text/plain; version=0.0.4")
+    return series(response.text)
+
+
+async def _add(jobs: JobContext, database: Database) -> int:
+    """A request that the parsers have been handed."""
+    async with database.transaction() as session:
+        request_id = await ParseRequestRepository(session).add("https://a.example/", trace_id=None)
+    await jobs.jobs.start([request_id])
+    return request_id
+
+
+def _failure(code: str, *, retryable: bool = False) -> FailureResult:
+    reason = FailureReason(code=code, message="No.", retryable=retryable)
+    return FailureResult(status="failure", error="No.", reason=reason)
+
+
+async def test_answers_are_counted_by_route_and_status(client: httpx.AsyncClient) -> None:
+    counted = Growth(api.REGISTRY)
+    await client.post("/parse_async", json={"url": "https://a.example/"})
+    await client.get("/status/1")
+    await client.get("/status/12345")
+    await client.put("/status/1")
+    await client.get("/nowhere")
+    await client.get("/nowhere/else?x=1")
+    await client.request("BREW", "/status/1")
+    total, count = "page_parser_http_requests_total", "page_parser_http_request_duration_seconds"
+    route = "/status/{request_id}"
+    assert counted.grown() == {
+        f"{total}{{method=POST,route=/parse_async,status=202}}": 1,
+        f"{total}{{method=GET,route={route},status=200}}": 1,
+        f"{total}{{method=GET,route={route},status=404}}": 1,
+        f"{total}{{method=PUT,route={route},status=405}}": 1,
+        f"{total}{{method=GET,route=unmatched,status=404}}": 2,
+        f"{total}{{method=other,route={route},status=405}}": 1,
+        f"{count}_count{{method=POST,route=/parse_async}}": 1,
+        f"{count}_count{{method=GET,route={route}}}": 2,
+        f"{count}_count{{method=PUT,route={route}}}": 1,
+        f"{count}_count{{method=GET,route=unmatched}}": 2,
+        f"{count}_count{{method=other,route={route}}}": 1,
+    }
+
+
+async def test_what_has_not_ended_is_shown_by_state(
+    client: httpx.AsyncClient, connection: asyncpg.Connection
+) -> None:
+    await connection.execute(
+        "INSERT INTO parse_requests (url, status, next_attempt_at, suspect_since, created_at)"
+        " SELECT 'https://a.example/', s::parse_request_status, n::timestamptz,"
+        "  u::timestamptz, now() - make_interval(secs => age)"
+        " FROM (VALUES ('pending', NULL, NULL, 500), ('pending', NULL, NULL, 5),"
+        "  ('processing', NULL, 'now', 300), ('processing', 'now', NULL, 100),"
+        "  ('success', NULL, NULL, 900), ('failure', NULL, NULL, 900)) AS v(s, n, u, age)"
+    )
+    shown = await _scrape(client)
+    found = {
+        state: (
+            shown[f"page_parser_requests_unfinished{{state={state}}}"],
+            shown[f"page_parser_requests_oldest_age_seconds{{state={state}}}"] // 100,
+        )
+        for state in ("pending", "processing", "retrying")
+    }
+    assert found == {"pending": (2, 5), "processing": (1, 3), "retrying": (1, 1)}
+    assert shown["page_parser_requests_suspect"] == 1
+    assert shown["page_parser_requests_limit"] == 250_000
+    assert shown["page_parser_up{part=database}"] == shown["page_parser_up{part=redis}"] == 1
+
+
+async def test_no_state_is_left_out_because_nothing_is_in_it(client: httpx.AsyncClient) -> None:
+    shown = await _scrape(client)
+    for state in ("pending", "processing", "retrying"):
+        assert shown[f"page_parser_requests_unfinished{{state={state}}}"] == 0
+        assert shown[f"page_parser_requests_oldest_age_seconds{{state={state}}}"] == 0
+
+
+async def test_ended_requests_are_not_looked_at(connection: asyncpg.Connection) -> None:
+    await connection.execute(
+        "INSERT INTO parse_requests (url, status) SELECT 'https://a.example/',"
+        " (CASE WHEN n % 2000 = 0 THEN 'pending' ELSE 'success' END)::parse_request_status"
+        " FROM generate_series(1, 20000) AS n"
+    )
+    await connection.execute("ANALYZE parse_requests")
+    statement = str(UNFINISHED).replace(":most", "250000")
+    plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {statement}"))
+    assert "ix_parse_requests_unfinished" in plan, plan
+    assert "Seq Scan" not in plan, plan
+
+
+async def test_what_waits_in_redis_is_shown_by_place(
+    client: httpx.AsyncClient, redis: aioredis.Redis
+) -> None:
+    await redis.rpush("parser:tasks", *"1234")
+    await redis.rpush("parser:tasks:ready", *"123")
+    for host in ("a", "b"):
+        await redis.zadd("parser:tasks:hosts", {host: 1})
+        await redis.rpush(f"parser:tasks:host:{host}:waiting", "x")
+    await redis.zadd("parser:tasks:leases", {"1-a": 1})
+    await redis.rpush("parser:tasks:done", *"12345")
+    await redis.set("parser:tasks:done:bytes", 77)
+    await redis.rpush("api.control", *"12")
+    await redis.hset("unacked", mapping=dict.fromkeys("abc", "x"))
+    now = (await redis.time())[0]
+    await redis.zadd("parser:tasks:parsers", {"p": now, "q": now, "gone": now - 30})
+    await redis.zadd("parser:tasks:workers", {"w": now})
+    await client.post("/parse_async", json={"url": "https://a.example/"})
+    shown = await _scrape(client)
+    ours = {
+        key.removeprefix("page_parser_"): value
+        for key, value in shown.items()
+        if re.match("page_parser_(queue|celery|processes)_", key)
+    }
+    assert ours == {
+        "queue_jobs{place=list}": 4,
+        "queue_jobs{place=ready}": 3,
+        "queue_jobs{place=host}": 2,
+        "queue_jobs{place=held}": 1,
+        "queue_results": 5,
+        "queue_result_bytes": 77,
+        "celery_messages{queue=api}": 1,
+        "celery_messages{queue=api.control}": 2,
+        "celery_messages{queue=unacked}": 3,
+        "processes_seen{kind=parser}": 2,
+        "processes_seen{kind=worker}": 1,
+    }
+
+
+async def test_a_silent_database_is_said_to_be_away_and_holds_up_no_scrape(
+    client: httpx.AsyncClient, connection: asyncpg.Connection
+) -> None:
+    async with connection.transaction():
+        await connection.execute("LOCK TABLE parse_requests IN ACCESS EXCLUSIVE MODE")
+        started = perf_counter()
+        shown = await asyncio.gather(*(_scrape(client) for _ in range(20)))
+        assert perf_counter() - started < 10
+        for one in shown:
+            assert one["page_parser_up{part=database}"] == 0
+            assert one["page_parser_up{part=redis}"] == 1
+            assert one["page_parser_queue_jobs{place=list}"] == 0
+            assert not [key for key in one if "unfinished" in key or "oldest" in key]
+
+
+async def test_a_database_that_refuses_is_said_to_be_away(
+    client: httpx.AsyncClient, settings: Settings, postgres_url: str
+) -> None:
+    admin = await asyncpg.connect(dsn(postgres_url))
+    name = settings.database_url.partition("?")[0].rpartition("/")[2]
+    await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    await admin.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name
+    )
+    try:
+        shown = await _scrape(client)
+    finally:
+        await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        await admin.close()
+    assert shown["page_parser_up{part=database}"] == 0
+    assert "page_parser_requests_suspect" not in shown
+
+
+async def test_without_redis_the_database_is_shown_all_the_same(
+    settings: Settings, unused_tcp_port: int
+) -> None:
+    away = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{unused_tcp_port}/0"})
+    app = create_app(away)
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://api") as client,
+    ):
+        shown = await _scrape(client)
+    assert shown["page_parser_up{part=redis}"] == 0
+    assert shown["page_parser_up{part=database}"] == 1
+    assert shown["page_parser_requests_unfinished{state=pending}"] == 0
+    assert not [key for key in shown if "queue" in key or "celery" in key or "seen" in key]
+
+
+async def test_many_scrapers_share_one_reading(
+    client: httpx.AsyncClient, connection: asyncpg.Connection
+) -> None:
+    app = client._transport.app  # type: ignore[attr-defined]
+    gauges: Gauges = app.state.context.gauges
+    async with connection.transaction():
+        await connection.execute("LOCK TABLE parse_requests IN ACCESS EXCLUSIVE MODE")
+        first, *others = [asyncio.create_task(gauges.read()) for _ in range(50)]
+        await asyncio.sleep(0.1)
+        first.cancel()  # who goes away takes no reading along
+    readings = {id(reading) for reading in await asyncio.gather(*others)}
+    readings.add(id(await gauges.read()))
+    assert len(readings) == 1
+
+
+async def test_ends_and_attempts_are_counted_exactly(
+    settings: Settings, database: Database
+) -> None:
+    async with open_job_context(settings.model_copy(update={"max_attempts": 2})) as jobs:
+        ids = [await _add(jobs, database) for _ in range(6)]
+        counted = Growth(worker.REGISTRY)
+        await jobs.jobs.record(
+            {
+                ids[0]: PAGE,
+                ids[1]: PAGE,
+                ids[2]: _failure("http_status"),
+                ids[3]: _failure("a-foreign-parsers-own"),
+                ids[4]: _failure("timeout", retryable=True),
+                99_999: PAGE,
+            }
+        )
+        await jobs.jobs.record({ids[0]: _failure("timeout")})  # too late: it changes nothing
+    prefix = "page_parser_"
+    assert counted.grown() == {
+        f"{prefix}requests_ended_total{{status=success}}": 2,
+        f"{prefix}requests_ended_total{{status=failure}}": 2,
+        f"{prefix}requests_failed_total{{code=http_status}}": 1,
+        f"{prefix}requests_failed_total{{code=other}}": 1,
+        f"{prefix}attempts_failed_total{{next=retry}}": 1,
+        f"{prefix}attempts_failed_total{{next=none}}": 2,
+        f"{prefix}accepted_to_ended_seconds_count": 4,
+        f"{prefix}result_batches_total": 2,
+        f"{prefix}results_total": 7,
+    }
+
+
+async def test_the_time_from_acceptance_counts_from_the_row(
+    jobs: JobContext, database: Database, connection: asyncpg.Connection
+) -> None:
+    request_id = await _add(jobs, database)
+    await connection.execute("UPDATE parse_requests SET created_at = now() - interval '100 s'")
+    name = "page_parser_accepted_to_ended_seconds_sum"
+    before = worker.REGISTRY.get_sample_value(name) or 0
+    await jobs.jobs.record({request_id: PAGE})
+    assert 100 <= (worker.REGISTRY.get_sample_value(name) or 0) - before < 200
+
+
+async def test_sweeps_are_counted_by_what_they_did(
+    settings: Settings,
+    database: Database,
+    connection: asyncpg.Connection,
+    redis: aioredis.Redis,
+) -> None:
+    async with open_job_context(settings.model_copy(update={"max_attempts": 2})) as jobs:
+        due, lost, announced, died, exhausted = [await _add(jobs, database) for _ in range(5)]
+        await connection.execute(
+            "INSERT INTO parse_requests (url, created_at) SELECT 'https://a.example/',"
+            " now() - interval '1 minute' FROM generate_series(1, 3)"
+        )
+        await connection.execute(
+            "UPDATE parse_requests SET next_attempt_at = now(), token = NULL WHERE id = $1", due
+        )
+        await connection.execute(
+            "UPDATE parse_requests SET suspect_since = now() - interval '1 hour' WHERE id = $1",
+            lost,
+        )
+        await connection.execute("UPDATE parse_requests SET attempts = 1 WHERE id = $1", exhausted)
+        rows = await connection.fetch("SELECT id, token FROM parse_requests")
+        tokens = {row["id"]: row["token"] for row in rows}
+        await redis.delete("parser:tasks")
+        stored = PAGE.model_copy(update={"token": tokens[announced]})
+        await redis.set(f"parser:results:{announced}", stored.model_dump_json())
+        dead = {tokens[died]: 1, tokens[exhausted]: 1}
+        await redis.zadd("parser:tasks:leases", dead)
+        await redis.zadd("parser:tasks:leases:ended", dead)
+        await redis.zadd("parser:tasks:takers", {"gone": 1})
+        await redis.rpush("parser:tasks:taken:gone", json.dumps({"id": 1, "token": "x"}))
+        counted = Growth(worker.REGISTRY)
+        assert await jobs.sweep.run()
+    prefix = "page_parser_"
+    actions = {
+        "due": 1, "stranded": 3, "died": 1, "exhausted": 1,
+        "reclaimed": 1, "announced": 1, "lost": 1,
+    }  # fmt: skip
+    assert counted.grown() == {
+        **{f"{prefix}swept_total{{action={name}}}": number for name, number in actions.items()},
+        f"{prefix}jobs_pushed_total": 6,
+        f"{prefix}attempts_failed_total{{next=retry}}": 1,
+        f"{prefix}attempts_failed_total{{next=none}}": 1,
+        f"{prefix}requests_ended_total{{status=failure}}": 1,
+        f"{prefix}requests_failed_total{{code=attempts_exhausted}}": 1,
+        f"{prefix}accepted_to_ended_seconds_count": 1,
+        f"{prefix}sweep_duration_seconds_count": 1,
+    }
+    assert worker.REGISTRY.get_sample_value(f"{prefix}sweep_last_timestamp_seconds")
+
+
+async def test_a_sweep_that_somebody_else_does_is_not_counted(
+    jobs: JobContext, connection: asyncpg.Connection
+) -> None:
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock(3180274996)")
+        counted = Growth(worker.REGISTRY)
+        assert await jobs.sweep.run() is None
+    assert counted.grown() == {}
+
+
+async def test_what_clean_up_deletes_is_counted(
+    jobs: JobContext, connection: asyncpg.Connection
+) -> None:
+    await connection.execute(
+        "INSERT INTO parse_requests (url, status, created_at) SELECT 'https://a.example/',"
+        " 'success', now() - interval '40 days' FROM generate_series(1, 7)"
+    )
+    assert isinstance(jobs.jobs, JobService)
+    counted = Growth(worker.REGISTRY)
+    await jobs.jobs.clean_up()
+    assert counted.grown() == {"page_parser_requests_deleted_total": 7}
+
+
+async def test_a_task_that_is_not_published_is_counted(
+    settings: Settings, unused_tcp_port: int
+) -> None:
+    celery_app.conf.broker_write_url = f"redis://127.0.0.1:{unused_tcp_port}/0"
+    app = create_app(settings)
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://api") as client,
+    ):
+        counted = Growth(api.REGISTRY)
+        response = await client.post("/parse_async", json={"url": "https://a.example/"})
+        assert response.status_code == 202
+        assert counted.grown()["page_parser_tasks_unpublished_total"] == 1
+
+
+def test_the_codes_are_those_of_the_wire() -> None:
+    text = (ROOT / "docs" / "wire-contract.md").read_text().partition("## Codes")[2]
+    documented = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+    assert documented | {"attempts_exhausted"} == worker.CODES

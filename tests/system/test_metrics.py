@@ -1,13 +1,15 @@
 """Each service tells Prometheus of what it did, both halves of a pair as one."""
 
 import asyncio
+import contextlib
+import random
 import re
+import socket
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
-from local.servers import free_port
 from tests.support.metrics import Series, scraped
 from tests.support.site import Site
 from tests.support.system import RunningSystem, results, running, submit
@@ -36,10 +38,20 @@ class Watched:
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
-    port = free_port()
+    port = _two_free_ports()
     folder = tmp_path_factory.mktemp("watched")
     with running(folder, METRICS_PORT=str(port), MAX_ATTEMPTS="2", RETRY_DELAY="0.2") as system:
         yield Watched(system, port)
+
+
+def _two_free_ports() -> int:
+    """The first of two neighbours, from where no connection gets its own port."""
+    for port in random.sample(range(20_000, 30_000, 2), 1000):
+        with contextlib.suppress(OSError):
+            for neighbour in (port, port + 1):
+                socket.create_server(("127.0.0.1", neighbour)).close()
+            return port
+    raise AssertionError("no two free ports")
 
 
 def _grown(before: Series, after: Series, *names: str) -> Series:

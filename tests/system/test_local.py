@@ -167,7 +167,7 @@ def _is_one_sentence(result: subprocess.CompletedProcess[str], *words: str) -> N
         assert word in result.stderr
 
 
-@pytest.mark.parametrize("variable", ["API_PORT", "PARSER_PORT"])
+@pytest.mark.parametrize("variable", ["API_PORT", "PARSER_PORT", "METRICS_PORT"])
 def test_a_taken_port_is_named(tmp_path: Path, variable: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

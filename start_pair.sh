@@ -16,15 +16,17 @@ for file in "${alive_files[@]}"; do
     [[ -z $file ]] || rm -f "$file" # of an earlier run: it says nothing of this one
 done
 
-# Both keep their metrics in files of one folder, so that one of them can answer for both. What
-# an earlier pair left there is counted no more.
-if [[ -z ${PROMETHEUS_MULTIPROC_DIR:-} ]]; then
-    PROMETHEUS_MULTIPROC_DIR=$(mktemp -d)
-    trap 'rm -rf "$PROMETHEUS_MULTIPROC_DIR"' EXIT
-fi
-export PROMETHEUS_MULTIPROC_DIR
-mkdir -p "$PROMETHEUS_MULTIPROC_DIR"
-rm -f "$PROMETHEUS_MULTIPROC_DIR"/*.db
+# Has both keep their metrics in files of one folder, so that one of them can answer for both.
+# What an earlier pair left there is counted no more. To be called before they are started.
+share_metrics() {
+    if [[ -z ${PROMETHEUS_MULTIPROC_DIR:-} ]]; then
+        PROMETHEUS_MULTIPROC_DIR=$(mktemp -d)
+        trap 'rm -rf "$PROMETHEUS_MULTIPROC_DIR"' EXIT
+    fi
+    export PROMETHEUS_MULTIPROC_DIR
+    mkdir -p "$PROMETHEUS_MULTIPROC_DIR"
+    rm -f "$PROMETHEUS_MULTIPROC_DIR"/*.db
+}
 
 run_pair() {
     local first=$2 second=$4 failed=0 status stopping=""

@@ -2,6 +2,7 @@
 # The parser service: its HTTP side and its Redis listener, kept together.
 set -u
 source "$(dirname "$0")/start_pair.sh"
+share_metrics
 
 uvicorn parser_service.main:app \
     --host "${PARSER_HOST:-127.0.0.1}" --port "${PARSER_PORT:-8001}" \

@@ -3,6 +3,7 @@
 # persists their results, kept together.
 set -u
 source "$(dirname "$0")/start_pair.sh"
+share_metrics
 
 python -m api_service.worker &
 celery=$!

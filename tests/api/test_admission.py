@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
 
 import asyncpg
 import httpx
@@ -40,9 +39,8 @@ async def _stored(connection: asyncpg.Connection) -> int:
 
 
 @pytest.fixture
-async def full(connection: asyncpg.Connection, settings: Settings) -> AsyncIterator[None]:
+async def full(connection: asyncpg.Connection, settings: Settings) -> None:
     await _fill(connection, MOST)
-    yield
 
 
 async def test_beyond_its_depth_the_queue_is_full_and_nothing_is_stored(

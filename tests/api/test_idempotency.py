@@ -11,9 +11,10 @@ import pytest
 import redis.asyncio as aioredis
 
 from api_service.config import Settings
-from api_service.dependencies import JobContext
+from api_service.job_context import JobContext
 from api_service.main import create_app
 from tests.support.servers import dsn
+from tests.support.waiting import until
 
 URL = "https://a.example/"
 
@@ -95,9 +96,7 @@ async def test_while_the_first_is_being_accepted_others_are_told_to_come_again(
 
 async def _until_somebody_waits(connection: asyncpg.Connection) -> None:
     query = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-    async with asyncio.timeout(30):
-        while not await connection.fetchval(query):
-            await asyncio.sleep(0.01)
+    await until(lambda: connection.fetchval(query), seconds=30)
 
 
 async def test_a_first_request_that_failed_leaves_the_key_free(
@@ -115,12 +114,11 @@ async def test_a_first_request_that_failed_leaves_the_key_free(
         await connection.execute("LOCK TABLE parse_requests IN ACCESS EXCLUSIVE MODE")
         _is_problem(await _post(client, "k"), 503, "database_unavailable")
         await blocker.rollback()
-        for _ in range(100):
-            answer = await _post(client, "k")
-            if answer.status_code != 409:  # the server may notice a moment later
-                break
-            await asyncio.sleep(0.1)
-    assert answer.status_code == 202
+
+        async def is_accepted() -> bool:  # the server may notice a moment later
+            return (await _post(client, "k")).status_code == 202
+
+        await until(is_accepted, seconds=30)
     assert await _rows(connection) == 1
 
 

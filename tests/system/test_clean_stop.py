@@ -3,8 +3,10 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator
+from functools import partial
 from time import monotonic
 
+import psutil
 import pytest
 import pytest_asyncio
 
@@ -95,6 +97,10 @@ async def test_a_process_that_lives_and_does_nothing_is_noticed_and_restarted(
     await invariants.all_hold(deployment, load.ids)
 
 
+def _is_gone(process: psutil.Process) -> bool:
+    return not process.is_running()
+
+
 @pytest.mark.slow
 async def test_half_a_pair_that_ends_takes_a_hanging_half_with_it(
     deployment: Deployment, load: Load
@@ -108,7 +114,7 @@ async def test_half_a_pair_that_ends_takes_a_hanging_half_with_it(
         hanging.send_signal(signal.SIGSTOP)
         deployment.system.part(dies).kill()
         deployment.system.ended_on_purpose[service] += 1
-        await until(lambda hanging=hanging: not hanging.is_running(), seconds=30)
+        await until(partial(_is_gone, hanging), seconds=30)
     await deployment.until_ready()
     await load.submit(20)
     await invariants.all_hold(deployment, load.ids)

@@ -69,7 +69,7 @@ JOBS_REFUSED = Counter(
 )
 JOBS_HANDED_BACK = Counter(
     "page_parser_jobs_handed_back_total",
-    "Jobs that were put back when the parser was stopped.",
+    "Jobs that were put back: at a stop, or because they must run alone and others ran.",
     registry=REGISTRY,
 )
 HOST_WAITS = Counter(

@@ -163,6 +163,7 @@ class Listener:
         while self._to_hand_back:
             work = self._to_hand_back[-1]
             await self._queue.hand_back(work.taken, token=work.job.token)
+            metrics.JOBS_HANDED_BACK.inc()
             self._to_hand_back.pop()
 
     def _start(self, work: Work) -> None:

@@ -118,7 +118,7 @@ class Postgres(_Server):
         """
         self._log.parent.mkdir(parents=True, exist_ok=True)
         self._own(self._data)
-        if not (self._data / "data" / "PG_VERSION").exists():
+        if not _has_data(self._data):
             self._init()
         self._own(self._sockets)
         settings = {
@@ -195,14 +195,28 @@ class Postgres(_Server):
         folder.chmod(0o700)
 
     def _reachable(self) -> tuple[Path, Path]:
-        """Binaries and data where nobody can read them; what is not, is kept elsewhere."""
+        """Binaries and data where nobody can read them; what is not, is kept elsewhere.
+
+        Data stays where it was made, whatever became of the folders above it since.
+
+        Raises:
+            ServerError: there nobody can reach it any more.
+        """
         binaries, data = self._bin, self._data
         if not _is_open_to_all(binaries):
             binaries = _copy_of_binaries(binaries)
-        if not _is_open_to_all(data.parent):
-            name = sha256(bytes(data)).hexdigest()[:12]
-            data = Path("/var/tmp") / f"page-parser-{name}"  # noqa: S108 - owned, 0700
-        return binaries, data
+        name = sha256(bytes(data)).hexdigest()[:12]
+        elsewhere = Path("/var/tmp") / f"page-parser-{name}"  # noqa: S108 - owned, 0700
+        if _has_data(elsewhere):
+            return binaries, elsewhere
+        if _is_open_to_all(data.parent):
+            return binaries, data
+        if _has_data(data):
+            raise ServerError(
+                f"{data} cannot be reached by the user that PostgreSQL runs as: let others pass "
+                f"through the folders above it (chmod o+x)."
+            )
+        return binaries, elsewhere
 
 
 class Valkey(_Server):
@@ -304,6 +318,10 @@ def _wheel_folder(package: str) -> Path:
             f"The package {package.replace('_', '-')} is not installed; run: make run"
         )
     return Path(spec.origin).parent
+
+
+def _has_data(folder: Path) -> bool:
+    return (folder / "data" / "PG_VERSION").exists()
 
 
 def _is_open_to_all(path: Path) -> bool:

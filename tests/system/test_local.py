@@ -14,7 +14,7 @@ import httpx
 import psutil
 import pytest
 
-from local.servers import Postgres, Valkey, free_port
+from local.servers import Postgres, ServerError, Valkey, free_port
 from tests.support.site import Site
 from tests.support.system import ROOT, RunningSystem, open_to_all, running, start, submit
 from tests.support.waiting import until
@@ -235,6 +235,19 @@ def _halves(parser: subprocess.Popen[bytes]) -> list[psutil.Process]:
     """The two processes that are kept together, without the one that watches them."""
     children = psutil.Process(parser.pid).children()
     return [child for child in children if "bash" not in child.name()]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only as root does PostgreSQL run as another user")
+def test_data_is_looked_for_where_it_was_made(tmp_path: Path) -> None:
+    open_to_all(tmp_path)
+    folder = tmp_path / "closed" / "data"
+    made = folder / "postgres" / "data" / "PG_VERSION"
+    made.parent.mkdir(parents=True)
+    made.touch()
+    Postgres(folder)
+    folder.parent.chmod(0o700)
+    with pytest.raises(ServerError, match=r"chmod o\+x"):
+        Postgres(folder)
 
 
 def _watched(file: Path, script: str) -> subprocess.Popen[bytes]:

@@ -28,6 +28,8 @@ from api_service.responses import ErrorFacts, PageFacts
 from api_service.status_enum import StatusEnum
 
 CLEANUP_BATCH = 1000
+MOST_KEY_BATCHES = 50
+"""A minute: more than clients can make."""
 
 log = structlog.get_logger()
 
@@ -120,9 +122,15 @@ class JobService:
                 return deleted
 
     async def forget_keys(self) -> None:
-        """Forget idempotency keys that have been kept long enough, a batch of them."""
-        async with self._database.transaction() as session:
-            await forget_old_keys(session, limit=CLEANUP_BATCH)
+        """Forget idempotency keys that have been kept long enough, in small batches.
+
+        There is an end to it, so that what else the worker does is not held up.
+        """
+        for _ in range(MOST_KEY_BATCHES):
+            async with self._database.transaction() as session:
+                forgotten = await forget_old_keys(session, limit=CLEANUP_BATCH)
+            if forgotten < CLEANUP_BATCH:
+                return
 
     async def push(self, requests: Sequence[Pushable]) -> None:
         """Hand requests to the parsers that have just become theirs."""

@@ -60,6 +60,6 @@ class KeyedRequest:
         await self._repository.add(self._key.caller, self._key.key, known)
 
 
-async def forget_old_keys(session: Session, *, limit: int) -> None:
-    """Forget keys that have been kept long enough, up to so many."""
-    await IdempotencyRepository(session).delete_older_than(KEPT, limit=limit)
+async def forget_old_keys(session: Session, *, limit: int) -> int:
+    """Forget keys that have been kept long enough, up to so many; returns how many."""
+    return await IdempotencyRepository(session).delete_older_than(KEPT, limit=limit)

@@ -202,6 +202,18 @@ async def test_the_sweep_forgets_keys_that_were_kept_long_enough(
     assert [row["key"] for row in kept] == ["young"]
 
 
+async def test_keys_are_forgotten_as_fast_as_clients_make_them(
+    connection: asyncpg.Connection, jobs: JobContext
+) -> None:
+    await connection.execute(
+        "INSERT INTO idempotency_keys (caller, key, fingerprint, request_id, created_at)"
+        " SELECT 'c', 'k' || n, 'f', n, now() - interval '25 hours'"
+        " FROM generate_series(1, 20000) AS n"
+    )
+    await jobs.sweep.run()
+    assert await connection.fetchval("SELECT count(*) FROM idempotency_keys") == 0
+
+
 async def test_a_repeat_is_answered_while_the_queue_is_full(
     settings: Settings, connection: asyncpg.Connection
 ) -> None:

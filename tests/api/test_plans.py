@@ -1,0 +1,240 @@
+"""The plans of the statements that run again and again, at a million requests that have ended.
+
+What the services send is caught on its way and explained: every statement is served by an index
+that fits it, and what it reads does not grow with the requests that have ended.
+"""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+from api_service.database import Database, Session
+from api_service.idempotency.repository import IdempotencyRepository
+from api_service.repository import (
+    FailedAttempt,
+    ParseRequestRepository,
+    RetryPolicy,
+    Success,
+)
+from api_service.responses import ErrorFacts, PageFacts
+from tests.support.servers import dsn
+
+pytestmark = pytest.mark.slow
+
+ENDED = 1_000_000
+WAITING, PUSHED, DUE, SUSPECTS = 1000, 2000, 300, 200
+UNFINISHED = WAITING + PUSHED + DUE
+KEYS = 200_000
+TABLES = ("parse_requests", "idempotency_keys")
+
+FILL = f"""
+    INSERT INTO parse_requests
+        (url, status, title, html_content, attempts, created_at, updated_at)
+    SELECT 'https://a.example/' || n,
+        (CASE WHEN n % 2 = 0 THEN 'success' ELSE 'failure' END)::parse_request_status,
+        'A', '<p>', 1, t, t
+    FROM generate_series(1, {ENDED}) AS n, LATERAL (
+        SELECT now() - interval '31 days' * (1 - n / {ENDED}.0)
+    ) AS at(t);
+    INSERT INTO parse_requests (url, status, token, created_at, updated_at, suspect_since)
+    SELECT 'https://a.example/' || n,
+        (CASE WHEN n <= {WAITING} THEN 'pending' ELSE 'processing' END)::parse_request_status,
+        CASE WHEN n > {WAITING} THEN ({ENDED} + n) || '-token' END, t, t,
+        CASE WHEN n > {WAITING + PUSHED - SUSPECTS} THEN t END
+    FROM generate_series(1, {WAITING + PUSHED}) AS n, LATERAL (
+        SELECT now() - interval '1 minute'
+    ) AS at(t);
+    INSERT INTO parse_requests (url, status, attempts, next_attempt_at)
+    SELECT 'https://a.example/' || n, 'processing', 1, now() + interval '1 second' * (n - 50)
+    FROM generate_series(1, {DUE}) AS n;
+    INSERT INTO idempotency_keys (caller, key, fingerprint, request_id, created_at)
+    SELECT 'somebody', 'key-' || n, 'print', n, now() - interval '25 hours' * (1 - n / {KEYS}.0)
+    FROM generate_series(1, {KEYS}) AS n;
+    VACUUM ANALYZE parse_requests;
+    VACUUM ANALYZE idempotency_keys;
+"""
+
+POLICY = RetryPolicy(max_attempts=3, base_delay=2, max_delay=60)
+FIRST_PUSHED = ENDED + WAITING + 1
+TOKENS = [f"{number}-token" for number in range(FIRST_PUSHED, FIRST_PUSHED + 100)]
+PUSHED_IDS = list(range(FIRST_PUSHED, FIRST_PUSHED + PUSHED))
+TIMEOUT = ErrorFacts(code="timeout", message="Slow.")
+
+Ask = Callable[[Session], Awaitable[Any]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A statement, the indexes it may use, and how many rows it may read."""
+
+    ask: Ask
+    indexes: set[str]
+    rows: int
+
+
+def _on_requests(name: str, *arguments: Any, **named: Any) -> Ask:
+    def ask(session: Session) -> Awaitable[Any]:
+        answer: Awaitable[Any] = getattr(ParseRequestRepository(session), name)(*arguments, **named)
+        return answer
+
+    return ask
+
+
+def _on_keys(name: str, *arguments: Any, **named: Any) -> Ask:
+    def ask(session: Session) -> Awaitable[Any]:
+        answer: Awaitable[Any] = getattr(IdempotencyRepository(session), name)(*arguments, **named)
+        return answer
+
+    return ask
+
+
+PRIMARY = "parse_requests_pkey"
+OPEN = "ix_parse_requests_unfinished"
+NEXT = "ix_parse_requests_next_attempt_at"
+SUSPECT = "ix_parse_requests_suspect_since"
+CREATED = "ix_parse_requests_created_at"
+KEYS_PRIMARY = "idempotency_keys_pkey"
+KEYS_CREATED = "ix_idempotency_keys_created_at"
+
+A_PAGE = Success(FIRST_PUSHED, TOKENS[0], title="A", html="<p>", facts=PageFacts())
+A_FAILURE = FailedAttempt(FIRST_PUSHED, TOKENS[0], error=TIMEOUT, retry_after=None)
+
+CASES = {
+    "sweep: what is due": Case(_on_requests("mark_due", limit=1000), {NEXT, PRIMARY}, 2 * DUE),
+    "sweep: what is stranded": Case(
+        _on_requests("mark_stranded", age=5, limit=1000), {OPEN, PRIMARY}, 2 * UNFINISHED
+    ),
+    "sweep: dead holders": Case(
+        _on_requests("mark_holders_dead", TOKENS, POLICY), {OPEN, PRIMARY}, UNFINISHED
+    ),
+    "sweep: what is missing": Case(
+        _on_requests("missing", PUSHED_IDS[:1800], before=datetime.now(UTC) + timedelta(hours=1)),
+        {OPEN, PRIMARY},
+        UNFINISHED,
+    ),
+    "sweep: suspects": Case(
+        _on_requests("note_suspects", PUSHED_IDS[-100:]), {OPEN, SUSPECT, PRIMARY}, UNFINISHED
+    ),
+    "sweep: what is lost": Case(
+        _on_requests("mark_lost", age=45, limit=10_000), {SUSPECT, OPEN, PRIMARY}, UNFINISHED
+    ),
+    "worker: start": Case(
+        _on_requests("mark_processing", list(range(ENDED + 1, ENDED + 101))), {OPEN, PRIMARY}, 3300
+    ),
+    "results: polling": Case(_on_requests("processing_ids", after=0, limit=500), {OPEN}, 2000),
+    "results: polling on": Case(
+        _on_requests("processing_ids", after=FIRST_PUSHED, limit=500), {OPEN}, 600
+    ),
+    "results: success": Case(_on_requests("mark_success", [A_PAGE]), {OPEN, PRIMARY}, 10),
+    "results: failure": Case(
+        _on_requests("mark_attempts_failed", [A_FAILURE], POLICY), {OPEN, PRIMARY}, 10
+    ),
+    "API: status": Case(_on_requests("find_statuses", [1, 5, 500_000]), {PRIMARY}, 3),
+    "API: result": Case(_on_requests("find_result", 500_000), {PRIMARY}, 1),
+    "API: admission": Case(
+        _on_requests("count_unfinished", most=250_000), {OPEN, NEXT}, UNFINISHED
+    ),
+    "metrics: what has not ended": Case(
+        _on_requests("unfinished", most=250_000), {OPEN, NEXT}, 2 * UNFINISHED
+    ),
+    "API: key": Case(
+        _on_keys("find", "somebody", "key-5", age=timedelta(hours=24)), {KEYS_PRIMARY}, 1
+    ),
+    "clean-up: requests": Case(
+        _on_requests("delete_older_than", timedelta(days=30), limit=1000), {CREATED, PRIMARY}, 2100
+    ),
+    "clean-up: keys": Case(
+        _on_keys("delete_older_than", timedelta(hours=24), limit=1000),
+        {KEYS_CREATED, KEYS_PRIMARY},
+        2100,
+    ),
+}
+
+
+@pytest.fixture
+async def filled(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(dsn(database_url))
+    for statement in FILL.split(";"):
+        if statement.strip():
+            await connection.execute(statement, timeout=300)
+    yield connection
+    await connection.close()
+
+
+async def _sent(database: Database, ask: Ask) -> list[tuple[str, tuple[Any, ...]]]:
+    """The statements that are sent for something, of which nothing stays."""
+    sent: list[tuple[str, tuple[Any, ...]]] = []
+
+    def catch(_c: Any, _u: Any, statement: str, parameters: Any, *_: Any) -> None:
+        sent.append((statement, tuple(parameters)))
+
+    event.listen(Engine, "before_cursor_execute", catch)
+    try:
+        async with database.transaction(seconds=60) as session:
+            await ask(session)
+            await session.rollback()
+    finally:
+        event.remove(Engine, "before_cursor_execute", catch)
+    return [(text, values) for text, values in sent if not text.startswith("SET")]
+
+
+async def _plan(
+    connection: asyncpg.Connection, statement: str, parameters: tuple[Any, ...]
+) -> dict[str, Any]:
+    transaction = connection.transaction()
+    await transaction.start()
+    explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}"
+    (row,) = await connection.fetch(explain, *parameters)
+    await transaction.rollback()
+    plan: dict[str, Any] = json.loads(row[0])[0]
+    return plan
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for inner in plan.get("Plans", []):
+        yield from _nodes(inner)
+
+
+def _rows_read(node: dict[str, Any]) -> float:
+    reads = ("Index Scan", "Index Only Scan", "Bitmap Heap Scan", "Seq Scan")
+    if node["Node Type"] not in reads or node.get("Relation Name") not in TABLES:
+        return 0
+    removed = sum(node.get(f"Rows Removed by {what}", 0) for what in ("Filter", "Index Recheck"))
+    rows: float = (node["Actual Rows"] + removed) * node["Actual Loops"]
+    return rows
+
+
+async def test_statements_read_by_fitting_indexes_and_no_request_that_has_ended(
+    filled: asyncpg.Connection, database: Database
+) -> None:
+    wrong = []
+    for name, case in CASES.items():
+        used: set[str] = set()
+        rows, blocks, milliseconds = 0.0, 0, 0.0
+        sent = await _sent(database, case.ask)
+        assert sent, name
+        for statement, parameters in sent:
+            plan = await _plan(filled, statement, parameters)
+            milliseconds += plan["Execution Time"]
+            top = plan["Plan"]
+            blocks += top["Shared Hit Blocks"] + top["Shared Read Blocks"]
+            for node in _nodes(top):
+                used |= {node["Index Name"]} if "Index Name" in node else set()
+                rows += _rows_read(node)
+                if node["Node Type"] == "Seq Scan" and node["Relation Name"] in TABLES:
+                    wrong.append(f"{name}: reads all of {node['Relation Name']}")
+        line = f"{name}: {sorted(used)}, {rows:.0f} rows, {blocks} blocks, {milliseconds:.1f} ms"
+        print(line)
+        if not used or not used <= case.indexes:
+            wrong.append(f"{line}: other indexes than {sorted(case.indexes)}")
+        if rows > case.rows:
+            wrong.append(f"{line}: more than {case.rows} rows")
+    assert not wrong, "\n".join(wrong)

@@ -3,6 +3,7 @@
 import redis.asyncio as aioredis
 from redis.backoff import NoBackoff
 
+from parser_service.broken_connections import mend_connections
 from parser_service.config import Settings
 from parser_service.host_limits import HostLimits, ready_list
 from parser_service.task_queue import TaskQueue
@@ -16,12 +17,13 @@ LEASE_MARGIN = 15
 
 def open_redis(settings: Settings) -> aioredis.Redis:
     """A client that tries once and reports: its users are the ones that try again."""
-    return aioredis.Redis.from_url(
+    redis = aioredis.Redis.from_url(
         settings.redis_url,
         socket_timeout=COMMAND_SECONDS,
         socket_connect_timeout=CONNECT_SECONDS,
         retry=aioredis.retry.Retry(NoBackoff(), 0),
     )
+    return mend_connections(redis)
 
 
 def task_queue(redis: aioredis.Redis, settings: Settings, *, name: str) -> TaskQueue:

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from redis.backoff import NoBackoff
 
 from api_service.config import Settings
+from api_service.parser_client.broken_connections import mend_connections
 from api_service.parser_client.messages import Announcement, Job, Result, read_result
 
 SEEN_SECONDS = 10
@@ -245,12 +246,13 @@ class ParserQueue:
 
 def open_redis(url: str, *, timeout: float) -> aioredis.Redis:
     """A Redis client that tries once and gives up after `timeout` seconds: its users retry."""
-    return aioredis.Redis.from_url(
+    redis = aioredis.Redis.from_url(
         url,
         socket_timeout=timeout,
         socket_connect_timeout=min(timeout, 3),
         retry=aioredis.retry.Retry(NoBackoff(), 0),
     )
+    return mend_connections(redis)
 
 
 def open_queue(redis: aioredis.Redis, settings: Settings) -> ParserQueue:

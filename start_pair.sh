@@ -70,28 +70,22 @@ reap() {
     done
 }
 
-# Waits, leaving no process behind as a killed `sleep` would.
-pause() {
-    local never
-    exec {never}<> <(:) # nothing ever comes from here
-    read -rt "$1" -u "$never"
-    exec {never}>&-
-}
-
 kill_late() {
+    local never
     trap - TERM INT
-    pause "${END_SECONDS:-10}"
+    exec {never}<> <(:) # nothing ever comes from here: a sleep that leaves no process behind
+    read -rt "${END_SECONDS:-10}" -u "$never"
     kill -KILL "$1" "$2" 2>/dev/null
 }
 
 # watch_files PID...: kills all of them if one has stopped touching its file. Rounds are counted,
 # and the time of day is not looked at: a clock that is set anew must not look like silence.
 watch_files() {
-    local limit=${WATCH_SECONDS:-120} file touched
+    local limit=${WATCH_SECONDS:-120} file touched never
     local -A last=() idle=()
     trap - TERM INT
-    while :; do
-        pause 5
+    exec {never}<> <(:) # as above
+    while ! read -rt 5 -u "$never"; do
         for file in "${alive_files[@]}"; do
             touched=$(stat -c %.Y "$file" 2>/dev/null) || continue
             if [[ $touched != "${last[$file]:-}" ]]; then

@@ -21,7 +21,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from time import monotonic, time
+from time import monotonic
 
 import structlog
 import uvloop
@@ -146,15 +146,20 @@ class CeleryWatch:
     def __init__(self) -> None:
         self._own = _path("RESULTS_ALIVE_FILE")
         self._celery = _path("ALIVE_FILE")
+        self._touched = 0
+        self._touched_at = monotonic()
 
     def went_well(self) -> None:
         """A round of the loop has come to its end."""
         if self._own:
             self._own.touch()
         if self._celery and self._celery.exists():
-            age = time() - self._celery.stat().st_mtime
-            if age > STALE_SECONDS:
-                log.critical("Celery does not consume", seconds=round(age))
+            # How long it has not changed: its age would also tell of a clock that was set.
+            if (touched := self._celery.stat().st_mtime_ns) != self._touched:
+                self._touched, self._touched_at = touched, monotonic()
+            idle = monotonic() - self._touched_at
+            if idle > STALE_SECONDS:
+                log.critical("Celery does not consume", seconds=round(idle))
                 sys.exit(1)
 
     def went_badly(self) -> None:

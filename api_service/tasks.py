@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
+from time import monotonic
 from typing import Any, TypeVar
 
 import structlog
@@ -11,15 +12,40 @@ from celery import Task
 from celery.signals import worker_init, worker_ready, worker_shutdown, worker_shutting_down
 from redis.exceptions import RedisError
 
-from api_service.celery_app import CLEANUP, PARSE_URL, PARSE_URLS, PULSE, SWEEP, celery_app
+from api_service.celery_app import (
+    CLEANUP,
+    PARSE_URL,
+    PARSE_URLS,
+    PULSE,
+    SWEEP,
+    SWEEP_SECONDS,
+    celery_app,
+)
 from api_service.enqueue import PulsePublisher
 from api_service.exceptions import ApiError, SchemaOutdatedError
 from api_service.job_context import JobContext, TaskRunner
 
 T = TypeVar("T")
 
+
+class Turns:
+    """Keeps two sweeps of this worker apart: many messages of beat may have piled up."""
+
+    def __init__(self, period: float) -> None:
+        self._period = period
+        self._next = 0.0
+
+    def take(self) -> bool:
+        """Whether it is time for another one, which is then the caller's."""
+        if monotonic() < self._next:
+            return False
+        self._next = monotonic() + self._period
+        return True
+
+
 log = structlog.get_logger()
 runner = TaskRunner()
+turns = Turns(SWEEP_SECONDS / 2)
 pulse_publisher = PulsePublisher(celery_app)
 
 
@@ -80,7 +106,8 @@ def parse_urls(request_ids: list[int]) -> None:
 @celery_app.task(name=SWEEP)
 def sweep() -> None:
     """Repair what crashes and losses have left behind; see `sweep.py`."""
-    _run(lambda context: context.sweep.run())
+    if turns.take():
+        _run(lambda context: context.sweep.run())
 
 
 @celery_app.task(name=CLEANUP)

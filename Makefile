@@ -39,6 +39,10 @@ check: $(VENV)/develop ## linters, types, import arrows, migrations in step
 conformance: $(VENV)/develop ## scores on public test suites, into docs/conformance.md
 	@$(BIN)/python -m tests.data.conformance
 
+.PHONY: chaos
+chaos: $(VENV)/develop ## faults of every kind under load, and the proof: MINUTES=2 SEED=...
+	@exec $(BIN)/python -m tests.system.chaos
+
 fuzz: $(VENV)/develop ## mutated pages through the parser: SECONDS=60 SEED=...
 	@$(BIN)/python -m tests.data.fuzz $(or $(SECONDS),60) $(SEED)
 

@@ -27,7 +27,7 @@ END_SECONDS = 120
 
 TASKS = "parser:tasks"
 RESULTS = "parser:results:"
-PARSE_URL = "api.parse_url"
+PARSE = ("api.parse_url", "api.parse_urls")
 _TOKEN = re.compile(rb'\\*"token\\*":\s*\\*"([^"\\]+)')
 
 
@@ -108,8 +108,9 @@ async def _published(redis: aioredis.Redis) -> set[int]:
     taken = [json.loads(raw)[0] for raw in await redis.hvals("unacked")]
     ids = set()
     for message in [*map(json.loads, waiting), *taken]:
-        if message["headers"]["task"] == PARSE_URL:
-            ids.add(json.loads(base64.b64decode(message["body"]))[0][0])
+        if message["headers"]["task"] in PARSE:
+            (first, *_), *_ = json.loads(base64.b64decode(message["body"]))
+            ids |= set(first) if isinstance(first, list) else {first}
     return ids
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from itertools import count
+from secrets import token_hex
 from time import monotonic
 
 import httpx
@@ -24,6 +25,7 @@ class Load:
         answers: how many there were, by status, and by error code where there is one.
         broken: connections that gave no answer, by the kind of error.
         slowest: seconds of the longest wait for an answer.
+        by_key: the ids that came back under each idempotency key.
     """
 
     url: str
@@ -32,21 +34,28 @@ class Load:
     answers: Counter[str] = field(default_factory=Counter)
     broken: Counter[str] = field(default_factory=Counter)
     slowest: float = 0.0
+    by_key: dict[str, set[int]] = field(default_factory=dict)
     _numbers: "count[int]" = field(default_factory=count)
 
     @property
     def undeclared(self) -> Counter[str]:
         """The answers that no client should ever get."""
-        fine = ("202", "200", "503 database_unavailable", "503 queue_full")
+        fine = (
+            *("202", "200", "503 database_unavailable", "503 queue_full"),
+            "409 idempotency_conflict",
+        )
         return Counter({name: n for name, n in self.answers.items() if name not in fine})
 
     async def post(self, client: httpx.AsyncClient, *, key: str | None = None) -> httpx.Response:
-        """Ask once."""
-        url = self.urls[next(self._numbers) % len(self.urls)]
+        """Ask once; with the same key always for the same page."""
+        number = int(key, 16) if key else next(self._numbers)
+        url = self.urls[number % len(self.urls)]
         headers = {"Idempotency-Key": key} if key else {}
         started = monotonic()
         response = await client.post("/parse_async", json={"url": url}, headers=headers)
         self.note(response, monotonic() - started)
+        if key and response.status_code == 202:
+            self.by_key.setdefault(key, set()).add(response.json()["request_id"])
         return response
 
     def note(self, response: httpx.Response, seconds: float) -> None:
@@ -63,16 +72,23 @@ class Load:
         return [response.json()["request_id"] for response in responses]
 
     @contextlib.asynccontextmanager
-    async def steady(self, *, clients: int = 4, pause: float = 0.05) -> AsyncIterator[None]:
-        """Clients that ask on and on, until the block ends. A broken connection is written down."""
+    async def steady(
+        self, *, clients: int = 4, pause: float = 0.05, keyed: bool = False
+    ) -> AsyncIterator[None]:
+        """Clients that ask on and on, until the block ends. A broken connection is written down.
+
+        With `keyed` they ask again with the same idempotency key until they are told an id.
+        """
         stopping = asyncio.Event()
 
         async def ask() -> None:
+            key = token_hex(8) if keyed else None
             async with self._client() as client:
                 while not stopping.is_set():
                     try:
-                        response = await self.post(client)
+                        response = await self.post(client, key=key)
                         if response.status_code == 202:
+                            key = token_hex(8) if keyed else None
                             path = response.headers["location"]
                             started = monotonic()
                             self.note(await client.get(path), monotonic() - started)

@@ -131,6 +131,17 @@ async def test_a_postgres_that_cuts_connections_again_and_again_loses_nothing(
     await invariants.all_hold(deployment, load.ids)
 
 
+@pytest.mark.slow
+async def test_a_storm_of_resets_is_no_500(deployment: Deployment, load: Load) -> None:
+    async with load.steady(clients=8, pause=0):
+        for _ in range(200):
+            deployment.to_postgres.reset()
+            await asyncio.sleep(0.05)
+    assert not load.undeclared
+    assert not load.broken
+    await invariants.all_hold(deployment, load.ids)
+
+
 async def test_a_commit_that_gets_no_answer_is_a_503_and_no_half_a_request(
     deployment: Deployment, load: Load
 ) -> None:

@@ -1,0 +1,97 @@
+"""What a run of chaos has shown, in Markdown."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from tests.support.load import Load
+
+MARKS = ("<!-- chaos: begin -->", "<!-- chaos: end -->")
+
+
+@dataclass(frozen=True)
+class Storm:
+    """One storm of faults.
+
+    Attributes:
+        faults: how many there were.
+        accepted: requests that had been accepted by its end.
+        ready: seconds from the last fault's end until all processes were back.
+        recovery: seconds from then until every accepted request was ended, held or in line.
+    """
+
+    faults: int
+    accepted: int
+    ready: float
+    recovery: float
+
+
+@dataclass
+class Report:
+    """The figures of one run."""
+
+    seed: int
+    minutes: float
+    faults: Counter[str] = field(default_factory=Counter)
+    storms: list[Storm] = field(default_factory=list)
+    breaches: list[str] = field(default_factory=list)
+    answers: Counter[str] = field(default_factory=Counter)
+    broken: Counter[str] = field(default_factory=Counter)
+    accepted: int = 0
+    keys: int = 0
+    slowest_answer: float = 0.0
+    ended: dict[str, int] = field(default_factory=dict)
+    slowest_end: float = 0.0
+
+    def take(self, load: Load) -> None:
+        """Take over what clients got; an answer that is not declared is a breach."""
+        self.accepted, self.keys = len(load.ids), len(load.by_key)
+        self.answers, self.broken = load.answers, load.broken
+        self.slowest_answer = load.slowest
+        self.breaches += [f"{n} answers {name}" for name, n in load.undeclared.items()]
+
+    def markdown(self) -> str:
+        """The report; its first line says whether all was well."""
+        lost = [breach for breach in self.breaches if breach.endswith("ended 0 times")]
+        doubled = [breach for breach in self.breaches if " went from " in breach]
+        doubled += [b for b in self.breaches if " ended " in b and b.endswith(" times")]
+        doubled = [breach for breach in doubled if breach not in lost]
+        ready = max((storm.ready for storm in self.storms), default=0)
+        recovery = max((storm.recovery for storm in self.storms), default=0)
+        rows = [
+            ("requests accepted with 202", f"{self.accepted:,}"),
+            ("of these lost", f"{len(lost)}"),
+            ("ended twice, or moved after their end", f"{len(doubled)}"),
+            ("idempotency keys, with one request each", f"{self.keys:,}"),
+            ("rows by status in the end", _counts(self.ended)),
+            ("slowest return of all processes", f"{ready:.1f} s"),
+            ("slowest recovery of accepted requests after that", f"{recovery:.1f} s"),
+            ("longest from accepted to ended", f"{self.slowest_end:.1f} s"),
+            ("slowest answer to a client, the API itself stopped or killed meanwhile", f"{self.slowest_answer:.1f} s"),
+            ("answers", _counts(self.answers)),
+            ("connections cut without an answer (the API killed)", _counts(self.broken)),
+        ]
+        verdict = "**breaches**" if self.breaches else "nothing lost, nothing doubled"
+        run = f"Seed {self.seed}, {self.minutes:g} minutes, {self.faults.total()} faults"
+        lines = [
+            f"{run}: {verdict}.",
+            "",
+            "| what | figure |",
+            "| --- | --- |",
+            *[f"| {name} | {figure} |" for name, figure in rows],
+            "",
+            f"Faults: {_counts(self.faults)}.",
+            "",
+            "| storm | faults | accepted so far | processes back, s | recovered, s |",
+            "| --- | --- | --- | --- | --- |",
+            *[
+                f"| {n} | {s.faults} | {s.accepted:,} | {s.ready:.1f} | {s.recovery:.1f} |"
+                for n, s in enumerate(self.storms, 1)
+            ],
+        ]
+        if self.breaches:
+            lines += ["", "Breaches:", "", *[f"- {breach}" for breach in self.breaches[:50]]]
+        return "\n".join(lines)
+
+
+def _counts(counted: dict[str, int]) -> str:
+    return ", ".join(f"{name}: {n:,}" for name, n in sorted(counted.items())) or "none"

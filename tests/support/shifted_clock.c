@@ -1,0 +1,68 @@
+/* Preloaded into a process, shifts the time of day that it sees, from any moment on.
+ *
+ * CLOCK_FOLDER has a file for each process, by a word of its command line; the file holds a
+ * number of seconds, of which it is told at once. Monotonic clocks and the kernel's own stamps
+ * on files stay as they are, as when a clock is set.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char *const words[] = {
+    "api_service.main", "parser_service.main", "parser_service.redis_listener",
+    "api_service.worker", "api_service.results", "api_service.beat",
+};
+static const volatile int64_t *shift;
+
+__attribute__((constructor)) static void find_own_file(void) {
+    const char *folder = getenv("CLOCK_FOLDER");
+    char command[4096], path[4096];
+    int file = open("/proc/self/cmdline", O_RDONLY);
+    ssize_t length = file < 0 ? 0 : read(file, command, sizeof command - 1);
+    if (file >= 0) close(file);
+    if (!folder || length <= 0) return;
+    for (ssize_t i = 0; i < length; i++)
+        if (!command[i]) command[i] = ' ';
+    command[length] = 0;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (!strstr(command, words[i])) continue;
+        snprintf(path, sizeof path, "%s/%s", folder, words[i]);
+        file = open(path, O_RDONLY);
+        if (file < 0) return;
+        void *memory = mmap(NULL, sizeof *shift, PROT_READ, MAP_SHARED, file, 0);
+        close(file);
+        if (memory != MAP_FAILED) shift = memory;
+        return;
+    }
+}
+
+int clock_gettime(clockid_t id, struct timespec *out) {
+    int failed = (int)syscall(SYS_clock_gettime, id, out);
+    int is_time_of_day = id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE;
+    if (!failed && shift && is_time_of_day) out->tv_sec += *shift;
+    return failed;
+}
+
+int gettimeofday(struct timeval *restrict out, void *restrict zone) {
+    struct timespec now;
+    int failed = clock_gettime(CLOCK_REALTIME, &now);
+    (void)zone;
+    out->tv_sec = now.tv_sec;
+    out->tv_usec = now.tv_nsec / 1000;
+    return failed;
+}
+
+time_t time(time_t *out) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (out) *out = now.tv_sec;
+    return now.tv_sec;
+}

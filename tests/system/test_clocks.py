@@ -1,0 +1,109 @@
+"""Services whose clock is set anew, by an hour forward or back."""
+
+import asyncio
+import shutil
+import struct
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.support import invariants
+from tests.support.deployment import Deployment, deployed
+from tests.support.load import Load
+from tests.support.system import ROOT
+from tests.support.waiting import until
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.slow,
+    pytest.mark.skipif(not shutil.which("cc"), reason="needs a C compiler, to shift clocks"),
+]
+
+HOUR = 3600
+WORDS = (
+    "api_service.main",
+    "parser_service.main",
+    "parser_service.redis_listener",
+    "api_service.worker",
+    "api_service.results",
+    "api_service.beat",
+)
+
+
+class Clocks:
+    """The clocks of all processes, each to be set by itself."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        for word in WORDS:
+            self._set(word, 0)
+
+    @contextmanager
+    def shifted(self, word: str, seconds: int) -> Iterator[None]:
+        self._set(word, seconds)
+        try:
+            yield
+        finally:
+            self._set(word, 0)
+
+    def _set(self, word: str, seconds: int) -> None:
+        with (self._folder / word).open("r+b" if (self._folder / word).exists() else "wb") as file:
+            file.write(struct.pack("q", seconds))
+
+
+@pytest.fixture(scope="module")
+def clocks(tmp_path_factory: pytest.TempPathFactory) -> Clocks:
+    return Clocks(tmp_path_factory.mktemp("clocks"))
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    built = tmp_path_factory.mktemp("library") / "shifted_clock.so"
+    source = ROOT / "tests" / "support" / "shifted_clock.c"
+    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", built, source], check=True)
+    return built
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def deployment(
+    tmp_path_factory: pytest.TempPathFactory, clocks: Clocks, library: Path
+) -> AsyncIterator[Deployment]:
+    environment = {
+        "LOST_AFTER": "6",
+        "FETCH_TIMEOUT": "5",
+        "LD_PRELOAD": str(library),
+        "CLOCK_FOLDER": str(clocks._folder),
+        "WATCH_SECONDS": "15",
+    }
+    async with deployed(tmp_path_factory.mktemp("shifted"), **environment) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("seconds", [HOUR, -HOUR])
+@pytest.mark.parametrize("word", WORDS)
+async def test_a_clock_that_jumps_by_an_hour_changes_nothing(
+    deployment: Deployment, load: Load, clocks: Clocks, word: str, seconds: int
+) -> None:
+    async def is_taken_up(request_id: int) -> bool:
+        async with deployment.database() as connection:
+            status = await connection.fetchval(
+                "SELECT status FROM parse_requests WHERE id = $1", request_id
+            )
+        return status in ("success", "failure")
+
+    with clocks.shifted(word, seconds):
+        async with load.steady(clients=2):
+            await asyncio.sleep(3)
+        # A row without a message: only the sweep can find it, whatever the hour.
+        async with deployment.database() as connection:
+            stranded = await connection.fetchval(
+                "INSERT INTO parse_requests (url) VALUES ($1) RETURNING id", load.urls[0]
+            )
+        await until(lambda: is_taken_up(stranded), seconds=60)
+        await invariants.all_hold(deployment, [*load.ids, stranded])
+    assert not load.undeclared
+    assert not load.broken

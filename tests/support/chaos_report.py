@@ -66,7 +66,10 @@ class Report:
             ("slowest return of all processes", f"{ready:.1f} s"),
             ("slowest recovery of accepted requests after that", f"{recovery:.1f} s"),
             ("longest from accepted to ended", f"{self.slowest_end:.1f} s"),
-            ("slowest answer to a client, the API itself stopped or killed meanwhile", f"{self.slowest_answer:.1f} s"),
+            (
+                "slowest answer to a client, the API itself stopped or killed meanwhile",
+                f"{self.slowest_answer:.1f} s",
+            ),
             ("answers", _counts(self.answers)),
             ("connections cut without an answer (the API killed)", _counts(self.broken)),
         ]

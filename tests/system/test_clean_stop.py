@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from functools import partial
 from time import monotonic
 
+import psutil
 import pytest
 import pytest_asyncio
 

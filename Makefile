@@ -43,6 +43,10 @@ conformance: $(VENV)/develop ## scores on public test suites, into docs/conforma
 chaos: $(VENV)/develop ## faults of every kind under load, and the proof: MINUTES=2 SEED=...
 	@exec $(BIN)/python -m tests.system.chaos
 
+.PHONY: bench
+bench: $(VENV)/bench ## throughput, latency, costs and memory, into docs/performance.md: ONLY=name QUICK=1
+	@exec $(BIN)/python -m benchmarks $(ONLY:%=--only %) $(QUICK:%=--quick)
+
 fuzz: $(VENV)/develop ## mutated pages through the parser: SECONDS=60 SEED=...
 	@$(BIN)/python -m tests.data.fuzz $(or $(SECONDS),60) $(SEED)
 
@@ -58,6 +62,7 @@ pins: $(VENV)/develop ## compile the pinned requirements anew from pyproject.tom
 	$(PIN) --group api --constraint tests/requirements.txt --output-file api_service/requirements.txt
 	$(PIN) --group parser --constraint tests/requirements.txt --output-file parser_service/requirements.txt
 	$(PIN) --group local --constraint tests/requirements.txt --output-file local/requirements.txt
+	$(PIN) --group bench --constraint tests/requirements.txt --output-file benchmarks/requirements.txt
 
 clean: ## remove the virtual environment; .data with its databases stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -76,4 +81,9 @@ $(VENV)/runtime: $(VENV)/bin/python $(RUNTIME)
 $(VENV)/develop: $(VENV)/runtime $(DEVELOP)
 	@echo "installing what the tests need into $(VENV) ..."
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet $(DEVELOP:%=-r %)
+	@touch $@
+
+$(VENV)/bench: $(VENV)/runtime benchmarks/requirements.txt
+	@echo "installing what the benchmark needs into $(VENV) ..."
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet -r benchmarks/requirements.txt
 	@touch $@

@@ -1,0 +1,105 @@
+"""List to row: how quickly jobs that wait are done, and what a job costs by how many wait."""
+
+import asyncio
+from time import perf_counter
+
+from api_service.config import Settings
+from api_service.job_context import open_job_context
+from benchmarks.load import Load
+from benchmarks.report import Section, Table, figure, note
+from benchmarks.system import TASKS
+from benchmarks.usage import ALL, Cost, Meter
+
+SIZES = (20, 200)
+FEW, MANY = 100, 100_000
+FILL_BATCH = 2000
+FILL_SECONDS = 90
+"""A listener that stands still for two minutes is taken to be broken, and killed."""
+
+ADD_PENDING = """
+    INSERT INTO parse_requests (url)
+    SELECT $1 || n FROM generate_series(0, $2 - 1) AS n RETURNING id
+"""
+ENDED = "SELECT count(*) FROM parse_requests WHERE status = 'success'"
+
+
+async def measure(load: Load, *, quick: bool) -> Section:
+    """Rates from list to row, then costs with few and with many waiting."""
+    await load.warm_up()
+    jobs = 1500 if quick else 10_000
+    rates = [await list_to_row(load, jobs, kib=kib) for kib in SIZES]
+    waiting = (FEW, MANY // 5 if quick else MANY)
+    costs = [await _cost_beside(load, n, jobs=800 if quick else 5000) for n in waiting]
+    section = Section()
+    section.add(
+        f"{jobs:,} jobs lie on the list, and nothing is submitted: jobs per second until the last "
+        "row has ended.",
+        Table(
+            ("", *(f"{kib} KiB" for kib in SIZES)),
+            [("list to row, jobs/s", *map(figure, rates))],
+        ),
+        "CPU milliseconds for a job of 20 KiB, submission included, while others wait in front "
+        "of it.",
+        _cost_table(waiting, costs),
+    )
+    return section
+
+
+async def list_to_row(load: Load, jobs: int, *, kib: int) -> float:
+    """Have jobs lie on the list, then let the listeners go; jobs per second."""
+    with load.system.paused_listeners() as paused:
+        async with asyncio.timeout(FILL_SECONDS):
+            ids = await load.submit_many(jobs, kib=kib)
+            # A listener that was waiting when it was paused may have got one.
+            await _until_list(load, at_least=jobs - paused)
+        started = perf_counter()
+    await load.until_ended()
+    rate = jobs / (perf_counter() - started)
+    await load.check(ids)
+    note(f"list to row, {kib} KiB, {paused} at work: {rate:.0f} jobs/s")
+    return rate
+
+
+async def _cost_beside(load: Load, waiting: int, *, jobs: int) -> Cost:
+    """What a job costs while so many wait in front of it."""
+    with load.system.paused_listeners():
+        await _fill(load, waiting)
+        await _until_list(load, at_least=waiting - 1)
+        before = await load.database.fetchval(ENDED)
+        meter = Meter(load.system)
+    await load.submit_many(jobs, kib=SIZES[0])
+    await _until_list(load, at_most=waiting)
+    cost = meter.cost(jobs)
+    ended = await load.database.fetchval(ENDED) - before
+    cost = Cost(ended, cost.seconds)
+    note(f"{waiting:,} waiting: {cost.total():.2f} ms a job ({ended:,} ended)")
+    return cost
+
+
+async def _fill(load: Load, waiting: int) -> None:
+    """Accept requests and hand them over, by the service's own means but many at a time."""
+    settings = Settings(
+        database_url=load.system.postgres.url, redis_url=load.system.redis_url(0)
+    )
+    url = load.system.page(SIZES[0], 0, delay_ms=50).removesuffix("0")
+    async with asyncio.timeout(FILL_SECONDS), open_job_context(settings) as context:
+        for start in range(0, waiting, FILL_BATCH):
+            rows = await load.database.fetch(ADD_PENDING, url, min(FILL_BATCH, waiting - start))
+            await context.jobs.start([row["id"] for row in rows])
+
+
+async def _until_list(
+    load: Load, *, at_least: int = 0, at_most: float = float("inf")
+) -> None:
+    async with load.system.redis() as redis:
+        while not at_least <= await redis.llen(TASKS) <= at_most:
+            await asyncio.sleep(0.05)
+
+
+def _cost_table(waiting: tuple[int, ...], costs: list[Cost]) -> Table:
+    def row(name: str, few: float, many: float) -> tuple[str, ...]:
+        return name, figure(few), figure(many), figure(many / few) if few > 0.02 else ""
+
+    rows = [row(role, *(cost.ms_per_job(role) for cost in costs)) for role in ALL]
+    rows.append(row("all", *(cost.total() for cost in costs)))
+    return Table(("process", *(f"{n:,} waiting" for n in waiting), "ratio"), rows)

@@ -1,0 +1,93 @@
+"""Some jobs taken through the stages, one stage after the other, each timed by itself.
+
+The functions are the services' own and the servers real; a database and a Redis number of
+their own keep the running system out of it.
+"""
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+
+from api_service import log as logging_setup
+from api_service.config import Settings as ApiSettings
+from api_service.database import Database
+from api_service.job_context import open_job_context
+from benchmarks.load import Load
+from benchmarks.report import note
+from benchmarks.stages_of_api import Worker, insert, publish, read_requests, record
+from benchmarks.stages_of_parser import run_parser_stages
+from benchmarks.stopwatch import Stage, Stopwatch
+from benchmarks.system import ROOT
+from parser_service.config import Settings as ParserSettings
+
+DATABASE = "stages"
+REDIS_NUMBER = 1
+JOBS = {20: 1200, 200: 400}
+QUICK_SHARE = 0.25
+
+
+async def run_stages(load: Load, *, kib: int, batch: int, quick: bool) -> list[Stage]:
+    """Every stage of a job of a page of this size, in order."""
+    jobs = int(JOBS[kib] * (QUICK_SHARE if quick else 1))
+    urls = [load.system.page(kib, number) for number in range(jobs)]
+    environment = load.system.environment | {
+        "DATABASE_URL": await _own_database(load),
+        "REDIS_URL": load.system.redis_url(REDIS_NUMBER),
+    }
+    watch = Stopwatch()
+    with _services_environment(environment):
+        settings, parser_settings = ApiSettings.load(), ParserSettings.load()
+    database = Database(settings.database_url, timeout=10)
+    # Log lines are part of the work; they are written, but not shown.
+    with (
+        open(os.devnull, "w") as nowhere,  # noqa: ASYNC230 - no wait there
+        contextlib.redirect_stdout(nowhere),
+    ):
+        logging_setup.configure("bench", settings.log_level)
+        async with open_job_context(settings) as context:
+            worker = Worker(context, environment, nowhere)
+            try:
+                await worker.hold()
+                await read_requests(watch, urls)
+                ids = await insert(watch, database, urls, batch)
+                await publish(watch, settings, ids, urls, batch)
+                await worker.consume(watch, jobs)
+            finally:
+                worker.stop()
+            await run_parser_stages(watch, parser_settings, jobs=jobs, batch=batch)
+            await record(watch, context, jobs, batch)
+    await database.dispose()
+    total = sum(stage.cpu_ms for stage in watch.stages)
+    note(f"stages, {kib} KiB, {batch} at a time: {total:.2f} ms CPU in all")
+    return watch.stages
+
+
+async def _own_database(load: Load) -> str:
+    """A database like the system's, made when first asked for; its URL."""
+    url = load.system.postgres.url_of(DATABASE)
+    there = await load.database.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE)
+    if not there:
+        await load.database.execute(f"CREATE DATABASE {DATABASE}")
+        migration = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "alembic", "upgrade", "head"),
+            cwd=ROOT,
+            env=load.system.environment | {"DATABASE_URL": url},
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        assert await migration.wait() == 0
+    return url
+
+
+@contextlib.contextmanager
+def _services_environment(environment: dict[str, str]) -> Iterator[None]:
+    """Have settings read from this environment for a while."""
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(environment)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

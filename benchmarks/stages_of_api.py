@@ -1,0 +1,153 @@
+"""The stages of a job that are the API's and its worker's."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from time import perf_counter
+from typing import TypeVar, get_args
+
+import psutil
+from starlette.types import Message
+
+from api_service import dependencies
+from api_service.celery_app import celery_app
+from api_service.config import Settings
+from api_service.database import Database
+from api_service.enqueue import Publisher
+from api_service.job_context import JobContext
+from api_service.main import create_app
+from api_service.repository import NewRequest, ParseRequestRepository
+from api_service.responses import AcceptedAnswer
+from api_service.results import BATCH_BYTES
+from api_service.status_enum import StatusEnum
+from benchmarks.stopwatch import Stopwatch
+from benchmarks.system import ROOT, TASKS
+
+T = TypeVar("T")
+
+OPTIONS = {"respect_robots": False, "title_fallback": False}
+WORKERS = f"{TASKS}:workers"
+
+
+def batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """The items in portions."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+class _Accepting:
+    """Stands in for the service: accepts everything and does nothing."""
+
+    async def submit(self, *_: object, **__: object) -> AcceptedAnswer:
+        return AcceptedAnswer(request_id=1, status=StatusEnum.PENDING)
+
+
+async def read_requests(watch: Stopwatch, urls: Sequence[str]) -> None:
+    """From the body of a POST to its answer, without the HTTP server and the service."""
+    app = create_app()
+    app.dependency_overrides[get_args(dependencies.Service)[1].dependency] = _Accepting
+    statuses = []
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    for url in urls:
+        body = f'{{"url": "{url}"}}'.encode()
+
+        async def receive(body: bytes = body) -> Message:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": "POST",
+            "scheme": "http",
+            "path": "/parse_async",
+            "raw_path": b"/parse_async",
+            "query_string": b"",
+            "root_path": "",
+            "headers": [(b"content-type", b"application/json"), (b"accept", b"*/*")],
+            "client": ("127.0.0.1", 50000),
+            "server": ("127.0.0.1", 8000),
+        }
+        with watch.stage("HTTP in: validation, answer, log line", 1):
+            await app(scope, receive, send)
+    assert statuses == [202] * len(urls), set(statuses)
+
+
+async def insert(
+    watch: Stopwatch, database: Database, urls: Sequence[str], batch: int
+) -> list[int]:
+    """Rows, committed; their ids."""
+    ids: list[int] = []
+    for some in batches(urls, batch):
+        requests = [NewRequest(url, "0123456789abcdef", dict(OPTIONS)) for url in some]
+        with watch.stage("insert", len(some)):
+            async with database.transaction() as session:
+                ids += await ParseRequestRepository(session).add_all(requests)
+    return ids
+
+
+async def publish(
+    watch: Stopwatch, settings: Settings, ids: Sequence[int], urls: Sequence[str], batch: int
+) -> None:
+    """Celery messages: the first opens the connection."""
+    celery_app.conf.broker_url = settings.redis_url
+    publisher = Publisher(celery_app, timeout=10)
+    for some in batches(list(zip(ids, urls, strict=True)), batch):
+        with watch.stage("publish", len(some)):
+            calls = [publisher.parse_url(number, url, "0123456789abcdef") for number, url in some]
+            assert all(await asyncio.gather(*calls))
+    await publisher.close()
+
+
+class Worker:
+    """A Celery worker of our own, held still until its work is there."""
+
+    def __init__(self, context: JobContext, environment: dict[str, str], log: object) -> None:
+        self._context = context
+        command = [sys.executable, "-m", "api_service.worker"]
+        self._process = subprocess.Popen(  # type: ignore[call-overload] # a file
+            command, cwd=ROOT, env=environment, stdout=log, stderr=log
+        )
+
+    async def hold(self) -> None:
+        """Wait until it consumes, and stop it there."""
+        while not (await self._context.queue.counts_seen())[1]:
+            await asyncio.sleep(0.1)
+        psutil.Process(self._process.pid).suspend()
+
+    async def consume(self, watch: Stopwatch, jobs: int) -> None:
+        """Let it take the messages, mark the rows and push the jobs."""
+        process = psutil.Process(self._process.pid)
+        before, started = sum(process.cpu_times()[:2]), perf_counter()
+        process.resume()
+        while (await self._context.queue.depths()).jobs < jobs:
+            await asyncio.sleep(0.01)
+        clock = perf_counter() - started
+        cpu = sum(process.cpu_times()[:2]) - before
+        watch.add("Celery: message, row `processing`, push", jobs, cpu=cpu, clock=clock)
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.terminate()
+        self._process.wait()
+
+
+async def record(watch: Stopwatch, context: JobContext, jobs: int, batch: int) -> None:
+    """Announced results into rows, as `results.py` does it."""
+    done = 0
+    while done < jobs:
+        started = perf_counter()
+        taken = await context.queue.take(most=batch, most_bytes=BATCH_BYTES)
+        assert taken, f"{done} of {jobs} results after {perf_counter() - started:.0f} s"
+        with watch.stage("read results", len(taken)):
+            results = await context.queue.results([announced.id for announced in taken])
+        with watch.stage("persist", len(taken)):
+            await context.jobs.record(results)
+        with watch.stage("delete results", len(taken)):
+            await context.queue.release(taken, list(results))
+        done += len(taken)

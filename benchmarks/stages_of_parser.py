@@ -1,0 +1,148 @@
+"""The stages of a job that are the parser's."""
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from functools import partial
+
+import httpx
+import redis.asyncio as aioredis
+
+from benchmarks.load import at_most
+from benchmarks.stopwatch import Stopwatch
+from parser_service.config import Settings
+from parser_service.content_type import Markup
+from parser_service.fetcher import FetchedPage, Fetcher
+from parser_service.host_limits import HostLimits
+from parser_service.parser import PageFacts, Source, parse
+from parser_service.redis_connection import host_limits, open_redis, task_queue
+from parser_service.requests import Job
+from parser_service.responses import SuccessResult, html_apart
+from parser_service.task_queue import Taken, TaskQueue
+from parser_service.transport import GuardedTransport, client_tls_context
+from parser_service.url_guard import UrlGuard
+from parser_service.visits import JobVisit
+
+
+async def run_parser_stages(
+    watch: Stopwatch, settings: Settings, *, jobs: int, batch: int
+) -> None:
+    """Take so many jobs from the list, and leave their results."""
+    async with open_redis(settings) as redis:
+        queue = task_queue(redis, settings, name="bench")
+        taken = await _take(watch, queue, jobs, batch)
+        await _visit(watch, redis, settings, taken, batch)
+        pages = await _fetch(watch, settings, taken, batch)
+        facts = _parse(watch, pages)
+        results = _write(watch, taken, pages, facts)
+        await _store(watch, queue, taken, results, batch)
+
+
+async def _take(watch: Stopwatch, queue: TaskQueue, jobs: int, batch: int) -> list[tuple[Taken, Job]]:
+    found: list[tuple[Taken, Job]] = []
+    while len(found) < jobs:
+        with watch.stage("pop", 0):
+            some = await queue.take(batch)
+        with watch.stage("pop", len(some)):
+            found += [(taken, Job.model_validate_json(taken.raw)) for taken in some]
+        assert some, f"{len(found)} of {jobs} jobs are on the list"
+    return found
+
+
+async def _visit(
+    watch: Stopwatch,
+    redis: aioredis.Redis,
+    settings: Settings,
+    taken: Sequence[tuple[Taken, Job]],
+    batch: int,
+) -> None:
+    limits = host_limits(redis, settings)
+    assert isinstance(limits, HostLimits)
+    guard = _guard(settings)
+
+    async def one(message: Taken, job: Job) -> None:
+        visit = JobVisit(limits, message.raw, respect_robots=False, token=job.token)
+        async with visit:
+            await visit.enter(guard.admit(job.url), [])
+
+    with watch.stage("slot of the host, taken and left", len(taken)):
+        await at_most(batch, [partial(one, *item) for item in taken])
+
+
+async def _fetch(
+    watch: Stopwatch, settings: Settings, taken: Sequence[tuple[Taken, Job]], batch: int
+) -> list[FetchedPage]:
+    guard = _guard(settings)
+    transport = GuardedTransport(
+        guard,
+        connect_timeout=settings.fetch_connect_timeout,
+        dns_timeout=settings.fetch_dns_timeout,
+        ssl_context=client_tls_context(),
+    )
+    async with httpx.AsyncClient(transport=transport, trust_env=False, timeout=None) as client:
+        fetcher = Fetcher(client=client, guard=guard, settings=settings)
+
+        async def one(message: Taken, job: Job) -> FetchedPage:
+            async with AsyncExitStack() as holding:
+                free = JobVisit(None, message.raw, respect_robots=False)
+                return await fetcher.fetch(job.url, visit=free, holding=holding)
+
+        with watch.stage("fetch", len(taken)):
+            return await at_most(batch, [partial(one, *item) for item in taken])
+
+
+def _parse(watch: Stopwatch, pages: Sequence[FetchedPage]) -> list[PageFacts]:
+    with watch.stage("parse", len(pages)):
+        return [
+            parse(Source(page.body, Markup.HTML, page.final_url, "utf-8")) for page in pages
+        ]
+
+
+def _write(
+    watch: Stopwatch,
+    taken: Sequence[tuple[Taken, Job]],
+    pages: Sequence[FetchedPage],
+    facts: Sequence[PageFacts],
+) -> list[bytes]:
+    results = []
+    with watch.stage("result into bytes", len(pages)):
+        for (_, job), page, fact in zip(taken, pages, facts, strict=True):
+            result = SuccessResult(
+                token=job.token,
+                title=fact.title,
+                title_source=fact.title_source,
+                html=fact.html,
+                metadata=fact.metadata,
+                final_url=page.final_url,
+                redirects=[],
+                http_status=page.status,
+                content_type=page.content_type,
+                charset=fact.charset,
+                bytes=len(page.body),
+                elapsed_ms=1,
+                fetched_at=datetime.now(UTC),
+            )
+            results.append(html_apart(result))
+    return results
+
+
+async def _store(
+    watch: Stopwatch,
+    queue: TaskQueue,
+    taken: Sequence[tuple[Taken, Job]],
+    results: Sequence[bytes],
+    batch: int,
+) -> None:
+    calls = [
+        partial(queue.finish, job.id, result, token=job.token, reply=job.reply)
+        for (_, job), result in zip(taken, results, strict=True)
+    ]
+    with watch.stage("store and announce", len(taken)):
+        await at_most(batch, calls)
+
+
+def _guard(settings: Settings) -> UrlGuard:
+    return UrlGuard(
+        allowed_networks=settings.fetch_allowed_networks,
+        allowed_ports=settings.fetch_allowed_ports,
+    )

@@ -1,0 +1,190 @@
+"""A copy of the whole system, as `make run` starts it, with the site that it fetches from.
+
+PostgreSQL and Valkey are started here with the settings that `make run` gives them, so that
+the benchmark knows how to reach them; the rest is started by `python -m local`.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+import asyncpg
+import psutil
+import redis.asyncio as aioredis
+
+from local.servers import Postgres, Valkey, die_with_parent, free_port
+
+ROOT = Path(__file__).resolve().parent.parent
+LISTENER = "parser_service.redis_listener"
+TASKS = "parser:tasks"
+PARSERS = f"{TASKS}:parsers"
+SETTINGS = (
+    *("DATABASE_URL", "REDIS_URL", "DATA_DIR", "TASK_QUEUE", "RESULT_PREFIX", "LOG_LEVEL"),
+    *("FETCH_CONCURRENCY", "FETCH_TIMEOUT", "MAX_RESULT_BYTES", "RESPECT_ROBOTS"),
+)
+"""Variables of the caller's that must not change what is measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """One that runs."""
+
+    process: psutil.Process
+    postgres: Postgres
+    valkey: Valkey
+    url: str
+    parser_url: str
+    site: str
+    environment: dict[str, str]
+    logs: Path
+
+    def page(self, kib: int, number: int, *, delay_ms: int = 0) -> str:
+        """The URL of a page of the site."""
+        return f"{self.site}/{kib}/{delay_ms}/{number}"
+
+    async def database(self, name: str = "postgres") -> asyncpg.Connection:
+        """A connection of our own to PostgreSQL."""
+        url = self.postgres.url_of(name).replace("postgresql+asyncpg:", "postgresql:", 1)
+        return await asyncpg.connect(url, timeout=10)
+
+    def redis(self, number: int = 0) -> aioredis.Redis:
+        """A client of our own; the system uses database 0."""
+        return aioredis.Redis.from_url(self.redis_url(number))
+
+    def redis_url(self, number: int) -> str:
+        """The value for REDIS_URL that names another database of the same server."""
+        return f"{self.valkey.url.rpartition('/')[0]}/{number}"
+
+    def listeners(self) -> list[psutil.Process]:
+        """The processes that take jobs from the list, those started beside included."""
+        ours = psutil.Process().children(recursive=True)
+        return [process for process in ours if LISTENER in command_line(process)]
+
+    @contextlib.contextmanager
+    def paused_listeners(self) -> Iterator[int]:
+        """Hold the listeners still, so many; at the end of the block they go on at once."""
+        held = self.listeners()
+        for process in held:
+            process.suspend()
+        try:
+            yield len(held)
+        finally:
+            for process in held:
+                process.resume()
+
+    @contextlib.asynccontextmanager
+    async def more_listeners(self, count: int) -> AsyncIterator[None]:
+        """Start so many beside the one that is there."""
+        started = []
+        with (self.logs / "more-listeners.log").open("ab") as log:
+            for _ in range(count):
+                command = [sys.executable, "-m", LISTENER]
+                started.append(_start(command, self.environment, log))
+        try:
+            await self._until_seen(1 + count)
+            yield
+        finally:
+            for process in started:
+                process.terminate()
+            for process in started:
+                process.wait()
+
+    async def _until_seen(self, parsers: int) -> None:
+        async with self.redis() as redis:
+            end = monotonic() + 60
+            while await redis.zcard(PARSERS) < parsers:
+                if monotonic() > end:
+                    raise RuntimeError(f"the listeners do not start; see {self.logs}")
+                await asyncio.sleep(0.1)
+
+
+@contextlib.contextmanager
+def running_system() -> Iterator[System]:
+    """Start everything in a temporary folder and on free ports; stop it at the end."""
+    with (
+        tempfile.TemporaryDirectory(prefix="page-parser-bench-") as name,
+        contextlib.ExitStack() as stack,
+    ):
+        folder = Path(name)
+        folder.chmod(0o755)  # as root, PostgreSQL runs as another user
+        postgres, valkey = Postgres(folder), Valkey(folder)
+        for server in (postgres, valkey):
+            stack.callback(server.stop)
+            server.start()
+        ports = {name: free_port() for name in ("site", "api", "parser")}
+        environment = {n: v for n, v in os.environ.items() if n not in SETTINGS} | {
+            "DATA_DIR": str(folder / "data"),
+            "DATABASE_URL": postgres.url,
+            "REDIS_URL": valkey.url,
+            "API_PORT": str(ports["api"]),
+            "PARSER_PORT": str(ports["parser"]),
+            "FETCH_ALLOWED_NETWORKS": "127.0.0.0/8",
+            "FETCH_ALLOWED_PORTS": str(ports["site"]),
+            "HOST_MAX_CONCURRENT": "256",  # all pages come from one host here
+        }
+        site = _start(
+            [sys.executable, "-m", "benchmarks.origin", str(ports["site"])], environment, None
+        )
+        stack.callback(_stop, site)
+        process = _start([sys.executable, "-m", "local"], environment, subprocess.PIPE)
+        stack.callback(_stop, process)
+        yield System(
+            process=psutil.Process(process.pid),
+            postgres=postgres,
+            valkey=valkey,
+            url=_until_ready(process),
+            parser_url=f"http://127.0.0.1:{ports['parser']}",
+            site=f"http://127.0.0.1:{ports['site']}",
+            environment=environment,
+            logs=folder / "data" / "logs",
+        )
+
+
+def command_line(process: psutil.Process) -> str:
+    """What a process was started with; nothing for one that has ended."""
+    with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+        return " ".join(process.cmdline())
+    return ""
+
+
+def _start(
+    command: Sequence[str], environment: dict[str, str], output: object
+) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdout=output,  # type: ignore[arg-type] # a file, or how one is asked for
+        stderr=subprocess.STDOUT if output is not None else None,
+        text=True,
+        start_new_session=True,  # Ctrl-C is ours to deal with
+        preexec_fn=die_with_parent(),  # noqa: PLW1509 - no threads here
+    )
+
+
+def _until_ready(process: subprocess.Popen[str]) -> str:
+    """The API's URL, once everything answers."""
+    assert process.stdout
+    printed = []
+    for line in process.stdout:
+        printed.append(line)
+        if line.startswith("ready"):
+            return line.split()[1]
+    raise RuntimeError(f"the system did not start: {''.join(printed)}")
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.communicate(timeout=15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()

@@ -9,6 +9,9 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import TextIO
 
 from api_service import log as logging_setup
 from api_service.config import Settings as ApiSettings
@@ -41,15 +44,13 @@ async def run_stages(load: Load, *, kib: int, batch: int, quick: bool) -> list[S
         settings, parser_settings = ApiSettings.load(), ParserSettings.load()
     database = Database(settings.database_url, timeout=10)
     # Log lines are part of the work; they are written, but not shown.
-    with (
-        open(os.devnull, "w") as nowhere,  # noqa: ASYNC230 - no wait there
-        contextlib.redirect_stdout(nowhere),
-    ):
+    with contextlib.redirect_stdout(_nowhere()):
         logging_setup.configure("bench", settings.log_level)
         async with open_job_context(settings) as context:
-            worker = Worker(context, environment, nowhere)
+            worker = Worker(context, environment, _nowhere())
             try:
-                await worker.hold()
+                async with load.system.redis(REDIS_NUMBER) as redis:
+                    await worker.hold(redis)
                 await read_requests(watch, urls)
                 ids = await insert(watch, database, urls, batch)
                 await publish(watch, settings, ids, urls, batch)
@@ -62,6 +63,12 @@ async def run_stages(load: Load, *, kib: int, batch: int, quick: bool) -> list[S
     total = sum(stage.cpu_ms for stage in watch.stages)
     note(f"stages, {kib} KiB, {batch} at a time: {total:.2f} ms CPU in all")
     return watch.stages
+
+
+@cache
+def _nowhere() -> TextIO:
+    """Never closed: loggers keep it."""
+    return Path(os.devnull).open("w")
 
 
 async def _own_database(load: Load) -> str:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from time import perf_counter
 from typing import TypeVar
@@ -59,7 +60,7 @@ class Load:
     ) -> list[int]:
         """POST jobs one by one, so many at a time; their ids."""
         urls = [self.system.page(kib, n, delay_ms=delay_ms) for n in range(count)]
-        return await at_most(at_a_time, [lambda url=url: self.submit(url) for url in urls])
+        return await at_most(at_a_time, [partial(self.submit, url) for url in urls])
 
     async def run_jobs(
         self, count: int, *, kib: int, at_a_time: int = AT_A_TIME, delay_ms: int = SITE_DELAY_MS
@@ -85,7 +86,7 @@ class Load:
                 assert title in body[:1000], body[:300]
 
         started = perf_counter()
-        await at_most(at_a_time, [lambda n=n: one(n) for n in range(count)])
+        await at_most(at_a_time, [partial(one, number) for number in range(count)])
         return count / (perf_counter() - started)
 
     async def until_ended(self, *, left: int = 0) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import platform
+from pathlib import Path
 
 import psutil
 from redis.asyncio import Redis
@@ -33,7 +34,7 @@ async def _valkey_version(redis: Redis) -> str:
 
 
 def _processor() -> str:
-    with open("/proc/cpuinfo") as lines:
+    with Path("/proc/cpuinfo").open() as lines:
         for line in lines:
             name, _, value = line.partition(":")
             if name.strip() == "model name":

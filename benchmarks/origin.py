@@ -15,10 +15,10 @@ CARD = """<section id="s{n}"><h2>Part {n}</h2>
 <p class="lead">{text}</p>
 <ul><li><a href="/parts/{n}">first</a></li><li>second &amp; <em>third</em></li></ul></section>
 """
-WORDS = (
-    "a page like many others has paragraphs of some length with words of several sizes and now "
-    "and then a link or an image or a list of things that belong together and nothing more "
-).split()
+WORDS = """
+a page like many others has paragraphs of some length with words of several sizes and now
+and then a link or an image or a list of things that belong together and nothing more
+"""
 HEAD = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Page {n}</title>
 <meta name="description" content="What page {n} is about.">
@@ -31,13 +31,15 @@ MAX_HEAD = 64 * 1024
 
 @cache
 def _body(kib: int) -> bytes:
-    """What all pages of a size share; parts of it differ, so that it does not compress to nothing."""
+    """What all pages of a size share; it is not so uniform that it compresses to nothing."""
+    words = WORDS.split()
     cards: list[str] = []
     missing = kib * 1024 - len(HEAD) - len(TAIL)
     while missing > 0:
         number = len(cards)
-        words = [WORDS[(number * 7 + i * (number % 5 + 1)) % len(WORDS)] for i in range(30)]
-        cards.append(CARD.format(n=number, text=" ".join(words)))
+        step = number % 5 + 1
+        text = " ".join(words[(number * 7 + i * step) % len(words)] for i in range(30))
+        cards.append(CARD.format(n=number, text=text))
         missing -= len(cards[-1])
     return ("".join(cards) + TAIL).encode()
 

@@ -22,19 +22,17 @@ async def measure(load: Load, *, quick: bool) -> Section:
     await load.warm_up()
     share = QUICK_SHARE if quick else 1
     costs: dict[str, Cost] = {}
-    batch = 1
-    commands: Commands = {}
+    before = await _commands(load)
     for kib in SIZES:
         jobs = int(JOBS[kib] * share)
-        before, meter = await _commands(load), Meter(load.system)
+        meter = Meter(load.system)
         await load.run_jobs(jobs, kib=kib)
         costs[f"async, {kib} KiB"] = meter.cost(jobs)
-        if kib == SIZES[0]:
-            commands = _per_job(before, await _commands(load))
-            # One message is one LPUSH, and one transaction of results begins with one MGET.
-            batch = _batch(commands, jobs, "lpush")
-            results = _batch(commands, jobs, "mget")
-            redis = _command_table(commands, jobs)
+    commands = _since(before, await _commands(load))
+    jobs = sum(int(number * share) for number in JOBS.values())
+    # One message is one LPUSH, and one transaction of results begins with one MGET.
+    batch = _batch(commands, jobs, "lpush")
+    results = _batch(commands, jobs, "mget")
     for kib in SIZES:
         requests = int(REQUESTS[kib] * share)
         meter = Meter(load.system)
@@ -48,8 +46,8 @@ async def measure(load: Load, *, quick: bool) -> Section:
         "CPU milliseconds for a job, or a synchronous request, in each process under load.",
         _cost_table(costs),
         f"Under this load a Celery message held {batch} requests, and a transaction of results "
-        f"{results} of them. The commands of Redis that took most (of jobs of {SIZES[0]} KiB):",
-        redis,
+        f"{results} of them. The commands of Redis that took most:",
+        _command_table(commands, jobs),
         f"Stage by stage, each alone and by itself, {batch} jobs at a time where a stage takes "
         "several: CPU milliseconds of our own process for a job, and in brackets what passes on "
         "the clock, the work of PostgreSQL and Valkey included.",
@@ -73,7 +71,7 @@ async def _commands(load: Load) -> Commands:
     }
 
 
-def _per_job(before: Commands, after: Commands) -> Commands:
+def _since(before: Commands, after: Commands) -> Commands:
     return {
         name: (calls - before.get(name, (0, 0))[0], usec - before.get(name, (0, 0))[1])
         for name, (calls, usec) in after.items()

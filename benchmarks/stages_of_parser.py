@@ -24,9 +24,7 @@ from parser_service.url_guard import UrlGuard
 from parser_service.visits import JobVisit
 
 
-async def run_parser_stages(
-    watch: Stopwatch, settings: Settings, *, jobs: int, batch: int
-) -> None:
+async def run_parser_stages(watch: Stopwatch, settings: Settings, *, jobs: int, batch: int) -> None:
     """Take so many jobs from the list, and leave their results."""
     async with open_redis(settings) as redis:
         queue = task_queue(redis, settings, name="bench")
@@ -38,7 +36,9 @@ async def run_parser_stages(
         await _store(watch, queue, taken, results, batch)
 
 
-async def _take(watch: Stopwatch, queue: TaskQueue, jobs: int, batch: int) -> list[tuple[Taken, Job]]:
+async def _take(
+    watch: Stopwatch, queue: TaskQueue, jobs: int, batch: int
+) -> list[tuple[Taken, Job]]:
     found: list[tuple[Taken, Job]] = []
     while len(found) < jobs:
         with watch.stage("pop", 0):
@@ -93,9 +93,7 @@ async def _fetch(
 
 def _parse(watch: Stopwatch, pages: Sequence[FetchedPage]) -> list[PageFacts]:
     with watch.stage("parse", len(pages)):
-        return [
-            parse(Source(page.body, Markup.HTML, page.final_url, "utf-8")) for page in pages
-        ]
+        return [parse(Source(page.body, Markup.HTML, page.final_url, "utf-8")) for page in pages]
 
 
 def _write(

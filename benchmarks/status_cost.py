@@ -24,7 +24,10 @@ async def measure(load: Load, *, quick: bool) -> Section:
     found = [await _cost(load, rows, calls=calls) for rows in sizes]
     ratio = [figure(many / few) for few, many in zip(*found, strict=True)]
     rows = [
-        *((f"{size:,} rows", *map(figure, costs)) for size, costs in zip(sizes, found, strict=True)),
+        *(
+            (f"{size:,} rows", *map(figure, costs))
+            for size, costs in zip(sizes, found, strict=True)
+        ),
         ("ratio", *ratio),
     ]
     section = Section()
@@ -40,6 +43,7 @@ async def _cost(load: Load, rows: int, *, calls: int) -> tuple[float, float, flo
     there = await load.database.fetchval("SELECT count(*) FROM parse_requests")
     await load.database.execute(FILL, max(0, rows - there), timeout=300)
     await load.database.execute("VACUUM ANALYZE parse_requests", timeout=300)
+    await load.database.execute("CHECKPOINT", timeout=300)
     ids = Random(1).choices(range(1, rows + 1), k=calls)
     for request_id in ids[:100]:
         await load.get(f"/status/{request_id}")

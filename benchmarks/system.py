@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+from typing import IO
 
 import asyncpg
 import psutil
@@ -156,13 +157,13 @@ def command_line(process: psutil.Process) -> str:
 
 
 def _start(
-    command: Sequence[str], environment: dict[str, str], output: object
+    command: Sequence[str], environment: dict[str, str], output: IO[bytes] | int | None
 ) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command,
         cwd=ROOT,
         env=environment,
-        stdout=output,  # type: ignore[arg-type] # a file, or how one is asked for
+        stdout=output,
         stderr=subprocess.STDOUT if output is not None else None,
         text=True,
         start_new_session=True,  # Ctrl-C is ours to deal with

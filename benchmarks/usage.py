@@ -91,9 +91,7 @@ def _processes(system: System) -> Iterable[tuple[str, psutil.Process]]:
             yield from _with_children("listener", listener)
 
 
-def _with_children(
-    role: str, process: psutil.Process
-) -> Iterable[tuple[str, psutil.Process]]:
+def _with_children(role: str, process: psutil.Process) -> Iterable[tuple[str, psutil.Process]]:
     command = command_line(process)
     role = next((name for name, module in ROLES.items() if module in command), role)
     yield role, process

@@ -21,13 +21,13 @@ from api_service.job_context import JobContext
 from api_service.main import create_app
 from api_service.repository import NewRequest, ParseRequestRepository
 from api_service.responses import AcceptedAnswer
-from api_service.results import BATCH_BYTES
 from api_service.status_enum import StatusEnum
 from benchmarks.stopwatch import Stopwatch
 from benchmarks.system import ROOT, TASKS
 
 T = TypeVar("T")
 
+BATCH_BYTES = 16 * 1024 * 1024
 OPTIONS = {"respect_robots": False, "title_fallback": False}
 WORKERS = f"{TASKS}:workers"
 

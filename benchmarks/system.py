@@ -21,15 +21,16 @@ import asyncpg
 import psutil
 import redis.asyncio as aioredis
 
+from api_service.config import Settings as ApiSettings
 from local.servers import Postgres, Valkey, die_with_parent, free_port
+from parser_service.config import Settings as ParserSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 LISTENER = "parser_service.redis_listener"
 TASKS = "parser:tasks"
 PARSERS = f"{TASKS}:parsers"
-SETTINGS = (
-    *("DATABASE_URL", "REDIS_URL", "DATA_DIR", "TASK_QUEUE", "RESULT_PREFIX", "LOG_LEVEL"),
-    *("FETCH_CONCURRENCY", "FETCH_TIMEOUT", "MAX_RESULT_BYTES", "RESPECT_ROBOTS"),
+SETTINGS = frozenset(
+    name.upper() for name in ("data_dir", *ApiSettings.model_fields, *ParserSettings.model_fields)
 )
 """Variables of the caller's that must not change what is measured."""
 

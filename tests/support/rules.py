@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PACKAGES = ("api_service", "parser_service", "local")
+PACKAGES = ("api_service", "parser_service", "local", "benchmarks")
 
 ONLY_IN = {
     r"\.commit\(": "api_service/database.py",

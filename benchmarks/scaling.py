@@ -5,7 +5,7 @@ from benchmarks.load import Load
 from benchmarks.report import Section, Table, figure, note
 
 PARSERS = (1, 2, 3)
-JOBS = {20: 5000, 200: 2000}
+JOBS = {20: 4000, 200: 1500}
 QUICK_SHARE = 0.2
 
 

@@ -19,7 +19,7 @@ FILL = """
 async def measure(load: Load, *, quick: bool) -> Section:
     """The same calls with few and with many rows."""
     await load.warm_up()
-    calls = 600 if quick else 4000
+    calls = 600 if quick else 2500
     sizes = (FEW, MANY // 10 if quick else MANY)
     found = [await _cost(load, rows, calls=calls) for rows in sizes]
     ratio = [figure(many / few) for few, many in zip(*found, strict=True)]

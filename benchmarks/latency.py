@@ -1,14 +1,16 @@
 """How long one job takes from POST to its end, and how quick health checks are under load."""
 
 import asyncio
+import json
+import sys
 from time import perf_counter
 
 from benchmarks.load import FINAL, Load, percentile
 from benchmarks.plots import Line, Plot
 from benchmarks.report import Section, Table, figure, note
+from benchmarks.system import ROOT
 
 POLL_SECONDS = 0.005
-HEALTH_PAUSE = 0.01
 SHARES = (0.5, 0.9, 0.99)
 
 
@@ -57,20 +59,20 @@ async def _one_job(load: Load, number: int, *, wait: bool) -> float:
 
 
 async def _health_under_load(load: Load, *, jobs: int) -> dict[str, list[float]]:
-    times: dict[str, list[float]] = {"API": [], "parser": []}
+    """Asked by processes of their own: this one is busy with the load."""
     urls = {"API": load.system.url, "parser": load.system.parser_url}
-    running = asyncio.create_task(load.run_jobs(jobs, kib=20))
-
-    async def watch(name: str) -> None:
-        while not running.done():
-            started = perf_counter()
-            async with load.session.get(f"{urls[name]}/health") as answer:
-                assert answer.status == 200
-            times[name].append((perf_counter() - started) * 1000)
-            await asyncio.sleep(HEALTH_PAUSE)
-
-    await asyncio.gather(running, watch("API"), watch("parser"))
-    return times
+    watches = {
+        name: await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "benchmarks.watch", f"{url}/health"),
+            cwd=ROOT,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=2**24,
+        )
+        for name, url in urls.items()
+    }
+    await load.run_jobs(jobs, kib=20)
+    return {name: json.loads((await watch.communicate())[0]) for name, watch in watches.items()}
 
 
 def _table(found: dict[str, list[float]]) -> Table:

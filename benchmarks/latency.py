@@ -72,7 +72,7 @@ async def _health_under_load(load: Load, *, jobs: int) -> dict[str, list[float]]
         for name, url in urls.items()
     }
     await load.run_jobs(jobs, kib=20)
-    return {name: json.loads((await watch.communicate())[0]) for name, watch in watches.items()}
+    return {name: json.loads((await watch.communicate(b""))[0]) for name, watch in watches.items()}
 
 
 def _table(found: dict[str, list[float]]) -> Table:

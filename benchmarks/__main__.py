@@ -6,6 +6,7 @@ With `--only NAME` one part, with `--quick` in about two minutes and into
 
 import argparse
 import logging
+import signal
 import sys
 from collections.abc import Awaitable
 from time import monotonic
@@ -60,6 +61,8 @@ def main() -> None:
         sys.exit("The benchmark reads Linux's /proc.")
     quiet = structlog.make_filtering_bound_logger(logging.CRITICAL)
     structlog.configure(wrapper_class=quiet)  # for what is called in this process
+    # So that everything is stopped and cleared away then, too.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     report = Report(publish=not arguments.quick)
     started = monotonic()
     for name in arguments.only or PARTS:

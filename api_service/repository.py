@@ -155,7 +155,12 @@ class ParseRequestRepository:
         self, request_ids: Sequence[int]
     ) -> Sequence[Row[int, str, int, datetime, datetime]]:
         """`request_id, status, attempts, created_at, updated_at`; not the pages themselves."""
-        result = await self._session.execute(statements.STATUSES, {"ids": list(request_ids)})
+        match request_ids:
+            case [one]:
+                result = await self._session.execute(statements.STATUS, {"id": one})
+            case _:
+                ids = list(request_ids)
+                result = await self._session.execute(statements.STATUSES, {"ids": ids})
         return result.all()
 
     async def find_result(self, request_id: int) -> dict[str, Any] | None:

@@ -29,10 +29,12 @@ ADD = text("""
     RETURNING id
 """)
 
-STATUSES = text("""
-    SELECT id AS request_id, status, attempts, created_at, updated_at
-    FROM parse_requests WHERE id = ANY(CAST(:ids AS bigint[]))
-""")
+_STATUS = "SELECT id AS request_id, status, attempts, created_at, updated_at FROM parse_requests"
+
+STATUSES = text(f"{_STATUS} WHERE id = ANY(CAST(:ids AS bigint[]))")
+
+# For one alone: on a large table the statement above is planned anew each time.
+STATUS = text(f"{_STATUS} WHERE id = :id")
 
 RESULT = text("""
     SELECT id AS request_id, status, title, html_content AS html, title_source,

@@ -32,4 +32,9 @@ end
 async def pass_time(connection: asyncpg.Connection, redis: aioredis.Redis, seconds: float) -> None:
     """Have unfinished rows and all keys of the queue so many seconds behind them."""
     await connection.execute(OLDER_ROWS.replace("$1::interval", f"interval '{seconds} seconds'"))
+    await older_keys(redis, seconds)
+
+
+async def older_keys(redis: aioredis.Redis, seconds: float) -> None:
+    """Have all keys of the queue so many seconds behind them."""
     await redis.eval(OLDER_KEYS, 0, int(seconds * 1000), "parser:tasks")

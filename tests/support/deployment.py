@@ -38,17 +38,27 @@ class Deployment:
 
     async def until_ready(self, *, seconds: float = 60) -> None:
         """Wait until every process of the system is there, and says that it works."""
+        missing = ""
 
         async def is_ready() -> bool:
-            if not all(self.system.processes(*words) for words in PARTS.values()):
+            nonlocal missing
+            gone = [name for name, words in PARTS.items() if not self.system.processes(*words)]
+            if gone:
+                missing = f"{gone} not running"
                 return False
             try:
-                return (await client.get("/ready")).status_code == 200
-            except httpx.TransportError:
+                answer = await client.get("/ready")
+            except httpx.TransportError as error:
+                missing = repr(error)
                 return False
+            missing = answer.text
+            return answer.status_code == 200
 
         async with self.system.client() as client:
-            await until(is_ready, seconds=seconds)
+            try:
+                await until(is_ready, seconds=seconds)
+            except TimeoutError:
+                raise AssertionError(f"not ready: {missing}\n{self.system.output()}") from None
 
     @contextlib.asynccontextmanager
     async def database(self) -> AsyncIterator[asyncpg.Connection]:

@@ -15,6 +15,7 @@ import asyncio
 import os
 import random
 import re
+import shutil
 import signal
 import sys
 import tempfile
@@ -188,9 +189,13 @@ def main() -> int:
     seed = int(os.environ.get("SEED") or random.SystemRandom().randrange(10**6))
     report = Report(seed=seed, minutes=float(os.environ.get("MINUTES") or 2))
     print(f"SEED={seed} MINUTES={report.minutes:g}", flush=True)
-    with tempfile.TemporaryDirectory(prefix="page-parser-chaos-") as folder:
-        Path(folder).chmod(0o755)
-        asyncio.run(run(report, Path(folder)))
+    folder = Path(tempfile.mkdtemp(prefix="page-parser-chaos-"))
+    folder.chmod(0o755)
+    asyncio.run(run(report, folder))
+    if report.breaches:
+        print(f"The logs are in {folder}.")
+    else:
+        shutil.rmtree(folder)
     text = report.markdown()
     print(text)
     if path := os.environ.get("PUBLISH"):

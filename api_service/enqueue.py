@@ -140,7 +140,6 @@ class PulsePublisher:
                         self._app.send_task(
                             PULSE,
                             queue=CONTROL_QUEUE,
-                            expires=10,
                             producer=producer,
                             retry=False,
                         )

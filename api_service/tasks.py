@@ -9,7 +9,13 @@ from typing import Any, TypeVar
 
 import structlog
 from celery import Task
-from celery.signals import worker_init, worker_ready, worker_shutdown, worker_shutting_down
+from celery.signals import (
+    task_postrun,
+    worker_init,
+    worker_ready,
+    worker_shutdown,
+    worker_shutting_down,
+)
 from redis.exceptions import RedisError
 
 from api_service.celery_app import (
@@ -28,24 +34,25 @@ from api_service.job_context import JobContext, TaskRunner
 T = TypeVar("T")
 
 
-class Turns:
-    """Keeps two sweeps of this worker apart: many messages of beat may have piled up."""
+class Pauses:
+    """Keeps the sweeps of this worker apart: many messages of beat may have piled up."""
 
-    def __init__(self, period: float) -> None:
-        self._period = period
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
         self._next = 0.0
 
-    def take(self) -> bool:
-        """Whether it is time for another one, which is then the caller's."""
-        if monotonic() < self._next:
-            return False
-        self._next = monotonic() + self._period
-        return True
+    def is_over(self) -> bool:
+        """Whether it is time for another one."""
+        return monotonic() >= self._next
+
+    def begin(self) -> None:
+        """One has ended."""
+        self._next = monotonic() + self._seconds
 
 
 log = structlog.get_logger()
 runner = TaskRunner()
-turns = Turns(SWEEP_SECONDS / 2)
+pauses = Pauses(SWEEP_SECONDS / 2)
 pulse_publisher = PulsePublisher(celery_app)
 
 
@@ -106,8 +113,9 @@ def parse_urls(request_ids: list[int]) -> None:
 @celery_app.task(name=SWEEP)
 def sweep() -> None:
     """Repair what crashes and losses have left behind; see `sweep.py`."""
-    if turns.take():
+    if pauses.is_over():
         _run(lambda context: context.sweep.run())
+        pauses.begin()
 
 
 @celery_app.task(name=CLEANUP)
@@ -118,7 +126,12 @@ def cleanup_parse_requests() -> int | None:
 
 @celery_app.task(name=PULSE)
 def pulse() -> None:
-    """Show that this worker consumes: in Redis for the API, in a file for who started it."""
+    """Show that this worker consumes; there is always one of these to be consumed."""
     _run(lambda context: context.queue.show_worker())
+
+
+@task_postrun.connect
+def _show_alive(**_: Any) -> None:
+    """Show, in a file for who started this worker, that it has consumed something."""
     if path := os.environ.get("ALIVE_FILE"):
         Path(path).touch()

@@ -6,9 +6,8 @@
 # the other half gets END_SECONDS (default 10) to stop, and is killed then: it may hang.
 #
 # A process may also live on and do nothing. So files that they touch as they go are watched
-# (ALIVE_FILE, RESULTS_ALIVE_FILE, HTTP_ALIVE_FILE, BEAT_ALIVE_FILE): if one that was there has not
-# been touched for WATCH_SECONDS (default 120), all are killed, and whoever started the script
-# starts it anew.
+# (ALIVE_FILE, RESULTS_ALIVE_FILE, HTTP_ALIVE_FILE, BEAT_ALIVE_FILE): if one has not been touched
+# for WATCH_SECONDS (default 120), all are killed, and whoever started the script starts it anew.
 
 alive_files=("${ALIVE_FILE:-}" "${RESULTS_ALIVE_FILE:-}" "${HTTP_ALIVE_FILE:-}"
     "${BEAT_ALIVE_FILE:-}")
@@ -87,7 +86,9 @@ watch_files() {
     exec {never}<> <(:) # as above
     while ! read -rt 5 -u "$never"; do
         for file in "${alive_files[@]}"; do
-            touched=$(stat -c %.Y "$file" 2>/dev/null) || continue
+            [[ -n $file ]] || continue
+            # One that is not there yet counts, too: a process can also hang in its beginning.
+            touched=$(stat -c %.Y "$file" 2>/dev/null) || touched=never
             if [[ $touched != "${last[$file]:-}" ]]; then
                 last[$file]=$touched
                 idle[$file]=0

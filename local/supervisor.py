@@ -102,7 +102,7 @@ class Supervised:
         touched, since = 0, monotonic()
         while (file := self.service.alive_file) is not None:
             await asyncio.sleep(WATCH_PERIOD)
-            if (now := _touched(file)) != touched or not touched:
+            if (now := _touched(file)) != touched:
                 touched, since = now, monotonic()
             elif monotonic() - since > self.service.watch_seconds:
                 print(f"{self.service.name} has stopped working; killing it", flush=True)

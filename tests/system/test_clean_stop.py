@@ -13,6 +13,7 @@ import pytest_asyncio
 from tests.support import invariants
 from tests.support.deployment import Deployment, deployed
 from tests.support.load import Load
+from tests.support.system import PARTS
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -22,7 +23,7 @@ GRACE_SECONDS = 10
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def deployment(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Deployment]:
-    quick = {"LOST_AFTER": "6", "FETCH_TIMEOUT": "5", "RETRY_DELAY": "0.5", "WATCH_SECONDS": "15"}
+    quick = {"LOST_AFTER": "6", "FETCH_TIMEOUT": "5", "RETRY_DELAY": "0.5", "WATCH_SECONDS": "20"}
     async with deployed(tmp_path_factory.mktemp("stop"), **quick) as opened:
         yield opened
 
@@ -99,6 +100,22 @@ async def test_a_process_that_lives_and_does_nothing_is_noticed_and_restarted(
 
 def _is_gone(process: psutil.Process) -> bool:
     return not process.is_running()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("part", "service"), [("celery", "worker"), ("api", "api")])
+async def test_a_process_that_hangs_in_its_beginning_is_noticed_and_restarted(
+    deployment: Deployment, load: Load, part: str, service: str
+) -> None:
+    before = deployment.system.part(part)
+    deployment.system.kill(service)
+    await until(partial(_is_gone, before))
+    hanging = (await until(lambda: deployment.system.processes(*PARTS[part]), seconds=30))[0]
+    hanging.send_signal(signal.SIGSTOP)
+    deployment.system.ended_on_purpose[service] += 1
+    await until(partial(_is_gone, hanging), seconds=60)
+    await load.submit(20)
+    await invariants.all_hold(deployment, load.ids)
 
 
 @pytest.mark.slow

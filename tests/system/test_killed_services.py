@@ -118,7 +118,7 @@ async def test_a_parser_killed_after_it_stored_a_result_fetches_nothing_again(
         async with deployment.keys() as redis:
 
             async def stored() -> bool:
-                return int(await redis.llen("parser:tasks:done")) >= 5
+                return int(await redis.exists(*(f"parser:results:{i}" for i in ids))) == 5
 
             await until(stored)
         deployment.system.kill("parser")

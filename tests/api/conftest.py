@@ -1,6 +1,7 @@
 """An API with a database and a Redis of the test's own."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import asyncpg
 import httpx
@@ -94,3 +95,14 @@ def way(
     parser: TaskQueue,
 ) -> Way:
     return Way(context=jobs, database=database, connection=connection, redis=redis, parser=parser)
+
+
+@pytest.fixture
+def end(jobs: JobContext) -> Callable[[int, Any], Awaitable[None]]:
+    """Bring a request to its end with a result, as worker and parser would."""
+
+    async def ended(request_id: int, result: Any) -> None:
+        await jobs.jobs.start([request_id])
+        await jobs.jobs.record({request_id: result})
+
+    return ended

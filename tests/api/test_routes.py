@@ -1,9 +1,7 @@
 """The HTTP contract."""
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -13,7 +11,6 @@ import redis.asyncio as aioredis
 from api_service.job_context import JobContext
 from api_service.parser_client.messages import FailureReason, FailureResult, PageResult
 from tests.support.site import Site
-from tests.support.waiting import until
 
 URL = "https://example.com/"
 PAGE = {
@@ -54,17 +51,6 @@ async def _submit(client: httpx.AsyncClient, url: str = URL) -> int:
     assert response.status_code == 202, response.text
     request_id: int = response.json()["request_id"]
     return request_id
-
-
-@pytest.fixture
-def end(jobs: JobContext) -> Callable[[int, Any], Awaitable[None]]:
-    """Bring a request to its end with a result, as worker and parser would."""
-
-    async def ended(request_id: int, result: Any) -> None:
-        await jobs.jobs.start([request_id])
-        await jobs.jobs.record({request_id: result})
-
-    return ended
 
 
 async def test_an_accepted_request_says_where_to_ask(client: httpx.AsyncClient) -> None:
@@ -123,32 +109,6 @@ async def test_the_result_of_a_request_that_fails(
         "retryable": False,
         "page_status": 404,
     }
-
-
-@pytest.mark.parametrize("path", ["status", "result"])
-async def test_a_wait_ends_with_the_request(
-    client: httpx.AsyncClient, end: Callable[..., Awaitable[None]], path: str
-) -> None:
-    request_id = await _submit(client)
-    waiting = asyncio.create_task(client.get(f"/{path}/{request_id}?wait=20"))
-    await asyncio.sleep(0.2)
-    assert not waiting.done()
-    await end(request_id, PageResult.model_validate(PAGE))
-    async with asyncio.timeout(0.9):  # less than the second after which it would look by itself
-        assert (await waiting).json()["status"] == "success"
-
-
-async def test_a_wait_is_over_in_time(client: httpx.AsyncClient) -> None:
-    request_id = await _submit(client)
-    async with asyncio.timeout(2):
-        response = await client.get(f"/status/{request_id}?wait=0.3")
-    assert response.json()["status"] == "pending"
-
-
-@pytest.mark.parametrize("wait", ["-1", "31", "x", "nan", "inf", "1e999", ""])
-async def test_an_absurd_wait_is_refused(client: httpx.AsyncClient, wait: str) -> None:
-    request_id = await _submit(client)
-    _is_problem(await client.get(f"/status/{request_id}", params={"wait": wait}), 422)
 
 
 @pytest.mark.parametrize("path", ["status", "result"])
@@ -381,35 +341,3 @@ async def test_every_field_is_described(client: httpx.AsyncClient) -> None:
         if not facts.get("description") and name not in ("HTTPValidationError", "ValidationError")
     ]
     assert bare == ["Health.status"]
-
-
-async def test_a_wait_ends_when_the_process_stops(client: httpx.AsyncClient) -> None:
-    request_id = await _submit(client)
-    waiting = asyncio.create_task(client.get(f"/status/{request_id}?wait=20"))
-    await asyncio.sleep(0.1)
-    app = client._transport.app  # type: ignore[attr-defined]
-    app.state.context.notices.end_waits()
-    async with asyncio.timeout(0.5):
-        assert (await waiting).json()["status"] == "pending"
-
-
-async def test_many_waits_hold_no_database_connection(
-    client: httpx.AsyncClient, end: Callable[..., Awaitable[None]]
-) -> None:
-    request_id = await _submit(client)
-    waits = [asyncio.create_task(client.get(f"/status/{request_id}?wait=20")) for _ in range(50)]
-    await asyncio.sleep(0.3)
-    async with asyncio.timeout(1):
-        assert (await client.get(f"/status/{request_id}")).status_code == 200
-    await end(request_id, PageResult.model_validate(PAGE))
-    for response in await asyncio.gather(*waits):
-        assert response.json()["status"] == "success"
-
-
-async def test_a_client_that_goes_away_leaves_no_waiter(client: httpx.AsyncClient) -> None:
-    request_id = await _submit(client)
-    waiting = asyncio.create_task(client.get(f"/status/{request_id}?wait=20"))
-    await asyncio.sleep(0.1)
-    waiting.cancel()
-    app = client._transport.app  # type: ignore[attr-defined]
-    await until(lambda: not app.state.context.notices._waiters)

@@ -42,7 +42,7 @@ class Load:
         """The answers that no client should ever get."""
         fine = (
             *("202", "200", "503 database_unavailable", "503 queue_full"),
-            "409 idempotency_conflict",
+            "409 idempotency_in_progress",
         )
         return Counter({name: n for name, n in self.answers.items() if name not in fine})
 

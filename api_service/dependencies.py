@@ -100,7 +100,8 @@ async def _callers_key(
             pattern=r"^[\x21-\x7e]+$",
             description=(
                 "Any text of the client's own. A request that is sent again with the same key "
-                "within 24 hours gets the first answer again, and there is one job."
+                "within 24 hours gets the first answer again, and there is one job. Keys are each "
+                "caller's own: told by `Authorization`, or else by the address."
             ),
         ),
     ] = None,

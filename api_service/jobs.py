@@ -1,7 +1,10 @@
 """What the worker does with requests. Each use case owns its transaction."""
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from time import monotonic
 
 import structlog
 
@@ -27,11 +30,20 @@ from api_service.repository import (
 from api_service.responses import ErrorFacts, PageFacts
 from api_service.status_enum import StatusEnum
 
-CLEANUP_BATCH = 1000
+CLEANUP_BATCH = 200
+KEY_BATCH = 1000
 MOST_KEY_BATCHES = 50
 """A minute: more than clients can make."""
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """How many requests were deleted, and whether those were all."""
+
+    deleted: int
+    is_done: bool
 
 
 class JobService:
@@ -107,8 +119,13 @@ class JobService:
         async with self._database.transaction() as session:
             return await ParseRequestRepository(session).processing_ids(after=after, limit=limit)
 
-    async def clean_up(self) -> int:
-        """Delete requests older than the retention, in small batches; returns how many."""
+    async def clean_up(self, *, seconds: float = math.inf) -> Cleaned:
+        """Delete requests older than the retention, in small batches.
+
+        Args:
+            seconds: after which no other batch is begun.
+        """
+        until = monotonic() + seconds
         deleted = 0
         while True:
             async with self._database.transaction() as session:
@@ -117,9 +134,10 @@ class JobService:
                 )
             deleted += batch
             metrics.DELETED.inc(batch)
-            if batch < CLEANUP_BATCH:
+            is_done = batch < CLEANUP_BATCH
+            if is_done or monotonic() > until:
                 log.info("old requests deleted", deleted=deleted)
-                return deleted
+                return Cleaned(deleted, is_done)
 
     async def forget_keys(self) -> None:
         """Forget idempotency keys that have been kept long enough, in small batches.
@@ -128,8 +146,8 @@ class JobService:
         """
         for _ in range(MOST_KEY_BATCHES):
             async with self._database.transaction() as session:
-                forgotten = await forget_old_keys(session, limit=CLEANUP_BATCH)
-            if forgotten < CLEANUP_BATCH:
+                forgotten = await forget_old_keys(session, limit=KEY_BATCH)
+            if forgotten < KEY_BATCH:
                 return
 
     async def push(self, requests: Sequence[Pushable]) -> None:

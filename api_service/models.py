@@ -79,7 +79,7 @@ class ParseRequest(Base):
     next_attempt_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     """When it is to be pushed again; only while it waits for that."""
     alone: Mapped[bool] = mapped_column(Boolean, server_default=false())
-    """Whether a parser has died with it, so that it is to run alone from now on."""
+    """Whether a parser has died with it and its last attempt is left, which is to run alone."""
     suspect_since: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     """Since when nothing has been found that stands for it; see `sweep.py`."""
     trace_id: Mapped[str | None] = mapped_column(Text)

@@ -204,10 +204,14 @@ class ParseRequestRepository:
         parameters = {"seen": list(seen), "before": before}
         return (await self._session.execute(statements.MISSING, parameters)).all()
 
-    async def note_suspects(self, missing: Sequence[int]) -> None:
-        """Note since when these are missing, and that all others are not."""
+    async def clear_suspects(self, missing: Sequence[int]) -> None:
+        """Note that all but these are not missing."""
         await self._session.execute(statements.PLAN_FOR_THE_SIZES)
         await self._session.execute(statements.CLEAR_SUSPECTS, {"missing": list(missing)})
+
+    async def note_suspects(self, missing: Sequence[int]) -> None:
+        """Note since when these are missing."""
+        await self._session.execute(statements.PLAN_FOR_THE_SIZES)
         await self._session.execute(statements.NOTE_SUSPECTS, {"missing": list(missing)})
 
     async def mark_lost(self, *, age: float, limit: int) -> list[Pushable]:

@@ -72,7 +72,8 @@ _EXHAUSTED = "r.attempts + 1 >= :max_attempts"
 
 MARK_HOLDERS_DEAD = text(f"""
     UPDATE parse_requests r
-    SET attempts = r.attempts + 1, alone = true, suspect_since = NULL, updated_at = now(),
+    SET attempts = r.attempts + 1, alone = r.attempts + 2 >= :max_attempts,
+        suspect_since = NULL, updated_at = now(),
         status = CASE WHEN {_EXHAUSTED} THEN 'failure' ELSE r.status END,
         token = CASE WHEN {_EXHAUSTED} THEN NULL ELSE {_NEW_TOKEN} END,
         error = CASE WHEN {_EXHAUSTED} THEN jsonb_build_object(

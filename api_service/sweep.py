@@ -7,7 +7,7 @@ finds what nothing stands for, and pushes it again. Under a lock, so that only o
 2. Push requests that have been `pending` for a while: their message was lost or is late. A
    late one finds them `processing` and does nothing.
 3. Deal with jobs whose parser has died, which ended leases prove: an attempt is counted, and
-   the job runs alone from now on; after the last attempt the request fails.
+   the last that is left runs alone, and after it the request fails.
 4. Give back the announcements that a dead taker had taken.
 5. Every few seconds, look for lost requests: read everything in Redis that stands for one,
    then the rows that say they have been pushed. What is missing and has a result is
@@ -159,7 +159,11 @@ class Sweep:
         announced = await self._announce_stored(tokens)
         suspects = [request_id for request_id in tokens if request_id not in announced]
         async with self._database.transaction() as session:
-            await ParseRequestRepository(session).note_suspects(suspects)
+            await ParseRequestRepository(session).clear_suspects(suspects)
+        for start in range(0, len(suspects), LOST_BATCH):
+            async with self._database.transaction() as session:
+                some = suspects[start : start + LOST_BATCH]
+                await ParseRequestRepository(session).note_suspects(some)
         return len(announced), len(suspects), await self._push_lost()
 
     async def _push_lost(self) -> int:

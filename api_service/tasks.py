@@ -33,6 +33,9 @@ from api_service.job_context import JobContext, TaskRunner
 
 T = TypeVar("T")
 
+CLEANUP_SECONDS = 2.0
+CLEANUP_PAUSE = 1.0
+
 
 class Pauses:
     """Keeps the sweeps of this worker apart: many messages of beat may have piled up."""
@@ -118,10 +121,19 @@ def sweep() -> None:
         pauses.begin()
 
 
-@celery_app.task(name=CLEANUP)
-def cleanup_parse_requests() -> int | None:
-    """Delete requests older than `RETENTION_DAYS`; returns how many."""
-    return _run(lambda context: context.jobs.clean_up())
+@celery_app.task(name=CLEANUP, bind=True, max_retries=None)
+def cleanup_parse_requests(self: Task) -> int:
+    """Delete requests older than `RETENTION_DAYS`; returns how many.
+
+    A slice of time, and another a moment later, until none is left: this worker does one thing
+    at a time, and requests and sweeps are to have their turns in between.
+    """
+    cleaned = _run(lambda context: context.jobs.clean_up(seconds=CLEANUP_SECONDS))
+    if cleaned is None:
+        return 0
+    if not cleaned.is_done:
+        raise self.retry(countdown=CLEANUP_PAUSE)
+    return cleaned.deleted
 
 
 @celery_app.task(name=PULSE)

@@ -87,8 +87,10 @@ class Listener:
         self._under_way: dict[asyncio.Task[None], Work] = {}
         self._to_hand_back: deque[Work] = deque()
         self._is_alone = False
-        self._makes_room = False
-        """Whether a job that runs alone is next, and so nothing is begun beside the others."""
+        self._lone_ones_in: str | None = None
+        """The list that has a job at its head which is to run alone: nothing is begun until the
+        others have ended, and then that list is the next to be looked in."""
+        self._unleased: set[str] = set()
 
     def stop(self) -> None:
         """Take no more jobs; `run` returns when those under way are done or handed back."""
@@ -114,7 +116,7 @@ class Listener:
         """Start what there is room for, or wait for a while until there is something to do."""
         await self._hand_back()
         room = self._settings.fetch_concurrency - len(self._under_way)
-        if self._is_alone or room <= 0 or (self._makes_room and self._under_way):
+        if self._is_alone or room <= 0 or (self._lone_ones_in and self._under_way):
             await self._wait_for_change()
             return
         if await self._queue.waiting_bytes() > self._settings.max_result_bytes:
@@ -122,16 +124,19 @@ class Listener:
             await self._wait_for_change(THROTTLE_SECONDS)
             metrics.THROTTLED.inc(monotonic() - began)
             return
-        taken = await self._queue.take(1 if self._makes_room else room)
-        self._makes_room = False
+        only_from, self._lone_ones_in = self._lone_ones_in, None
+        taken = await self._queue.take(1 if only_from else room, only_from=only_from)
         if taken:
             metrics.JOBS_TAKEN.inc(len(taken))
             self._begin(self._readable(taken))
-        elif popped := await self._queue.wait(self._block_seconds):
+        elif not only_from and (popped := await self._queue.wait(self._block_seconds)):
             metrics.JOBS_TAKEN.inc()
             works = self._readable([popped])
-            with contextlib.suppress(RedisError, OSError):  # it will be renewed in a moment
-                await self._queue.lease([work.job.token for work in works if work.job.token])
+            tokens = [work.job.token for work in works if work.job.token]
+            try:
+                await self._queue.lease(tokens)
+            except (RedisError, OSError):
+                self._unleased.update(tokens)  # they will be in a moment, if they are still here
             self._begin(works)
 
     def _readable(self, taken: Sequence[Taken]) -> list[Work]:
@@ -153,7 +158,7 @@ class Listener:
             if work.job.alone:
                 if self._under_way:
                     self._to_hand_back.append(work)
-                    self._makes_room = True
+                    self._lone_ones_in = work.taken.list
                 else:
                     self._is_alone = True
                     self._start(work)
@@ -172,9 +177,10 @@ class Listener:
         task.add_done_callback(self._done)
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        self._under_way.pop(task, None)
-        if not self._under_way:
+        work = self._under_way.pop(task, None)
+        if work and self._is_alone:
             self._is_alone = False
+            self._lone_ones_in = work.taken.list  # they often come together
         self._changed.set()
 
     async def _wait_for_change(self, seconds: float | None = None) -> None:
@@ -261,14 +267,22 @@ class Listener:
         alive = Path(path) if (path := os.environ.get("ALIVE_FILE")) else None
         while True:
             held = [*self._under_way.values(), *self._to_hand_back]
+            tokens = [work.job.token for work in held if work.job.token]
             try:
-                await self._queue.renew([work.job.token for work in held if work.job.token])
+                await self._queue.lease([token for token in tokens if token in self._unleased])
+                self._unleased.clear()
+                await self._queue.renew(tokens)
                 if self._limits is not None:
                     await self._limits.tick()
+                if alive:
+                    alive.touch()
             except (RedisError, OSError) as error:
                 log.warning("leases not renewed", held=len(held), error=str(error))
-            if alive:
-                alive.touch()
+                if alive:
+                    with contextlib.suppress(OSError):
+                        alive.touch()
+            except Exception:
+                log.exception("leases not renewed", held=len(held))
             await asyncio.sleep(RENEW_SECONDS)
 
     async def _finish(self) -> None:

@@ -13,6 +13,8 @@ Argument = str | bytes | int | float
 
 MOST = 100
 """Calls in a round trip."""
+MOST_BYTES = 4 * 1024 * 1024
+"""Bytes in a round trip, from which on no call is added: each must be over in time."""
 
 
 class Scripts:
@@ -48,10 +50,17 @@ class Scripts:
     async def _send_all(self) -> None:
         try:
             while self._waiting:
-                batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
-                await self._send([call for call in batch if not call.answer.done()])
+                await self._send([call for call in self._next() if not call.answer.done()])
         finally:
             self._sending = None
+
+    def _next(self) -> list["_Call"]:
+        size = count = 0
+        while count < min(MOST, len(self._waiting)) and size < MOST_BYTES:
+            size += self._waiting[count].size
+            count += 1
+        batch, self._waiting = self._waiting[:count], self._waiting[count:]
+        return batch
 
     async def _send(self, batch: Sequence["_Call"]) -> None:
         try:
@@ -107,6 +116,11 @@ class _Call:
     answer: asyncio.Future[Any] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
+
+    @property
+    def size(self) -> int:
+        """Bytes, nearly: what is long is bytes."""
+        return sum(len(part) for part in self.command if isinstance(part, bytes))
 
     def fail(self, error: Exception) -> None:
         if not self.answer.done():

@@ -8,6 +8,7 @@ command of its own, before anything is done with it, and a death in that moment 
 other loss of a message.
 """
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -50,6 +51,9 @@ class TaskQueue:
         self._redis = redis
         self._name = name
         self._lists = (ready_list, task_queue)
+        self._taking = f"{task_queue}:taking:{name}:{secrets.token_hex(4)}"
+        self._takes = 0
+        self._takes_answered = 0
         self._leases = leases_key(task_queue)
         self._parsers = f"{task_queue}:parsers"
         self._waiting_bytes = f"{task_queue}:done:bytes"
@@ -63,10 +67,22 @@ class TaskQueue:
         self._hand_back = scripts.register(_HAND_BACK)
         self._show = scripts.register(_SHOW)
 
-    async def take(self, most: int) -> list[Taken]:
-        """Up to so many jobs that are there now, leased."""
-        keys = [*self._lists, self._leases]
-        found = await self._take(keys=keys, args=[most, LEASE_SECONDS * 1000])
+    async def take(self, most: int, *, only_from: str | None = None) -> list[Taken]:
+        """Up to so many jobs that are there now, leased.
+
+        What is taken is kept in Redis until the next call, and given again if the answer was
+        lost on its way: else jobs of a parser that lives would look like those of a dead one.
+
+        Args:
+            most: how many.
+            only_from: the one list to look in.
+        """
+        self._takes += 1
+        number = self._takes
+        only = 0 if only_from is None else self._lists.index(only_from) + 1
+        call = [most, LEASE_SECONDS * 1000, only, number, self._takes_answered]
+        found = await self._take(keys=[*self._lists, self._leases, self._taking], args=call)
+        self._takes_answered = number
         return [
             Taken(name, raw)
             for name, items in zip(self._lists, found, strict=True)
@@ -144,18 +160,43 @@ local function token_of(list, raw)
     local token = ok and type(job) == 'table' and job.token
     return type(token) == 'string' and token
 end
-local most, ends, found = tonumber(ARGV[1]), now + ARGV[2], {}
-for list = 1, 2 do
-    found[list] = {}
-    if most > 0 then
-        found[list] = redis.call('LRANGE', KEYS[list], 0, most - 1)
+local function lease(found)
+    for list = 1, 2 do
         for _, raw in ipairs(found[list]) do
             local token = token_of(list, raw)
-            if token then redis.call('ZADD', KEYS[3], ends, token) end
+            if token then redis.call('ZADD', KEYS[3], now + ARGV[2], token) end
         end
-        if #found[list] > 0 then redis.call('LPOP', KEYS[list], #found[list]) end
+    end
+end
+
+-- What an earlier call took, or one that came before this one although it was made later:
+-- its number, how many of it are from the first list, and all of it.
+local taking, most, only = KEYS[4], tonumber(ARGV[1]), tonumber(ARGV[3])
+local kept = redis.call('LRANGE', taking, 0, -1)
+local found = {{}, {}}
+if kept[1] and tonumber(kept[1]) > tonumber(ARGV[5]) then
+    for i = 3, #kept do
+        local list = i - 2 <= tonumber(kept[2]) and 1 or 2
+        table.insert(found[list], kept[i])
+    end
+    redis.call('LSET', taking, 0, ARGV[4])
+    lease(found)
+    return found
+end
+redis.call('DEL', taking)
+for list = 1, 2 do
+    if most > 0 and (only == 0 or only == list) then
+        found[list] = redis.call('LRANGE', KEYS[list], 0, most - 1)
         most = most - #found[list]
     end
+end
+lease(found)
+if #found[1] + #found[2] == 0 then return found end
+redis.call('RPUSH', taking, ARGV[4], #found[1])
+redis.call('EXPIRE', taking, 60)
+for list = 1, 2 do
+    for _, raw in ipairs(found[list]) do redis.call('RPUSH', taking, raw) end
+    if #found[list] > 0 then redis.call('LPOP', KEYS[list], #found[list]) end
 end
 return found
 """

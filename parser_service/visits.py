@@ -4,6 +4,7 @@ Politeness is best effort while Redis is away: then pages are fetched without it
 """
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import Self
 
@@ -139,6 +140,8 @@ class RequestVisit(_Visit):
                 await asyncio.sleep(POLL_SECONDS)
                 is_ours = await limits.claim(slot)
         except asyncio.CancelledError:
-            await asyncio.shield(limits.withdraw(slot))
+            # Whatever Redis says to that: the cancellation is what must come through.
+            with contextlib.suppress(RedisError, OSError):
+                await asyncio.shield(limits.withdraw(slot))
             raise
         return slot

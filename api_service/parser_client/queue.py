@@ -136,11 +136,15 @@ class ParserQueue:
         """Which of the named requests have a result stored, and how many bytes it has."""
         if not request_ids:
             return {}
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for request_id in request_ids:
-                pipe.strlen(self._key(request_id))
-            sizes = await pipe.execute()
-        return {i: size for i, size in zip(request_ids, sizes, strict=True) if size}
+        found = {}
+        for start in range(0, len(request_ids), CHUNK):
+            some = request_ids[start : start + CHUNK]
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for request_id in some:
+                    pipe.strlen(self._key(request_id))
+                sizes = await pipe.execute()
+            found.update({i: size for i, size in zip(some, sizes, strict=True) if size})
+        return found
 
     async def has_token(self, request_id: int, token: str) -> bool:
         """Whether the stored result of a request is of this attempt."""

@@ -12,7 +12,7 @@ import redis.asyncio as aioredis
 from api_service.config import Settings
 from api_service.database import Database
 from api_service.job_context import JobContext, open_job_context
-from api_service.jobs import JobService
+from api_service.jobs import Cleaned, JobService
 from api_service.parser_client.messages import FailureResult, PageResult
 from api_service.repository import (
     FailedAttempt,
@@ -180,7 +180,7 @@ async def test_clean_up_deletes_what_is_older_than_the_retention(
     await _execute(database_url, statement, "processing", month, now, old_but_moving)
     await _execute(database_url, statement, "failure", timedelta(days=29), now, young)
     await _execute(database_url, statement, "failure", month, month, forgotten)
-    assert await jobs.jobs.clean_up() == 3
+    assert (await jobs.jobs.clean_up()).deleted == 3
     left = [request_id for request_id in ids if await _row(database_url, request_id)]
     assert left == [old_but_moving, young]
 
@@ -196,4 +196,5 @@ async def test_clean_up_goes_through_many_batches(
         " FROM generate_series(1, 35)",
     )
     assert isinstance(jobs.jobs, JobService)
-    assert await jobs.jobs.clean_up() == 35
+    assert await jobs.jobs.clean_up(seconds=0) == Cleaned(10, is_done=False)
+    assert await jobs.jobs.clean_up() == Cleaned(25, is_done=True)

@@ -120,7 +120,7 @@ CASES = {
         UNFINISHED,
     ),
     "sweep: suspects": Case(
-        _on_requests("note_suspects", PUSHED_IDS[-100:]), {OPEN, SUSPECT, PRIMARY}, UNFINISHED
+        _on_requests("note_suspects", PUSHED_IDS[-100:]), {OPEN, PRIMARY}, UNFINISHED
     ),
     "sweep: what is lost": Case(
         _on_requests("mark_lost", age=45, limit=10_000), {SUSPECT, OPEN, PRIMARY}, UNFINISHED

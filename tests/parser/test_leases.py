@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import redis.asyncio as aioredis
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from local.servers import Valkey
 from parser_service.config import Settings
@@ -227,7 +228,46 @@ async def test_many_lone_jobs_all_run_one_after_the_other(
     assert sorted(await _ended(redis)) == list(range(30))
 
 
+async def test_a_lone_job_does_not_starve_behind_jobs_of_a_busy_host(
+    redis: aioredis.Redis, open_listener: OpenListener, site: Site
+) -> None:
+    # Those that waited for their host come first, and there are always some.
+    busy = site.raw("/busy", b"", delay=0.2)
+    lone = site.page("/lone", "<title>A</title>").replace("127.0.0.1", "127.0.0.2")
+    jobs = [_job(number, busy) for number in range(60)]
+    async with open_listener(fetch_concurrency=4, host_max_concurrent=2):
+        await redis.rpush(QUEUE, *jobs, _job(100, lone, alone=True))
+        await until(partial(_has_ended, redis, 100), seconds=60)
+        assert len(await _ended(redis)) < 50
+
+
+async def _has_ended(redis: aioredis.Redis, number: int) -> bool:
+    return number in await _ended(redis)
+
+
 # What is not taken, and what is kept
+
+
+async def test_what_was_taken_and_did_not_arrive_is_given_again(
+    redis: aioredis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await redis.rpush(QUEUE, *(_job(number, "http://a.example/") for number in range(4)))
+    async with aioredis.Redis.from_url(settings.redis_url) as client:
+        queue = task_queue(client, settings, name="parser")
+        take = queue._take
+
+        async def lose_the_answer(**call: Any) -> None:
+            await take(**call)
+            raise RedisConnectionError
+
+        monkeypatch.setattr(queue, "_take", lose_the_answer)
+        for _ in range(2):
+            with pytest.raises(RedisConnectionError):
+                await queue.take(3)
+        monkeypatch.setattr(queue, "_take", take)
+        batches = [[json.loads(t.raw)["id"] for t in await queue.take(3)] for _ in range(3)]
+    assert batches == [[0, 1, 2], [3], []]
+    assert await redis.zcard(LEASES) == 4
 
 
 async def test_no_job_is_taken_while_too_many_results_wait(

@@ -31,7 +31,7 @@ class NotFoundError(ApiError):
 
 
 class DatabaseUnavailableError(ApiError):
-    """PostgreSQL does not answer, or not in time. Nothing was stored."""
+    """PostgreSQL does not answer in time. Of a commit without an answer nothing is known."""
 
     code = "database_unavailable"
     http_status = HTTPStatus.SERVICE_UNAVAILABLE

@@ -115,7 +115,7 @@ class ResultLoop:
             ids += more
         batch: list[int] = []
         size = 0
-        for request_id, length in (await self._queue.sizes(ids)).items():
+        for request_id, length in (await self._queue.plain_sizes(ids)).items():
             batch.append(request_id)
             size += length
             if len(batch) == BATCH or size > BATCH_BYTES:

@@ -40,6 +40,7 @@ class Report:
     keys: int = 0
     slowest_answer: float = 0.0
     ended: dict[str, int] = field(default_factory=dict)
+    unfinished: int = 0
     slowest_end: float = 0.0
 
     def take(self, load: Load) -> None:
@@ -59,7 +60,7 @@ class Report:
         recovery = max((storm.recovery for storm in self.storms), default=0)
         rows = [
             ("requests accepted with 202", f"{self.accepted:,}"),
-            ("of these lost", f"{len(lost)}"),
+            ("of these lost, or not ended", f"{max(len(lost), self.unfinished)}"),
             ("ended twice, or moved after their end", f"{len(doubled)}"),
             ("idempotency keys, with one request each", f"{self.keys:,}"),
             ("rows by status in the end", _counts(self.ended)),

@@ -72,8 +72,11 @@ class Chaos:
             while (left := end - monotonic()) > 0:
                 await self._storm(min(STORM_SECONDS, left))
         self._say("waiting for the end of all requests")
-        await invariants.have_ended(self._deployment, load.ids, seconds=LAST_SECONDS)
-        await invariants.nothing_is_left(self._deployment)
+        try:
+            await invariants.have_ended(self._deployment, load.ids, seconds=LAST_SECONDS)
+            await invariants.nothing_is_left(self._deployment)
+        except AssertionError as error:
+            report.breaches.append(str(error))
         await self._take_stock()
 
     async def _storm(self, seconds: float) -> None:
@@ -156,7 +159,13 @@ class Chaos:
                 "SELECT status, count(*) AS n, max(updated_at - created_at) AS slowest"
                 " FROM parse_requests GROUP BY status"
             )
+            gone = await connection.fetchval(
+                "SELECT count(*) FROM unnest($1::bigint[]) AS id"
+                " WHERE id NOT IN (SELECT id FROM parse_requests)",
+                list(set(load.ids)),
+            )
         report.ended = {row["status"]: row["n"] for row in rows}
+        report.unfinished = gone + sum(report.ended.get(s, 0) for s in ("pending", "processing"))
         report.slowest_end = max(row["slowest"].total_seconds() for row in rows)
 
     def _say(self, what: str) -> None:

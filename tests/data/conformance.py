@@ -221,9 +221,10 @@ async def _with_guard(use: Callable[[Guarded, Site, Any, list[Any]], Awaitable[N
 
 async def attack_urls() -> Score:
     score = Score("ssrf_urls", "URLs of attackers: no dial to the inside", "all")
+    listed = cases("ssrf_urls.jsonl")  # before anything is opened: they may not be here
 
     async def use(get: Guarded, _: Site, names: Any, dialled: list[Any]) -> None:
-        for case in cases("ssrf_urls.jsonl"):
+        for case in listed:
             names.names = {n.lower(): a for n, a in (case.get("dns") or {}).items()}
             dialled.clear()
             code = await get(case["url"])
@@ -237,10 +238,11 @@ async def attack_urls() -> Score:
 
 async def redirects() -> Score:
     score = Score("redirect_locations", "Location headers of attackers: likewise", "all")
+    listed = cases("redirect_locations.jsonl")  # as above
 
     async def use(get: Guarded, site: Site, names: Any, dialled: list[Any]) -> None:
         names.names = {"a.example": [PUBLIC]}
-        for case in cases("redirect_locations.jsonl"):
+        for case in listed:
             location = case["location"].encode("utf-8", "surrogateescape")
             head = b"HTTP/1.1 302 X\r\nContent-Length: 0\r\nLocation: " + location
             site.raw("/", head + b"\r\n\r\n")
@@ -257,6 +259,7 @@ async def http_responses() -> Score:
     score = Score(
         "http_responses", "broken HTTP: a declared code, and the next page is served", "all"
     )
+    listed = cases("http_responses.jsonl")  # as above
     async with open_site() as site:
         settings = Settings(
             fetch_allowed_networks=(ip_network("127.0.0.0/8"),),
@@ -267,7 +270,7 @@ async def http_responses() -> Score:
         codes: Counter[str] = Counter()
         async with open_handler(settings) as handler:
             pages = Pages(handler)
-            for case in cases("http_responses.jsonl"):
+            for case in listed:
                 url = site.raw("/", base64.b64decode(case["bytes_base64"]))
                 code = "success"
                 try:

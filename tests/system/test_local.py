@@ -125,7 +125,7 @@ def test_a_killed_supervisor_leaves_nothing_behind(tmp_path: Path) -> None:
     family = _family(system)
     with system.process:
         system.process.kill()
-    _, alive = psutil.wait_procs(family, timeout=10)
+    _, alive = psutil.wait_procs(family, timeout=60)
     assert not alive
     with running(tmp_path / "data"):
         pass
@@ -276,7 +276,7 @@ def test_start_parser_stops_both_halves_if_one_dies(parser: subprocess.Popen[byt
     halves = _halves(parser)
     assert len(halves) == 2
     halves[0].kill()
-    assert parser.wait(10) == 128 + signal.SIGKILL
+    assert parser.wait(60) == 128 + signal.SIGKILL
     assert not _left(halves)
 
 
@@ -286,5 +286,5 @@ def test_start_parser_passes_signals_on(
 ) -> None:
     halves = _halves(parser)
     parser.send_signal(number)
-    assert parser.wait(10) == 0
+    assert parser.wait(60) == 0
     assert not _left(halves)

@@ -128,10 +128,22 @@ async def _on_invalid_request(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
     # The input is not echoed: it may be long, and it may not even be valid Unicode.
     first = error.errors()[0]
+    if sentence := _SENTENCES.get(first["type"]):
+        return _render(_problem(HTTPStatus.UNPROCESSABLE_ENTITY, sentence, "invalid_request"))
     where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
     message = first["msg"].removeprefix("Value error, ")
     detail = f"{where}: {message}" if where else message
     return _render(_problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail[:300], "invalid_request"))
+
+
+# Where pydantic's own words say nothing to a client.
+_SENTENCES = {
+    "json_invalid": "The body is not JSON.",
+    "model_attributes_type": (
+        "Send a JSON object with Content-Type: application/json, such as "
+        '{"url": "https://example.com/"}.'
+    ),
+}
 
 
 async def _on_http_exception(_: Request, error: Exception) -> Response:

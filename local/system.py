@@ -40,6 +40,7 @@ class System:
         self._data = Path(environment.get("DATA_DIR") or ".data").resolve()
         self._api = _listen_address(environment, "API", 8000)
         self._parser = _listen_address(environment, "PARSER", 8001)
+        self._watch_seconds = _watch_seconds(environment)
         self._metrics_port = 0
         self._servers: list[Postgres | Valkey] = []
         self._front: list[Supervised] = []
@@ -181,7 +182,7 @@ class System:
             environment=environment | alive | metrics | {"PYTHONPATH": str(ROOT)},
             pass_fds=(self._api_socket.fileno(),) if name == "api" else (),
             alive_file=Path(next(iter(alive.values()))) if name in ("beat", "api") else None,
-            watch_seconds=float(self._environment.get("WATCH_SECONDS") or WATCH_SECONDS),
+            watch_seconds=self._watch_seconds,
         )
 
     async def _until_ready(self, stopping: asyncio.Event) -> bool:
@@ -237,6 +238,13 @@ def _listen_address(environment: dict[str, str], prefix: str, default: int) -> t
     if not (text.isdecimal() and 1 <= int(text) <= 65535):
         raise ServerError(f"{prefix}_PORT is {text!r}, which is no port number.")
     return environment.get(f"{prefix}_HOST") or "127.0.0.1", int(text)
+
+
+def _watch_seconds(environment: dict[str, str]) -> int:
+    text = environment.get("WATCH_SECONDS") or str(WATCH_SECONDS)
+    if not (text.isdecimal() and int(text)):
+        raise ServerError(f"WATCH_SECONDS is {text!r}, which is no number of seconds.")
+    return int(text)
 
 
 def _listen(host: str, port: int, variable: str) -> socket.socket:

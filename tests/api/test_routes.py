@@ -194,6 +194,21 @@ async def test_a_body_of_another_type_is_refused(client: httpx.AsyncClient) -> N
     _is_problem(await client.post("/parse_async"), 422)
 
 
+@pytest.mark.parametrize(
+    ("content", "headers", "words"),
+    [
+        (b"{url: }", {"Content-Type": "application/json"}, "not JSON"),
+        (b'{"url": "https://a.example/"}', {}, "Content-Type: application/json"),
+    ],
+)
+async def test_a_body_that_is_no_json_gets_a_sentence_that_helps(
+    client: httpx.AsyncClient, content: bytes, headers: dict[str, str], words: str
+) -> None:
+    response = await client.post("/parse_async", content=content, headers=headers)
+    _is_problem(response, 422)
+    assert words in response.json()["detail"]
+
+
 async def test_a_huge_body_is_refused(client: httpx.AsyncClient) -> None:
     body = b'{"url": "' + b"a" * 1_000_000 + b'"}'
     headers = {"Content-Type": "application/json"}

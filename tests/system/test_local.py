@@ -189,6 +189,8 @@ def test_a_taken_port_is_named(tmp_path: Path, variable: str) -> None:
         ({"REDIS_URL": "http://127.0.0.1/"}, ["REDIS_URL"]),
         ({"FETCH_ALLOWED_NETWORKS": "everything"}, ["FETCH_ALLOWED_NETWORKS"]),
         ({"DATA_DIR": "/proc/nowhere"}, ["/proc/nowhere"]),
+        ({"LOG_LEVEL": "loud"}, ["LOG_LEVEL"]),
+        ({"WATCH_SECONDS": "soon"}, ["WATCH_SECONDS", "soon"]),
     ],
 )
 def test_what_cannot_work_is_said_in_one_sentence(

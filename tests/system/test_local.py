@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from time import sleep
 
@@ -223,6 +224,8 @@ def parser(tmp_path: Path, redis_url: str) -> Iterator[subprocess.Popen[bytes]]:
             env=os.environ | own,
             stdout=output,
             stderr=subprocess.STDOUT,
+            # What a shell finds ignored it cannot trap: so is SIGINT in what runs in the background.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         ) as process,
     ):
         try:

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from time import sleep
 
@@ -207,6 +206,12 @@ def test_two_copies_need_two_folders(tmp_path: Path) -> None:
             pass
 
 
+UNIGNORED = (
+    *(sys.executable, "-c"),
+    "import os, signal, sys; signal.signal(2, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])",
+)
+
+
 @pytest.fixture
 def parser(tmp_path: Path, redis_url: str) -> Iterator[subprocess.Popen[bytes]]:
     """A parser service that listens."""
@@ -219,13 +224,12 @@ def parser(tmp_path: Path, redis_url: str) -> Iterator[subprocess.Popen[bytes]]:
     with (
         log.open("w") as output,
         subprocess.Popen(
-            [ROOT / "start_parser.sh"],
+            # A shell cannot trap what it finds ignored, as SIGINT is in what runs in the background.
+            [*UNIGNORED, ROOT / "start_parser.sh"],
             cwd=ROOT,
             env=os.environ | own,
             stdout=output,
             stderr=subprocess.STDOUT,
-            # What a shell finds ignored it cannot trap: so is SIGINT in what runs in the background.
-            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         ) as process,
     ):
         try:

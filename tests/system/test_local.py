@@ -224,7 +224,7 @@ def parser(tmp_path: Path, redis_url: str) -> Iterator[subprocess.Popen[bytes]]:
     with (
         log.open("w") as output,
         subprocess.Popen(
-            # A shell cannot trap what it finds ignored, as SIGINT is in what runs in the background.
+            # A shell cannot trap what it finds ignored, as SIGINT is in the background.
             [*UNIGNORED, ROOT / "start_parser.sh"],
             cwd=ROOT,
             env=os.environ | own,

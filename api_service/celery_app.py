@@ -14,10 +14,10 @@ from celery.schedules import crontab
 from celery.signals import after_task_publish, beat_init, setup_logging
 from kombu import Queue
 
-from api_service import log
 from api_service.config import Settings
 from api_service.metrics import beat as metrics
 from api_service.metrics import exposition
+from api_service.process import log
 from api_service.steady_beat import EverySoOften
 
 API_QUEUE = "api"

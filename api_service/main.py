@@ -15,12 +15,13 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from api_service import log, routes
+from api_service import routes
 from api_service.config import Settings
 from api_service.dependencies import open_api_context
 from api_service.exceptions import ApiError, PageError, SchemaOutdatedError
 from api_service.middleware import RequestContext
 from api_service.notices import EndedNotices
+from api_service.process import log
 from api_service.responses import Problem
 
 DRAIN_SECONDS = 0.3

@@ -27,13 +27,13 @@ import structlog
 import uvloop
 from redis.exceptions import OutOfMemoryError, RedisError
 
-from api_service import log as logging_setup
 from api_service.config import Settings
 from api_service.exceptions import ApiError, SchemaOutdatedError
 from api_service.job_context import JobContext, open_job_context
 from api_service.metrics import exposition
 from api_service.metrics import worker as metrics
 from api_service.parser_client.messages import Result
+from api_service.process import log as logging_setup
 
 BATCH = 200
 BATCH_BYTES = 16 * 1024 * 1024

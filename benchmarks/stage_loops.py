@@ -13,10 +13,10 @@ from functools import cache
 from pathlib import Path
 from typing import TextIO
 
-from api_service import log as logging_setup
 from api_service.config import Settings as ApiSettings
 from api_service.database import Database
 from api_service.job_context import open_job_context
+from api_service.process import log as logging_setup
 from benchmarks.load import Load
 from benchmarks.report import note
 from benchmarks.stages_of_api import Worker, insert, publish, read_requests, record

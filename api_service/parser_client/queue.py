@@ -18,8 +18,8 @@ from pydantic import ValidationError
 from redis.backoff import NoBackoff
 
 from api_service.config import Settings
-from api_service.parser_client.broken_connections import mend_connections
 from api_service.parser_client.messages import Announcement, Job, Result, read_result
+from api_service.process.redis_connection import mend_connections
 
 SEEN_SECONDS = 10
 """A parser or worker that was seen this long ago counts as there."""

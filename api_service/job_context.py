@@ -11,8 +11,8 @@ from api_service.config import Settings
 from api_service.database import Database
 from api_service.jobs import JobService
 from api_service.parser_client.queue import ParserQueue, open_queue, open_redis
+from api_service.queueing.sweep import Sweep, SweepPolicy
 from api_service.repository import RetryPolicy
-from api_service.sweep import Sweep, SweepPolicy
 
 T = TypeVar("T")
 

@@ -20,8 +20,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api_service import statements
 from api_service.models import ParseRequest
+from api_service.queueing import statements
 from api_service.responses import ErrorFacts, PageFacts
 from api_service.status_enum import StatusEnum
 

@@ -9,14 +9,14 @@ from typing import Any, TypeVar
 import structlog
 from pydantic import TypeAdapter
 
-from api_service.admission import Admission
-from api_service.batching import Batcher
 from api_service.database import Database
-from api_service.enqueue import Publisher
 from api_service.exceptions import DatabaseUnavailableError, NotFoundError
 from api_service.idempotency.service import CallersKey, KeyedRequest
 from api_service.notices import RECHECK_SECONDS, EndedNotices
 from api_service.parser_client.http import ParserHttp
+from api_service.queueing.admission import Admission
+from api_service.queueing.batching import Batcher
+from api_service.queueing.enqueue import Publisher
 from api_service.repository import NewRequest, ParseRequestRepository
 from api_service.responses import (
     AcceptedAnswer,

@@ -27,9 +27,9 @@ from api_service.celery_app import (
     SWEEP_SECONDS,
     celery_app,
 )
-from api_service.enqueue import PulsePublisher
 from api_service.exceptions import ApiError, SchemaOutdatedError
 from api_service.job_context import JobContext, TaskRunner
+from api_service.queueing.enqueue import PulsePublisher
 
 T = TypeVar("T")
 

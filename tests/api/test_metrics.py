@@ -21,8 +21,8 @@ from api_service.jobs import JobService
 from api_service.main import create_app
 from api_service.metrics import api, worker
 from api_service.parser_client.messages import FailureReason, FailureResult, PageResult
+from api_service.queueing.statements import UNFINISHED
 from api_service.repository import ParseRequestRepository
-from api_service.statements import UNFINISHED
 from tests.support.metrics import Growth, Series, series
 from tests.support.servers import dsn
 from tests.support.system import ROOT

@@ -17,7 +17,7 @@ PACKAGES = ("api_service", "parser_service", "local", "benchmarks")
 
 ONLY_IN = {
     r"\.commit\(": "api_service/database.py",
-    r"\.(apply_async|send_task|delay)\(": "api_service/enqueue.py",
+    r"\.(apply_async|send_task|delay)\(": "api_service/queueing/enqueue.py",
 }
 RUN_WITH_M = (
     "api_service.results",

@@ -15,9 +15,9 @@ import structlog
 from celery import Celery
 from kombu import Connection
 
-from api_service.batching import Batcher
 from api_service.celery_app import API_QUEUE, CONTROL_QUEUE, PARSE_URL, PARSE_URLS, PULSE
 from api_service.metrics import api as metrics
+from api_service.queueing.batching import Batcher
 
 BATCH = 100
 

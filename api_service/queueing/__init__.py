@@ -1,0 +1,1 @@
+"""From an accepted request to a job on the parsers' list."""

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from api_service.config import Settings
 from api_service.database import Database
-from api_service.jobs import JobService
+from api_service.endings.service import JobService
 from api_service.parser_client.queue import ParserQueue, open_queue, open_redis
 from api_service.queueing.sweep import Sweep, SweepPolicy
 from api_service.repository import RetryPolicy

@@ -19,8 +19,8 @@ from api_service import routes
 from api_service.config import Settings
 from api_service.dependencies import open_api_context
 from api_service.edge.middleware import RequestContext
+from api_service.endings.wakeups import EndedNotices
 from api_service.exceptions import ApiError, PageError, SchemaOutdatedError
-from api_service.notices import EndedNotices
 from api_service.process import log
 from api_service.responses import Problem
 

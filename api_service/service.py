@@ -10,9 +10,9 @@ import structlog
 from pydantic import TypeAdapter
 
 from api_service.database import Database
+from api_service.endings.wakeups import RECHECK_SECONDS, EndedNotices
 from api_service.exceptions import DatabaseUnavailableError, NotFoundError
 from api_service.idempotency.service import CallersKey, KeyedRequest
-from api_service.notices import RECHECK_SECONDS, EndedNotices
 from api_service.parser_client.http import ParserHttp
 from api_service.queueing.admission import Admission
 from api_service.queueing.batching import Batcher

@@ -24,7 +24,7 @@ from time import perf_counter
 import structlog
 
 from api_service.database import Database
-from api_service.jobs import JobService
+from api_service.endings.service import JobService
 from api_service.metrics import worker as metrics
 from api_service.parser_client.messages import Announcement
 from api_service.parser_client.queue import ParserQueue

@@ -11,8 +11,8 @@ import redis.asyncio as aioredis
 
 from api_service.config import Settings
 from api_service.database import Database
+from api_service.endings.service import Cleaned, JobService
 from api_service.job_context import JobContext, open_job_context
-from api_service.jobs import Cleaned, JobService
 from api_service.parser_client.messages import FailureResult, PageResult
 from api_service.repository import (
     FailedAttempt,
@@ -188,7 +188,7 @@ async def test_clean_up_deletes_what_is_older_than_the_retention(
 async def test_clean_up_goes_through_many_batches(
     jobs: JobContext, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api_service.jobs.CLEANUP_BATCH", 10)
+    monkeypatch.setattr("api_service.endings.service.CLEANUP_BATCH", 10)
     await _execute(
         database_url,
         "INSERT INTO parse_requests (url, status, created_at)"

@@ -15,9 +15,9 @@ import redis.asyncio as aioredis
 from api_service.celery_app import celery_app
 from api_service.config import Settings
 from api_service.database import Database
+from api_service.endings.service import JobService
 from api_service.gauges import Gauges
 from api_service.job_context import JobContext, open_job_context
-from api_service.jobs import JobService
 from api_service.main import create_app
 from api_service.metrics import api, worker
 from api_service.parser_client.messages import FailureReason, FailureResult, PageResult

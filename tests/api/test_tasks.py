@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from api_service import tasks
-from api_service.jobs import Cleaned
+from api_service.endings.service import Cleaned
 
 
 class Runner:

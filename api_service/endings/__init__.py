@@ -1,0 +1,1 @@
+"""Every end of a request."""

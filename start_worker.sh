@@ -7,7 +7,7 @@ share_metrics
 
 python -m api_service.worker &
 celery=$!
-python -m api_service.results &
+python -m api_service.worker.results &
 results=$!
 
 run_pair "Celery worker" "$celery" "results process" "$results"

@@ -18,7 +18,7 @@ from api_service.config import Settings
 from api_service.metrics import beat as metrics
 from api_service.metrics import exposition
 from api_service.process import log
-from api_service.steady_beat import EverySoOften
+from api_service.worker.scheduler import EverySoOften
 
 API_QUEUE = "api"
 CONTROL_QUEUE = "api.control"
@@ -39,7 +39,7 @@ def _configuration() -> dict[str, Any]:
     settings = Settings.load()
     return {
         "broker_url": settings.redis_url,
-        "broker_transport": "api_service.broker:PatientTransport",
+        "broker_transport": "api_service.worker.transport:PatientTransport",
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_transport_options": {
@@ -69,7 +69,7 @@ def _configuration() -> dict[str, Any]:
         "timezone": "UTC",
         "enable_utc": True,
         "imports": ["api_service.tasks"],
-        "beat_scheduler": "api_service.steady_beat:SteadyScheduler",
+        "beat_scheduler": "api_service.worker.scheduler:SteadyScheduler",
         "beat_schedule": {
             "cleanup": {
                 "task": CLEANUP,

@@ -28,8 +28,8 @@ from api_service.celery_app import (
     celery_app,
 )
 from api_service.exceptions import ApiError, SchemaOutdatedError
-from api_service.job_context import JobContext, TaskRunner
 from api_service.queueing.enqueue import PulsePublisher
+from api_service.worker.context import JobContext, TaskRunner
 
 T = TypeVar("T")
 

@@ -4,7 +4,7 @@ import asyncio
 from time import perf_counter
 
 from api_service.config import Settings
-from api_service.job_context import open_job_context
+from api_service.worker.context import open_job_context
 from benchmarks.load import Load
 from benchmarks.report import Section, Table, figure, note
 from benchmarks.system import TASKS

@@ -15,8 +15,8 @@ from typing import TextIO
 
 from api_service.config import Settings as ApiSettings
 from api_service.database import Database
-from api_service.job_context import open_job_context
 from api_service.process import log as logging_setup
+from api_service.worker.context import open_job_context
 from benchmarks.load import Load
 from benchmarks.report import note
 from benchmarks.stages_of_api import Worker, insert, publish, read_requests, record

@@ -16,12 +16,12 @@ from api_service import dependencies
 from api_service.celery_app import celery_app
 from api_service.config import Settings
 from api_service.database import Database
-from api_service.job_context import JobContext
 from api_service.main import create_app
 from api_service.queueing.enqueue import Publisher
 from api_service.repository import NewRequest, ParseRequestRepository
 from api_service.responses import AcceptedAnswer
 from api_service.status_enum import StatusEnum
+from api_service.worker.context import JobContext
 from benchmarks.stopwatch import Stopwatch
 from benchmarks.system import ROOT, TASKS
 

@@ -13,8 +13,8 @@ from benchmarks.system import System, command_line
 ROLES = {
     "api": "api_service.main",
     "Celery worker": "api_service.worker",
-    "results": "api_service.results",
-    "beat": "api_service.beat",
+    "results": "api_service.worker.results",
+    "beat": "api_service.worker.beat",
     "parser, HTTP side": "parser_service.main",
     "listener": "parser_service.redis_listener",
 }

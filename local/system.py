@@ -21,7 +21,7 @@ API = (
     "uvicorn api_service.main:app --no-access-log --no-server-header --log-level warning"
     " --timeout-graceful-shutdown 4"
 )
-BEAT = "python -m api_service.beat"
+BEAT = "python -m api_service.worker.beat"
 READY_SECONDS = 60
 BACKLOG = 2048
 # All together under the 10 s that a stop may take.

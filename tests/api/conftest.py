@@ -11,8 +11,8 @@ import redis.asyncio as aioredis
 from api_service.celery_app import celery_app
 from api_service.config import Settings
 from api_service.database import Database
-from api_service.job_context import JobContext, open_job_context
 from api_service.main import create_app
+from api_service.worker.context import JobContext, open_job_context
 from parser_service import config as parser_config
 from parser_service.redis_connection import task_queue
 from parser_service.task_queue import TaskQueue

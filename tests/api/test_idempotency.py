@@ -11,8 +11,8 @@ import pytest
 import redis.asyncio as aioredis
 
 from api_service.config import Settings
-from api_service.job_context import JobContext
 from api_service.main import create_app
+from api_service.worker.context import JobContext
 from tests.support.servers import dsn
 from tests.support.waiting import until
 

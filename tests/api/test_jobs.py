@@ -12,7 +12,6 @@ import redis.asyncio as aioredis
 from api_service.config import Settings
 from api_service.database import Database
 from api_service.endings.service import Cleaned, JobService
-from api_service.job_context import JobContext, open_job_context
 from api_service.parser_client.messages import FailureResult, PageResult
 from api_service.repository import (
     FailedAttempt,
@@ -22,6 +21,7 @@ from api_service.repository import (
 )
 from api_service.responses import ErrorFacts, PageFacts
 from api_service.status_enum import LEGAL_MOVES, StatusEnum, before
+from api_service.worker.context import JobContext, open_job_context
 from tests.support.servers import dsn
 
 SUCCESS = PageResult(status="success", title="A", html="<title>A</title>")

@@ -38,9 +38,9 @@ from hypothesis.stateful import (
 
 from api_service.config import Settings
 from api_service.database import Database
-from api_service.job_context import open_job_context
 from api_service.parser_client.queue import ParserQueue
 from api_service.repository import ParseRequestRepository
+from api_service.worker.context import open_job_context
 from parser_service import config as parser_config
 from parser_service.host_limits import HostLimits, Slot, read_ready, ready_list, waiting_job
 from parser_service.redis_connection import task_queue

@@ -17,12 +17,12 @@ from api_service.config import Settings
 from api_service.database import Database
 from api_service.endings.service import JobService
 from api_service.gauges import Gauges
-from api_service.job_context import JobContext, open_job_context
 from api_service.main import create_app
 from api_service.metrics import api, worker
 from api_service.parser_client.messages import FailureReason, FailureResult, PageResult
 from api_service.queueing.statements import UNFINISHED
 from api_service.repository import ParseRequestRepository
+from api_service.worker.context import JobContext, open_job_context
 from tests.support.metrics import Growth, Series, series
 from tests.support.servers import dsn
 from tests.support.system import ROOT

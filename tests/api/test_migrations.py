@@ -84,7 +84,7 @@ async def test_no_service_starts_on_another_schema(empty_database_url: str) -> N
     "command",
     [
         ["uvicorn", "api_service.main:app", "--port", "0"],
-        ["api_service.results"],
+        ["api_service.worker.results"],
         ["celery", "-A", "api_service.celery_app", "worker", "--pool=solo"],
     ],
 )

@@ -10,9 +10,9 @@ import redis.asyncio as aioredis
 from redis.exceptions import RedisError
 
 from api_service.config import Settings
-from api_service.job_context import open_job_context
 from api_service.parser_client.messages import Announcement
 from api_service.parser_client.queue import ParserQueue
+from api_service.worker.context import open_job_context
 from local.servers import Valkey
 from parser_service import config as parser_config
 from parser_service.redis_connection import task_queue

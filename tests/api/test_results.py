@@ -11,9 +11,9 @@ import redis.asyncio as aioredis
 
 from api_service.config import Settings
 from api_service.database import Database
-from api_service.job_context import JobContext, open_job_context
 from api_service.repository import ParseRequestRepository
-from api_service.results import ResultLoop
+from api_service.worker.context import JobContext, open_job_context
+from api_service.worker.results import ResultLoop
 from tests.support.servers import dsn
 from tests.support.waiting import until
 

@@ -10,9 +10,9 @@ import redis.asyncio as aioredis
 
 from api_service.config import Settings
 from api_service.database import Database
-from api_service.job_context import JobContext, open_job_context
 from api_service.parser_client.messages import FailureReason, FailureResult, PageResult
 from api_service.repository import ParseRequestRepository
+from api_service.worker.context import JobContext, open_job_context
 from tests.support.servers import dsn
 
 QUEUE = "parser:tasks"

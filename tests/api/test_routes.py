@@ -8,8 +8,8 @@ import httpx
 import pytest
 import redis.asyncio as aioredis
 
-from api_service.job_context import JobContext
 from api_service.parser_client.messages import FailureReason, FailureResult, PageResult
+from api_service.worker.context import JobContext
 from tests.support.site import Site
 
 URL = "https://example.com/"

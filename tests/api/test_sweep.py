@@ -6,8 +6,8 @@ import json
 import pytest
 
 from api_service.config import Settings
-from api_service.job_context import open_job_context
 from api_service.queueing.sweep import Swept
+from api_service.worker.context import open_job_context
 from tests.support.way import DONE, LEASES, PAGE, QUEUE, Way
 
 BACKLOG = 100_000

@@ -15,9 +15,9 @@ import redis.asyncio as aioredis
 
 from api_service import config as api_config
 from api_service.database import Database
-from api_service.job_context import open_job_context
 from api_service.repository import ParseRequestRepository
-from api_service.results import ResultLoop
+from api_service.worker.context import open_job_context
+from api_service.worker.results import ResultLoop
 from parser_service import config as parser_config
 from tests.support.listening import listening
 from tests.support.servers import dsn

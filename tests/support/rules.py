@@ -20,9 +20,9 @@ ONLY_IN = {
     r"\.(apply_async|send_task|delay)\(": "api_service/queueing/enqueue.py",
 }
 RUN_WITH_M = (
-    "api_service.results",
+    "api_service.worker.results",
     "api_service.worker",
-    "api_service.beat",
+    "api_service.worker.beat",
     "parser_service.redis_listener",
     "parser_service.parse_process",
     "local.__main__",

@@ -18,7 +18,7 @@
 
 static const char *const words[] = {
     "api_service.main", "parser_service.main", "parser_service.redis_listener",
-    "api_service.worker", "api_service.results", "api_service.beat",
+    "api_service.worker", "api_service.worker.results", "api_service.worker.beat",
 };
 static const volatile int64_t *shift;
 

@@ -24,7 +24,7 @@ SERVICES = {
     "api": "api_service.main:app",
     "parser": "start_parser.sh",
     "worker": "start_worker.sh",
-    "beat": "api_service.beat",
+    "beat": "api_service.worker.beat",
 }
 # And every single process, by words of its command line.
 PARTS = {
@@ -32,8 +32,8 @@ PARTS = {
     "parser-http": ("uvicorn", "parser_service.main:app"),
     "listener": ("parser_service.redis_listener",),
     "celery": ("api_service.worker",),
-    "results": ("api_service.results",),
-    "beat": ("api_service.beat",),
+    "results": ("api_service.worker.results",),
+    "beat": ("api_service.worker.beat",),
 }
 
 

@@ -10,10 +10,10 @@ import asyncpg
 import redis.asyncio as aioredis
 
 from api_service.database import Database
-from api_service.job_context import JobContext
 from api_service.queueing.sweep import Swept
 from api_service.repository import ParseRequestRepository
-from api_service.results import ResultLoop
+from api_service.worker.context import JobContext
+from api_service.worker.results import ResultLoop
 from parser_service.task_queue import TaskQueue
 from tests.support.time_travel import pass_time
 

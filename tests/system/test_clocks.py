@@ -29,8 +29,8 @@ WORDS = (
     "parser_service.main",
     "parser_service.redis_listener",
     "api_service.worker",
-    "api_service.results",
-    "api_service.beat",
+    "api_service.worker.results",
+    "api_service.worker.beat",
 )
 
 

@@ -72,8 +72,8 @@ async def test_a_stop_while_jobs_wait_loses_none(tmp_path: Path, site: Site) -> 
         ["uvicorn", "parser_service.main:app"],
         ["parser_service.redis_listener"],
         ["api_service.worker"],
-        ["api_service.results"],
-        ["api_service.beat"],
+        ["api_service.worker.results"],
+        ["api_service.worker.beat"],
     ],
 )
 async def test_a_service_that_dies_is_restarted(

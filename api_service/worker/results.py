@@ -1,4 +1,4 @@
-"""Takes finished results and persists them in batches. Run as `python -m api_service.results`.
+"""Takes finished results and persists them in batches. Run as `python -m api_service.worker.results`.
 
 A process of its own beside Celery, in the service `worker`: an endless Celery task would
 never let SIGTERM finish. A shell round a loop:
@@ -29,11 +29,11 @@ from redis.exceptions import OutOfMemoryError, RedisError
 
 from api_service.config import Settings
 from api_service.exceptions import ApiError, SchemaOutdatedError
-from api_service.job_context import JobContext, open_job_context
 from api_service.metrics import exposition
 from api_service.metrics import worker as metrics
 from api_service.parser_client.messages import Result
 from api_service.process import log as logging_setup
+from api_service.worker.context import JobContext, open_job_context
 
 BATCH = 200
 BATCH_BYTES = 16 * 1024 * 1024

@@ -12,9 +12,9 @@ from api_service.celery_app import celery_app
 from api_service.config import Settings
 from api_service.database import Database
 from api_service.endings.wakeups import EndedNotices
-from api_service.gauges import Gauges
-from api_service.health import ReadinessCheck
 from api_service.idempotency.service import CallersKey
+from api_service.operation.gauges import Gauges
+from api_service.operation.readiness import ReadinessCheck
 from api_service.parser_client.http import ParserHttp
 from api_service.parser_client.queue import open_queue, open_redis
 from api_service.queueing.admission import Admission

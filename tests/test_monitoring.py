@@ -5,8 +5,8 @@ import re
 import yaml
 from prometheus_client import CollectorRegistry
 
-from api_service.gauges import QueueReading, Reading
 from api_service.metrics import api, beat, worker
+from api_service.operation.gauges import QueueReading, Reading
 from api_service.parser_client.queue import QueueDepths
 from api_service.repository import Unfinished
 from parser_service import metrics as parser

@@ -16,9 +16,9 @@ from api_service.celery_app import celery_app
 from api_service.config import Settings
 from api_service.database import Database
 from api_service.endings.service import JobService
-from api_service.gauges import Gauges
 from api_service.main import create_app
 from api_service.metrics import api, worker
+from api_service.operation.gauges import Gauges
 from api_service.parser_client.messages import FailureReason, FailureResult, PageResult
 from api_service.queueing.statements import UNFINISHED
 from api_service.repository import ParseRequestRepository

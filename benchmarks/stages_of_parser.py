@@ -11,9 +11,9 @@ import redis.asyncio as aioredis
 from benchmarks.load import at_most
 from benchmarks.stopwatch import Stopwatch
 from parser_service.config import Settings
-from parser_service.content_type import Markup
 from parser_service.fetcher import FetchedPage, Fetcher
 from parser_service.host_limits import HostLimits
+from parser_service.markup.content_type import Markup
 from parser_service.parser import PageFacts, Source, parse
 from parser_service.redis_connection import host_limits, open_redis, task_queue
 from parser_service.requests import Job

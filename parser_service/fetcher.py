@@ -18,7 +18,6 @@ from typing import Protocol
 
 import httpx
 
-from parser_service import content_type as ct
 from parser_service.config import MIB, Settings
 from parser_service.exceptions import (
     BadRedirectError,
@@ -30,6 +29,7 @@ from parser_service.exceptions import (
     UnsupportedContentTypeError,
 )
 from parser_service.inflate import ACCEPT_ENCODING, decoder_for
+from parser_service.markup import content_type as ct
 from parser_service.robots import RobotsRules
 from parser_service.url_guard import Target, UrlGuard
 

@@ -20,8 +20,8 @@ from contextlib import suppress
 import structlog
 
 from parser_service import metrics
-from parser_service.content_type import Markup
 from parser_service.exceptions import FetchTimeoutError, InternalError, TooLargeError
+from parser_service.markup.content_type import Markup
 from parser_service.parser import PageFacts, Source, parse
 
 SHORT = 64 * 1024

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 
 from selectolax.lexbor import LexborHTMLParser
 
-from parser_service import charset
-from parser_service.content_type import Markup
-from parser_service.document import Document, read_html, read_xhtml, storable
 from parser_service.extractors.metadata import metadata
 from parser_service.extractors.title import stand_in, title
+from parser_service.markup import charset
+from parser_service.markup.content_type import Markup
+from parser_service.markup.document import Document, read_html, read_xhtml, storable
 from parser_service.responses import Metadata, TitleSource
 
 if TYPE_CHECKING:

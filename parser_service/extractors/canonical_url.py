@@ -1,6 +1,6 @@
 """The address that a page asks to be known by (RFC 6596)."""
 
-from parser_service.document import Document
+from parser_service.markup.document import Document
 
 
 def canonical_url(document: Document) -> str | None:

@@ -1,6 +1,6 @@
 """The site's small icon."""
 
-from parser_service.document import Document
+from parser_service.markup.document import Document
 
 
 def favicon(document: Document) -> str | None:

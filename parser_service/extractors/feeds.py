@@ -1,6 +1,6 @@
 """The feeds that a page points to."""
 
-from parser_service.document import Document
+from parser_service.markup.document import Document
 
 MAX_FEEDS = 20
 MAX_TITLE = 300

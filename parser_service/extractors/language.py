@@ -2,7 +2,7 @@
 
 import re
 
-from parser_service.document import Document
+from parser_service.markup.document import Document
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8}){0,5}")
 

@@ -1,6 +1,5 @@
 """What a page says of itself, fact by fact: one pure function for each."""
 
-from parser_service.document import Document
 from parser_service.extractors.author import author
 from parser_service.extractors.canonical_url import canonical_url
 from parser_service.extractors.description import description
@@ -14,6 +13,7 @@ from parser_service.extractors.robots import robots
 from parser_service.extractors.site_name import site_name
 from parser_service.extractors.social import open_graph, twitter_card
 from parser_service.extractors.times import modified_time, published_time
+from parser_service.markup.document import Document
 from parser_service.responses import Feed, Metadata
 
 

@@ -1,6 +1,6 @@
 """What a page asks of search engines."""
 
-from parser_service.document import Document
+from parser_service.markup.document import Document
 
 MAX_DIRECTIVES = 20
 MAX_LENGTH = 100

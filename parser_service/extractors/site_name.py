@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from parser_service.document import Document
 from parser_service.extractors.json_ld import Node, first, nodes, text_of
+from parser_service.markup.document import Document
 
 MAX_LENGTH = 1000
 

@@ -1,6 +1,6 @@
 """Open Graph (ogp.me) and Twitter cards, as the page has them."""
 
-from parser_service.document import Document, collapse
+from parser_service.markup.document import Document, collapse
 
 MAX_PROPERTIES = 100
 MAX_VALUES = 20

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from email.utils import parsedate_to_datetime
 
-from parser_service.document import Document
 from parser_service.extractors.json_ld import Node, first, text_of
+from parser_service.markup.document import Document
 
 MAX_LENGTH = 100
 _PUBLISHED = (

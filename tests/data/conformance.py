@@ -20,10 +20,10 @@ from typing import Any
 import structlog
 import webencodings
 
-from parser_service import content_type as ct
 from parser_service.config import Settings
 from parser_service.exceptions import FetchError, InvalidUrlError
 from parser_service.handler import open_handler
+from parser_service.markup import content_type as ct
 from parser_service.parser import PageFacts, Source, parse
 from parser_service.url_guard import is_public, normalise
 from tests.support.cases import FOLDER, cases, located

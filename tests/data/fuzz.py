@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic, perf_counter
 
-from parser_service.content_type import Markup
 from parser_service.exceptions import FetchTimeoutError, TooLargeError
+from parser_service.markup.content_type import Markup
 from parser_service.parse_pool import CHILD_SECONDS, ParsePool
 from parser_service.parser import Source
 from tests.support.cases import FOLDER

@@ -2,7 +2,7 @@
 
 import pytest
 
-from parser_service.content_type import ContentType, Markup, extract, markup_of, parse
+from parser_service.markup.content_type import ContentType, Markup, extract, markup_of, parse
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 import pytest
 import webencodings
 
-from parser_service.charset import by_label
-from parser_service.decoders import decode
+from parser_service.markup.charset import by_label
+from parser_service.markup.decoders import decode
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parser_service.content_type import Markup
+from parser_service.markup.content_type import Markup
 from parser_service.parser import PageFacts, Source, parse
 
 URL = "https://example.com/news/article?x=1"

@@ -8,8 +8,8 @@ import psutil
 import pytest
 
 from parser_service import parse_pool
-from parser_service.content_type import Markup
 from parser_service.exceptions import FetchTimeoutError, TooLargeError
+from parser_service.markup.content_type import Markup
 from parser_service.parse_pool import ParsePool, is_harmless
 from parser_service.parser import Source
 

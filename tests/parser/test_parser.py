@@ -2,7 +2,7 @@
 
 import pytest
 
-from parser_service.content_type import Markup
+from parser_service.markup.content_type import Markup
 from parser_service.parser import PageFacts, Source
 from parser_service.parser import parse as parse_source
 

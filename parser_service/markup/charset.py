@@ -9,7 +9,7 @@ import re
 
 import webencodings
 
-from parser_service import decoders
+from parser_service.markup import decoders
 
 PRESCAN_LENGTH = 1024
 DEFAULT = "windows-1252"

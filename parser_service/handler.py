@@ -19,14 +19,14 @@ import structlog
 from parser_service import metrics
 from parser_service.config import Settings
 from parser_service.exceptions import FetchError, FetchTimeoutError, InternalError
-from parser_service.fetcher import FetchedPage, Fetcher, Hop, Visit
+from parser_service.fetching.fetcher import FetchedPage, Fetcher, Hop, Visit
+from parser_service.fetching.host_access import ParkedError
+from parser_service.fetching.transport import GuardedTransport, client_tls_context
+from parser_service.fetching.url_guard import UrlGuard
 from parser_service.log import loggable_url
 from parser_service.parse_pool import ParsePool
 from parser_service.parser import PageFacts, Source
 from parser_service.responses import Page, Redirect
-from parser_service.transport import GuardedTransport, client_tls_context
-from parser_service.url_guard import UrlGuard
-from parser_service.visits import ParkedError
 
 log = structlog.get_logger()
 

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 import orjson
 import redis.asyncio as aioredis
 
+from parser_service.fetching.url_guard import Target
 from parser_service.scripts import Scripts
-from parser_service.url_guard import Target
 
 TICKET_SECONDS = 5
 """How long a slot is kept for a ticket whose turn has come, until it is taken."""

@@ -7,11 +7,11 @@ import structlog
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from parser_service import metrics
+from parser_service.fetching.host_access import RequestVisit
+from parser_service.fetching.url_guard import normalise
 from parser_service.handler import PageHandler
 from parser_service.requests import FetchQuery
 from parser_service.responses import FetchAnswer, Health, Problem
-from parser_service.url_guard import normalise
-from parser_service.visits import RequestVisit
 
 router = APIRouter()
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parser_service.exceptions import BadEncodingError, TooLargeError
-from parser_service.inflate import Decoder, decoder_for
+from parser_service.fetching.inflate import Decoder, decoder_for
 
 TEXT = b"some page " * 1000
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parser_service.exceptions import BlockedAddressError, InvalidUrlError
-from parser_service.url_guard import UrlGuard, is_public, normalise
+from parser_service.fetching.url_guard import UrlGuard, is_public, normalise
 
 guard = UrlGuard()
 

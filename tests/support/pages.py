@@ -2,9 +2,9 @@
 
 from contextlib import AsyncExitStack
 
+from parser_service.fetching.host_access import JobVisit
 from parser_service.handler import PageHandler
 from parser_service.responses import Page
-from parser_service.visits import JobVisit
 
 
 class Pages:

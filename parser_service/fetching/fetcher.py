@@ -28,10 +28,10 @@ from parser_service.exceptions import (
     TooManyRedirectsError,
     UnsupportedContentTypeError,
 )
-from parser_service.inflate import ACCEPT_ENCODING, decoder_for
+from parser_service.fetching.inflate import ACCEPT_ENCODING, decoder_for
+from parser_service.fetching.robots import RobotsRules
+from parser_service.fetching.url_guard import Target, UrlGuard
 from parser_service.markup import content_type as ct
-from parser_service.robots import RobotsRules
-from parser_service.url_guard import Target, UrlGuard
 
 SNIFF_LENGTH = 1445
 """Bytes that decide on the kind of a document without a type (MIME Sniffing Standard, 5.2)."""

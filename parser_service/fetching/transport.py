@@ -32,7 +32,7 @@ from parser_service.exceptions import (
     TlsError,
     TooLargeError,
 )
-from parser_service.url_guard import UrlGuard
+from parser_service.fetching.url_guard import UrlGuard
 
 MAX_HEADER_LINE = 64 * 1024
 MAX_HEADERS = 512

@@ -8,7 +8,7 @@ from time import monotonic
 from protego import Protego
 
 from parser_service.exceptions import FetchError, RobotsDisallowedError
-from parser_service.url_guard import Target
+from parser_service.fetching.url_guard import Target
 
 KEPT = 2000
 """Sites whose rules are remembered."""

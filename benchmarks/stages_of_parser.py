@@ -11,17 +11,17 @@ import redis.asyncio as aioredis
 from benchmarks.load import at_most
 from benchmarks.stopwatch import Stopwatch
 from parser_service.config import Settings
+from parser_service.dependencies import host_limits, open_redis, task_queue
 from parser_service.fetching.fetcher import FetchedPage, Fetcher
 from parser_service.fetching.host_access import JobVisit
 from parser_service.fetching.transport import GuardedTransport, client_tls_context
 from parser_service.fetching.url_guard import UrlGuard
-from parser_service.host_limits import HostLimits
 from parser_service.markup.content_type import Markup
 from parser_service.parser import PageFacts, Source, parse
-from parser_service.redis_connection import host_limits, open_redis, task_queue
+from parser_service.redis_queue.host_limits import HostLimits
+from parser_service.redis_queue.job_queue import Taken, TaskQueue
 from parser_service.requests import Job
 from parser_service.responses import SuccessResult, html_apart
-from parser_service.task_queue import Taken, TaskQueue
 
 
 async def run_parser_stages(watch: Stopwatch, settings: Settings, *, jobs: int, batch: int) -> None:

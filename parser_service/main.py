@@ -14,9 +14,9 @@ from starlette.exceptions import HTTPException
 
 from parser_service import log, routes
 from parser_service.config import Settings
+from parser_service.dependencies import host_limits, open_redis
 from parser_service.exceptions import FetchError
 from parser_service.handler import open_handler
-from parser_service.redis_connection import host_limits, open_redis
 from parser_service.responses import Problem
 
 

@@ -35,15 +35,15 @@ from redis.exceptions import RedisError
 from parser_service import log as logging_setup
 from parser_service import metrics
 from parser_service.config import Settings
+from parser_service.dependencies import host_limits, open_redis, task_queue
 from parser_service.exceptions import FetchError
 from parser_service.fetching.fetcher import Hop
 from parser_service.fetching.host_access import JobVisit, ParkedError
 from parser_service.handler import PageHandler, open_handler
-from parser_service.host_limits import HostLimits, Slot, read_ready, ready_list
-from parser_service.redis_connection import host_limits, open_redis, task_queue
+from parser_service.redis_queue.host_limits import HostLimits, Slot, read_ready, ready_list
+from parser_service.redis_queue.job_queue import Taken, TaskQueue
 from parser_service.requests import Job, WaitingJob
 from parser_service.responses import ErrorFacts, FailureResult, SuccessResult, html_apart
-from parser_service.task_queue import Taken, TaskQueue
 
 BLOCK_SECONDS = 1
 RENEW_SECONDS = 1.0

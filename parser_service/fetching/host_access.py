@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from parser_service import metrics
 from parser_service.fetching.fetcher import Hop
 from parser_service.fetching.url_guard import Target
-from parser_service.host_limits import HostLimits, Slot, host_of, waiting_job
+from parser_service.redis_queue.host_limits import HostLimits, Slot, host_of, waiting_job
 
 POLL_SECONDS = 0.025
 

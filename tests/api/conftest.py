@@ -14,8 +14,8 @@ from api_service.database import Database
 from api_service.main import create_app
 from api_service.worker.context import JobContext, open_job_context
 from parser_service import config as parser_config
-from parser_service.redis_connection import task_queue
-from parser_service.task_queue import TaskQueue
+from parser_service.dependencies import task_queue
+from parser_service.redis_queue.job_queue import TaskQueue
 from tests.support.servers import dsn
 from tests.support.site import Site
 from tests.support.way import Way

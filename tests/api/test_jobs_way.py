@@ -42,9 +42,15 @@ from api_service.parser_client.queue import ParserQueue
 from api_service.repository import ParseRequestRepository
 from api_service.worker.context import open_job_context
 from parser_service import config as parser_config
-from parser_service.host_limits import HostLimits, Slot, read_ready, ready_list, waiting_job
-from parser_service.redis_connection import task_queue
-from parser_service.task_queue import Taken
+from parser_service.dependencies import task_queue
+from parser_service.redis_queue.host_limits import (
+    HostLimits,
+    Slot,
+    read_ready,
+    ready_list,
+    waiting_job,
+)
+from parser_service.redis_queue.job_queue import Taken
 from tests.support.servers import dsn
 from tests.support.time_travel import pass_time
 from tests.support.way import DONE, LEASES, QUEUE, URL, Job, Way

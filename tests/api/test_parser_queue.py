@@ -15,7 +15,7 @@ from api_service.parser_client.queue import ParserQueue
 from api_service.worker.context import open_job_context
 from local.servers import Valkey
 from parser_service import config as parser_config
-from parser_service.redis_connection import task_queue
+from parser_service.dependencies import task_queue
 from tests.support.time_travel import older_keys
 from tests.support.waiting import until
 from tests.support.way import DONE, QUEUE, Way

@@ -12,9 +12,15 @@ import redis.asyncio as aioredis
 
 from parser_service.config import Settings
 from parser_service.fetching.url_guard import normalise
-from parser_service.host_limits import HostLimits, ReadyJob, host_of, read_ready, ready_list
 from parser_service.main import create_app
 from parser_service.redis_listener import Listener
+from parser_service.redis_queue.host_limits import (
+    HostLimits,
+    ReadyJob,
+    host_of,
+    read_ready,
+    ready_list,
+)
 from tests.support.listening import listening
 from tests.support.site import Site
 from tests.support.waiting import until

@@ -17,7 +17,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from local.servers import Valkey
 from parser_service.config import Settings
-from parser_service.redis_connection import task_queue
+from parser_service.dependencies import task_queue
 from parser_service.redis_listener import Listener
 from tests.support.listening import listening
 from tests.support.site import Site

@@ -14,7 +14,7 @@ from api_service.queueing.sweep import Swept
 from api_service.repository import ParseRequestRepository
 from api_service.worker.context import JobContext
 from api_service.worker.results import ResultLoop
-from parser_service.task_queue import TaskQueue
+from parser_service.redis_queue.job_queue import TaskQueue
 from tests.support.time_travel import pass_time
 
 URL = "https://a.example/"

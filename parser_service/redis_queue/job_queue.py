@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import redis.asyncio as aioredis
 
+from parser_service.redis_queue.lua_pipeline import Scripts
 from parser_service.responses import Announcement, JobId
-from parser_service.scripts import Scripts
 
 LEASE_SECONDS = 15
 SEEN_SECONDS = 60

@@ -21,7 +21,7 @@ import orjson
 import redis.asyncio as aioredis
 
 from parser_service.fetching.url_guard import Target
-from parser_service.scripts import Scripts
+from parser_service.redis_queue.lua_pipeline import Scripts
 
 TICKET_SECONDS = 5
 """How long a slot is kept for a ticket whose turn has come, until it is taken."""

@@ -3,10 +3,10 @@
 import redis.asyncio as aioredis
 from redis.backoff import NoBackoff
 
-from parser_service.broken_connections import mend_connections
 from parser_service.config import Settings
-from parser_service.host_limits import HostLimits, ready_list
-from parser_service.task_queue import TaskQueue
+from parser_service.redis_queue.connection import mend_connections
+from parser_service.redis_queue.host_limits import HostLimits, ready_list
+from parser_service.redis_queue.job_queue import TaskQueue
 
 COMMAND_SECONDS = 5
 """Seconds for one command; a blocking one must be shorter."""

@@ -1,0 +1,1 @@
+"""The lists, leases and host limits in redis."""

@@ -24,9 +24,9 @@ from parser_service.fetching.host_access import ParkedError
 from parser_service.fetching.transport import GuardedTransport, client_tls_context
 from parser_service.fetching.url_guard import UrlGuard
 from parser_service.log import loggable_url
-from parser_service.parse_pool import ParsePool
 from parser_service.parser import PageFacts, Source
 from parser_service.responses import Page, Redirect
+from parser_service.sandbox.pool import ParsePool
 
 log = structlog.get_logger()
 

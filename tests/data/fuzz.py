@@ -17,8 +17,8 @@ from time import monotonic, perf_counter
 
 from parser_service.exceptions import FetchTimeoutError, TooLargeError
 from parser_service.markup.content_type import Markup
-from parser_service.parse_pool import CHILD_SECONDS, ParsePool
 from parser_service.parser import Source
+from parser_service.sandbox.pool import CHILD_SECONDS, ParsePool
 from tests.support.cases import FOLDER
 
 GOLDEN = Path(__file__).resolve().parent.parent / "parser" / "golden"

@@ -7,11 +7,11 @@ from time import perf_counter
 import psutil
 import pytest
 
-from parser_service import parse_pool
 from parser_service.exceptions import FetchTimeoutError, TooLargeError
 from parser_service.markup.content_type import Markup
-from parser_service.parse_pool import ParsePool, is_harmless
 from parser_service.parser import Source
+from parser_service.sandbox import pool as parse_pool
+from parser_service.sandbox.pool import ParsePool, is_harmless
 
 LONG_SCRIPT = b"<title>A</title><script>" + b"x" * 300_000 + b"</script>"
 

@@ -24,7 +24,7 @@ RUN_WITH_M = (
     "api_service.worker",
     "api_service.worker.beat",
     "parser_service.redis_listener",
-    "parser_service.parse_process",
+    "parser_service.sandbox.child",
     "local.__main__",
 )
 DRAWERS = {"utils", "helpers", "common", "manager", "misc"}

@@ -140,7 +140,7 @@ class _Child:
     async def start(cls) -> "_Child":
         return cls(
             await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "parser_service.parse_process"), stdin=PIPE, stdout=PIPE
+                *(sys.executable, "-m", "parser_service.sandbox.child"), stdin=PIPE, stdout=PIPE
             )
         )
 

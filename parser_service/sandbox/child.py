@@ -1,6 +1,6 @@
 """A process that parses pages for `parse_pool.py`, within limits on time and memory.
 
-Run as `python -m parser_service.parse_process`. It reads requests from its standard input
+Run as `python -m parser_service.sandbox.child`. It reads requests from its standard input
 and writes answers to its standard output: four bytes of length, then a pickle. An answer
 is the facts, None where the memory did not suffice, or a text where something else failed.
 """

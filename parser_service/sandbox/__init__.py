@@ -1,0 +1,1 @@
+"""Bounded children that parse."""

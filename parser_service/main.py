@@ -16,7 +16,7 @@ from parser_service import log, routes
 from parser_service.config import Settings
 from parser_service.dependencies import host_limits, open_redis
 from parser_service.exceptions import FetchError
-from parser_service.handler import open_handler
+from parser_service.pipeline import open_handler
 from parser_service.responses import Problem
 
 

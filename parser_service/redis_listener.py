@@ -39,7 +39,7 @@ from parser_service.dependencies import host_limits, open_redis, task_queue
 from parser_service.exceptions import FetchError
 from parser_service.fetching.fetcher import Hop
 from parser_service.fetching.host_access import JobVisit, ParkedError
-from parser_service.handler import PageHandler, open_handler
+from parser_service.pipeline import PageHandler, open_handler
 from parser_service.redis_queue.host_limits import HostLimits, Slot, read_ready, ready_list
 from parser_service.redis_queue.job_queue import Taken, TaskQueue
 from parser_service.requests import Job, WaitingJob

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from parser_service import metrics
 from parser_service.fetching.host_access import RequestVisit
 from parser_service.fetching.url_guard import normalise
-from parser_service.handler import PageHandler
+from parser_service.pipeline import PageHandler
 from parser_service.requests import FetchQuery
 from parser_service.responses import FetchAnswer, Health, Problem
 

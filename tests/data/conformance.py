@@ -23,9 +23,9 @@ import webencodings
 from parser_service.config import Settings
 from parser_service.exceptions import FetchError, InvalidUrlError
 from parser_service.fetching.url_guard import is_public, normalise
-from parser_service.handler import open_handler
 from parser_service.markup import content_type as ct
 from parser_service.parser import PageFacts, Source, parse
+from parser_service.pipeline import open_handler
 from tests.support.cases import FOLDER, cases, located
 from tests.support.dialler import recording_socket
 from tests.support.dns import open_name_server

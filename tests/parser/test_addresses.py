@@ -11,7 +11,7 @@ import pytest
 from parser_service.config import Settings
 from parser_service.exceptions import FetchError
 from parser_service.fetching.url_guard import is_public
-from parser_service.handler import open_handler
+from parser_service.pipeline import open_handler
 from tests.support.cases import cases
 from tests.support.dialler import recording_socket
 from tests.support.dns import NXDOMAIN, SERVFAIL, NameServer, open_name_server

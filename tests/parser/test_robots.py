@@ -6,7 +6,7 @@ import pytest
 
 from parser_service.config import Settings
 from parser_service.exceptions import FetchError
-from parser_service.handler import open_handler
+from parser_service.pipeline import open_handler
 from tests.support.pages import Pages
 from tests.support.site import Site
 

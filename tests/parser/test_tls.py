@@ -13,7 +13,7 @@ import trustme
 
 from parser_service.config import Settings
 from parser_service.exceptions import FetchError
-from parser_service.handler import open_handler
+from parser_service.pipeline import open_handler
 from tests.support.dialler import recording_socket
 from tests.support.dns import NameServer, open_name_server
 from tests.support.pages import Pages

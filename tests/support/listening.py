@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from parser_service.config import Settings
 from parser_service.dependencies import host_limits, open_redis, task_queue
-from parser_service.handler import open_handler
+from parser_service.pipeline import open_handler
 from parser_service.redis_listener import Listener
 
 

@@ -3,7 +3,7 @@
 from contextlib import AsyncExitStack
 
 from parser_service.fetching.host_access import JobVisit
-from parser_service.handler import PageHandler
+from parser_service.pipeline import PageHandler
 from parser_service.responses import Page
 
 

@@ -21,7 +21,7 @@ from parser_service.parser import Source
 from parser_service.sandbox.pool import CHILD_SECONDS, ParsePool
 from tests.support.cases import FOLDER
 
-GOLDEN = Path(__file__).resolve().parent.parent / "parser" / "golden"
+GOLDEN = Path(__file__).resolve().parent.parent / "parser" / "extractors" / "golden"
 CHARSETS = (None, "utf-8", "utf-16", "shift_jis", "gbk", "iso-2022-jp", "windows-1252", "x", "big5")
 TOKENS = (
     *(b"<title>", b"</title>", b"<svg>", b"<math>", b"<template>", b"<table>", b"<select>"),

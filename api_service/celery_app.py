@@ -18,7 +18,7 @@ from api_service.config import Settings
 from api_service.metrics import beat as metrics
 from api_service.metrics import exposition
 from api_service.process import log
-from api_service.worker.scheduler import EverySoOften
+from api_service.worker.scheduler import MonotonicInterval
 
 API_QUEUE = "api"
 CONTROL_QUEUE = "api.control"
@@ -79,7 +79,7 @@ def _configuration() -> dict[str, Any]:
                 "task": SWEEP,
                 # No `expires`: the worker's clock need not agree with beat's. Sweeps that have
                 # piled up while no worker was there cost it next to nothing, see `tasks.py`.
-                "schedule": EverySoOften(SWEEP_SECONDS),
+                "schedule": MonotonicInterval(SWEEP_SECONDS),
             },
         },
     }

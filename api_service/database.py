@@ -52,7 +52,7 @@ class Database:
             pool_timeout=timeout,
             connect_args={"timeout": CONNECT_SECONDS, "command_timeout": timeout},
         )
-        event.listen(self._engine.sync_engine, "checkout", _refuse_closed)
+        event.listen(self._engine.sync_engine, "checkout", _discard_if_closed)
         self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
         self._readings = async_sessionmaker(
             self._engine.execution_options(isolation_level="AUTOCOMMIT"), expire_on_commit=False
@@ -70,7 +70,10 @@ class Database:
             DatabaseUnavailableError: PostgreSQL is away, or does not answer in time. Whether
                 a commit that was under way took effect is then unknown.
         """
-        async with self._errors_named(seconds or self._timeout), self._sessions.begin() as session:
+        async with (
+            self._translated_errors(seconds or self._timeout),
+            self._sessions.begin() as session,
+        ):
             yield session
 
     @asynccontextmanager
@@ -80,11 +83,11 @@ class Database:
         Raises:
             DatabaseUnavailableError: PostgreSQL is away, or does not answer in time.
         """
-        async with self._errors_named(self._timeout), self._readings() as session:
+        async with self._translated_errors(self._timeout), self._readings() as session:
             yield session
 
     @asynccontextmanager
-    async def _errors_named(self, seconds: float) -> AsyncIterator[None]:
+    async def _translated_errors(self, seconds: float) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(seconds):
                 yield
@@ -93,7 +96,7 @@ class Database:
         except (asyncpg.DataError, UnicodeEncodeError) as error:
             raise UnstorableError(str(error)) from error
         except (TimeoutError, OSError, SQLAlchemyError, *_ASYNCPG_ERRORS) as error:
-            if isinstance(_drivers_own(error), asyncpg.DataError):
+            if isinstance(_driver_error(error), asyncpg.DataError):
                 raise UnstorableError(str(error)) from error
             raise DatabaseUnavailableError from error
 
@@ -137,12 +140,12 @@ class Database:
         await self._engine.dispose()
 
 
-def _drivers_own(error: BaseException) -> BaseException | None:
+def _driver_error(error: BaseException) -> BaseException | None:
     """What the driver raised; SQLAlchemy has no class of its own for values that are refused."""
     return error.orig.__cause__ if isinstance(error, DBAPIError) and error.orig else None
 
 
-def _refuse_closed(connection: Any, _record: Any, _proxy: Any) -> None:
+def _discard_if_closed(connection: Any, _record: Any, _proxy: Any) -> None:
     """Have the pool replace a connection that the server has closed, at no round trip."""
     if connection.driver_connection.is_closed():
         raise DisconnectionError

@@ -11,8 +11,8 @@ from fastapi import Depends, Header, Request
 from api_service.celery_app import celery_app
 from api_service.config import Settings
 from api_service.database import Database
-from api_service.endings.wakeups import EndedNotices
-from api_service.idempotency.service import CallersKey
+from api_service.endings.wakeups import EndingListener
+from api_service.idempotency.service import ScopedKey
 from api_service.operation.gauges import Gauges
 from api_service.operation.readiness import ReadinessCheck
 from api_service.parser_client.http import ParserHttp
@@ -32,7 +32,7 @@ class ApiContext:
     service: ParseRequestService
     readiness: ReadinessCheck
     gauges: Gauges
-    notices: EndedNotices
+    notices: EndingListener
 
 
 @contextlib.asynccontextmanager
@@ -49,7 +49,7 @@ async def open_api_context(settings: Settings) -> AsyncIterator[ApiContext]:
         stack.push_async_callback(parser.close)
         publisher = Publisher(celery_app, timeout=settings.publish_timeout)
         stack.push_async_callback(publisher.close)
-        notices = EndedNotices(settings.database_url)
+        notices = EndingListener(settings.database_url)
         notices.open()
         stack.push_async_callback(notices.close)
         admission = Admission(database, max_depth=settings.max_queue_depth)
@@ -90,7 +90,7 @@ async def _trace_id(request: Request) -> str | None:
     return trace_id
 
 
-async def _callers_key(
+async def _scoped_key(
     request: Request,
     idempotency_key: Annotated[
         str | None,
@@ -105,17 +105,17 @@ async def _callers_key(
             ),
         ),
     ] = None,
-) -> CallersKey | None:
+) -> ScopedKey | None:
     """The key, of whom the credentials tell, or else the address."""
     if idempotency_key is None:
         return None
     host = request.client.host if request.client else ""
     caller = request.headers.get("authorization") or f"host {host}"
-    return CallersKey(hashlib.sha256(caller.encode()).hexdigest(), idempotency_key)
+    return ScopedKey(hashlib.sha256(caller.encode()).hexdigest(), idempotency_key)
 
 
 Service = Annotated[ParseRequestService, Depends(_service)]
 ReadyCheck = Annotated[ReadinessCheck, Depends(_readiness)]
 ScrapeGauges = Annotated[Gauges, Depends(_gauges)]
-OptionalKey = Annotated[CallersKey | None, Depends(_callers_key)]
+OptionalKey = Annotated[ScopedKey | None, Depends(_scoped_key)]
 TraceId = Annotated[str | None, Depends(_trace_id)]

@@ -19,7 +19,7 @@ from api_service import routes
 from api_service.config import Settings
 from api_service.dependencies import open_api_context
 from api_service.edge.middleware import RequestContext
-from api_service.endings.wakeups import EndedNotices
+from api_service.endings.wakeups import EndingListener
 from api_service.exceptions import ApiError, PageError, SchemaOutdatedError
 from api_service.process import log
 from api_service.responses import Problem
@@ -90,7 +90,7 @@ def _end_process(sentence: str) -> NoReturn:
     os._exit(1)
 
 
-def _drain_on_sigterm(app: FastAPI, notices: EndedNotices) -> None:
+def _drain_on_sigterm(app: FastAPI, notices: EndingListener) -> None:
     """Before the server stops, end long polls and ask clients to close their connections.
 
     The server would wait for the first, and cut off the second between two requests. No more

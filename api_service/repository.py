@@ -42,7 +42,7 @@ class NewRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Pushable:
+class JobToPush:
     """A request that has just become a parser's affair, and what to push for it.
 
     Attributes:
@@ -59,7 +59,7 @@ class Pushable:
 
 
 @dataclass(frozen=True, slots=True)
-class Success:
+class SucceededAttempt:
     """The end of an attempt with a page; without a token, of whichever is under way."""
 
     request_id: int
@@ -84,7 +84,7 @@ class FailedAttempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class StatusChange:
     """A request whose attempt has ended.
 
     Attributes:
@@ -169,20 +169,20 @@ class ParseRequestRepository:
         row = result.mappings().one_or_none()
         return None if row is None else dict(row)
 
-    async def mark_processing(self, request_ids: Sequence[int]) -> list[Pushable]:
+    async def mark_processing(self, request_ids: Sequence[int]) -> list[JobToPush]:
         """From `pending`; those that are elsewhere by now are not among the returned."""
         result = await self._session.execute(statements.MARK_PROCESSING, {"ids": list(request_ids)})
-        return [_pushable(row) for row in result]
+        return [_job_to_push(row) for row in result]
 
-    async def mark_stranded(self, *, age: float, limit: int) -> list[Pushable]:
+    async def claim_stranded(self, *, age: float, limit: int) -> list[JobToPush]:
         """From `pending`, for so many seconds: their message was lost or is late."""
         parameters = {"age": age, "limit": limit}
-        result = await self._session.execute(statements.MARK_STRANDED, parameters)
-        return [_pushable(row) for row in result]
+        result = await self._session.execute(statements.CLAIM_STRANDED, parameters)
+        return [_job_to_push(row) for row in result]
 
-    async def mark_holders_dead(
+    async def count_dead_attempts(
         self, tokens: Sequence[str], policy: RetryPolicy
-    ) -> tuple[list[Pushable], list[Moved]]:
+    ) -> tuple[list[JobToPush], list[StatusChange]]:
         """From `processing`, of a parser that has died: to be pushed again, or to `failure`.
 
         Returns:
@@ -191,12 +191,12 @@ class ParseRequestRepository:
         # Other producers have tokens of their own.
         ids = [int(found[1]) for token in tokens if (found := _ID_IN_TOKEN.match(token))]
         result = await self._session.execute(
-            statements.MARK_HOLDERS_DEAD,
+            statements.COUNT_DEAD_ATTEMPTS,
             {"ids": ids, "tokens": list(tokens), "max_attempts": policy.max_attempts},
         )
         rows = result.all()
-        failed = [_moved(row) for row in rows if row.status == StatusEnum.FAILURE]
-        return [_pushable(row) for row in rows if row.status != StatusEnum.FAILURE], failed
+        failed = [_status_change(row) for row in rows if row.status == StatusEnum.FAILURE]
+        return [_job_to_push(row) for row in rows if row.status != StatusEnum.FAILURE], failed
 
     async def missing(self, seen: Sequence[int], *, before: datetime) -> Sequence[Row[int, str]]:
         """`id, token` of pushed requests that were not seen, nor touched since."""
@@ -204,20 +204,20 @@ class ParseRequestRepository:
         parameters = {"seen": list(seen), "before": before}
         return (await self._session.execute(statements.MISSING, parameters)).all()
 
-    async def clear_suspects(self, missing: Sequence[int]) -> None:
+    async def keep_only_suspects(self, missing: Sequence[int]) -> None:
         """Note that all but these are not missing."""
         await self._session.execute(statements.PLAN_FOR_THE_SIZES)
-        await self._session.execute(statements.CLEAR_SUSPECTS, {"missing": list(missing)})
+        await self._session.execute(statements.KEEP_ONLY_SUSPECTS, {"missing": list(missing)})
 
     async def note_suspects(self, missing: Sequence[int]) -> None:
         """Note since when these are missing."""
         await self._session.execute(statements.PLAN_FOR_THE_SIZES)
         await self._session.execute(statements.NOTE_SUSPECTS, {"missing": list(missing)})
 
-    async def mark_lost(self, *, age: float, limit: int) -> list[Pushable]:
+    async def claim_lost(self, *, age: float, limit: int) -> list[JobToPush]:
         """From `processing`, and missing for so many seconds; stays `processing`, to be pushed."""
-        result = await self._session.execute(statements.MARK_LOST, {"age": age, "limit": limit})
-        return [_pushable(row) for row in result]
+        result = await self._session.execute(statements.CLAIM_LOST, {"age": age, "limit": limit})
+        return [_job_to_push(row) for row in result]
 
     async def now(self) -> datetime:
         """The database's clock, the only one that counts."""
@@ -241,12 +241,12 @@ class ParseRequestRepository:
             found[row.state] = Unfinished(row.requests, row.suspects, row.oldest_age)
         return found
 
-    async def mark_due(self, *, limit: int) -> list[Pushable]:
+    async def claim_due(self, *, limit: int) -> list[JobToPush]:
         """From waiting for the next attempt, whose time has come; stays `processing`."""
-        result = await self._session.execute(statements.MARK_DUE, {"limit": limit})
-        return [_pushable(row) for row in result]
+        result = await self._session.execute(statements.CLAIM_DUE, {"limit": limit})
+        return [_job_to_push(row) for row in result]
 
-    async def mark_success(self, ended: Sequence[Success]) -> list[Moved]:
+    async def mark_success(self, ended: Sequence[SucceededAttempt]) -> list[StatusChange]:
         """From `processing`; returns which have changed."""
         if not ended:
             return []
@@ -270,11 +270,11 @@ class ParseRequestRepository:
                 "fetched": [item.fetched_at for item in facts],
             },
         )
-        return [_moved(row) for row in result]
+        return [_status_change(row) for row in result]
 
     async def mark_attempts_failed(
         self, failed: Sequence[FailedAttempt], policy: RetryPolicy
-    ) -> list[Moved]:
+    ) -> list[StatusChange]:
         """From `processing`: to `failure`, or to waiting for the next attempt.
 
         Returns which have changed, and to what.
@@ -293,7 +293,7 @@ class ParseRequestRepository:
                 "max_delay": policy.max_delay,
             },
         )
-        return [_moved(row) for row in result]
+        return [_status_change(row) for row in result]
 
     async def notify_ended(self, request_ids: Sequence[int]) -> None:
         """Have everybody who waits for these requests told, once this transaction commits."""
@@ -326,16 +326,16 @@ class ParseRequestRepository:
         return len((await self._session.execute(statement)).all())
 
 
-def _pushable(row: Row[Any]) -> Pushable:
-    return Pushable(row.id, row.url, row.token, row.trace_id, row.options or {}, row.alone)
+def _job_to_push(row: Row[Any]) -> JobToPush:
+    return JobToPush(row.id, row.url, row.token, row.trace_id, row.options or {}, row.alone)
 
 
 def _options(options: dict[str, bool]) -> str | None:
     return json.dumps(options) if options else None
 
 
-def _moved(row: Row[Any]) -> Moved:
-    return Moved(row.id, StatusEnum(row.status), row.age)
+def _status_change(row: Row[Any]) -> StatusChange:
+    return StatusChange(row.id, StatusEnum(row.status), row.age)
 
 
 def _json(model: Any) -> str | None:

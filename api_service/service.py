@@ -10,9 +10,9 @@ import structlog
 from pydantic import TypeAdapter
 
 from api_service.database import Database
-from api_service.endings.wakeups import RECHECK_SECONDS, EndedNotices
+from api_service.endings.wakeups import RECHECK_SECONDS, EndingListener
 from api_service.exceptions import DatabaseUnavailableError, NotFoundError
-from api_service.idempotency.service import CallersKey, KeyedRequest
+from api_service.idempotency.service import KeyedRequest, ScopedKey
 from api_service.parser_client.http import ParserHttp
 from api_service.queueing.admission import Admission
 from api_service.queueing.batching import Batcher
@@ -47,7 +47,7 @@ class ParseRequestService:
         *,
         database: Database,
         publisher: Publisher,
-        notices: EndedNotices,
+        notices: EndingListener,
         parser: ParserHttp,
         admission: Admission,
         timeout: float,
@@ -78,7 +78,7 @@ class ParseRequestService:
         *,
         options: Mapping[str, bool],
         trace_id: str | None,
-        key: CallersKey | None = None,
+        key: ScopedKey | None = None,
     ) -> AcceptedAnswer:
         """Accept a request: its row is committed when this returns.
 
@@ -93,9 +93,9 @@ class ParseRequestService:
         request = NewRequest(url, trace_id, dict(options))
         if key is None:
             with self._admission.room():
-                request_id, is_new = await _in_time(self._intake.ask(request)), True
+                request_id, is_new = await _timeout_as_unavailable(self._intake.ask(request)), True
         else:
-            request_id, is_new = await self._alone_in_time(self._add_keyed(request, key))
+            request_id, is_new = await self._with_timeout(self._add_keyed(request, key))
         structlog.contextvars.bind_contextvars(request_id=request_id)
         if is_new:
             await self._publisher.parse_url(request_id, url, trace_id)
@@ -105,7 +105,7 @@ class ParseRequestService:
         async with self._database.transaction() as session:
             return await ParseRequestRepository(session).add_all(requests)
 
-    async def _add_keyed(self, request: NewRequest, key: CallersKey) -> tuple[int, bool]:
+    async def _add_keyed(self, request: NewRequest, key: ScopedKey) -> tuple[int, bool]:
         """Store a request unless it was accepted before; its id, and whether it is new."""
         # The room is taken within the transaction, and left after its end.
         with ExitStack() as room:
@@ -140,7 +140,7 @@ class ParseRequestService:
                     pass
                 ended.clear()
 
-    async def _alone_in_time(self, work: Coroutine[Any, Any, T]) -> T:
+    async def _with_timeout(self, work: Coroutine[Any, Any, T]) -> T:
         """The outcome of work on the database that is not done with others'.
 
         Where the server is silent, even giving up takes seconds; the client does not wait for it.
@@ -161,7 +161,7 @@ class ParseRequestService:
                 task.add_done_callback(self._given_up.discard)
 
     async def _status(self, request_id: int) -> StatusAnswer:
-        answer = await _in_time(self._statuses.ask(request_id))
+        answer = await _timeout_as_unavailable(self._statuses.ask(request_id))
         if answer is None:
             raise NotFoundError
         return answer
@@ -180,7 +180,7 @@ class ParseRequestService:
         """
         if wait:
             await self.status(request_id, wait=wait)
-        row = await self._alone_in_time(self._find_result(request_id))
+        row = await self._with_timeout(self._find_result(request_id))
         if row is None:
             raise NotFoundError
         return _result_answer(row)
@@ -190,7 +190,7 @@ class ParseRequestService:
             return await ParseRequestRepository(session).find_result(request_id)
 
 
-async def _in_time(outcome: Awaitable[T]) -> T:
+async def _timeout_as_unavailable(outcome: Awaitable[T]) -> T:
     """What was asked of the database with others.
 
     Raises:

@@ -29,7 +29,7 @@ from api_service.celery_app import (
 )
 from api_service.exceptions import ApiError, SchemaOutdatedError
 from api_service.queueing.enqueue import PulsePublisher
-from api_service.worker.context import JobContext, TaskRunner
+from api_service.worker.context import TaskRunner, WorkerContext
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ CLEANUP_SECONDS = 2.0
 CLEANUP_PAUSE = 1.0
 
 
-class Pauses:
+class Cooldown:
     """Keeps the sweeps of this worker apart: many messages of beat may have piled up."""
 
     def __init__(self, seconds: float) -> None:
@@ -55,7 +55,7 @@ class Pauses:
 
 log = structlog.get_logger()
 runner = TaskRunner()
-pauses = Pauses(SWEEP_SECONDS / 2)
+pauses = Cooldown(SWEEP_SECONDS / 2)
 pulse_publisher = PulsePublisher(celery_app)
 
 
@@ -82,7 +82,7 @@ def _close(**_: Any) -> None:
     runner.close()
 
 
-def _run(call: Callable[[JobContext], Coroutine[Any, Any, T]]) -> T | None:
+def _run(call: Callable[[WorkerContext], Coroutine[Any, Any, T]]) -> T | None:
     """Run a use case; while a server is away there is nothing to do but to say so.
 
     What was not done is found by the sweep when it is back.
@@ -139,7 +139,7 @@ def cleanup_parse_requests(self: Task) -> int:
 @celery_app.task(name=PULSE)
 def pulse() -> None:
     """Show that this worker consumes; there is always one of these to be consumed."""
-    _run(lambda context: context.queue.show_worker())
+    _run(lambda context: context.queue.record_heartbeat())
 
 
 @task_postrun.connect

@@ -21,7 +21,7 @@ from api_service.queueing.enqueue import Publisher
 from api_service.repository import NewRequest, ParseRequestRepository
 from api_service.responses import AcceptedAnswer
 from api_service.status_enum import StatusEnum
-from api_service.worker.context import JobContext
+from api_service.worker.context import WorkerContext
 from benchmarks.stopwatch import Stopwatch
 from benchmarks.system import ROOT, TASKS
 
@@ -112,7 +112,7 @@ async def publish(
 class Worker:
     """A Celery worker of our own, held still until its work is there."""
 
-    def __init__(self, context: JobContext, environment: dict[str, str], log: object) -> None:
+    def __init__(self, context: WorkerContext, environment: dict[str, str], log: object) -> None:
         self._context = context
         command = [sys.executable, "-m", "api_service.worker"]
         self._process = subprocess.Popen(  # type: ignore[call-overload] # a file
@@ -144,7 +144,7 @@ class Worker:
         self._process.wait()
 
 
-async def record(watch: Stopwatch, context: JobContext, jobs: int, batch: int) -> None:
+async def record(watch: Stopwatch, context: WorkerContext, jobs: int, batch: int) -> None:
     """Announced results into rows, as `results.py` does it."""
     done = 0
     while done < jobs:

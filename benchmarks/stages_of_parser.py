@@ -13,13 +13,13 @@ from benchmarks.stopwatch import Stopwatch
 from parser_service.config import Settings
 from parser_service.dependencies import host_limits, open_redis, task_queue
 from parser_service.fetching.fetcher import FetchedPage, Fetcher
-from parser_service.fetching.host_access import JobVisit
+from parser_service.fetching.host_access import JobAccess
 from parser_service.fetching.transport import GuardedTransport, client_tls_context
 from parser_service.fetching.url_guard import UrlGuard
 from parser_service.markup.content_type import Markup
-from parser_service.parser import PageFacts, Source, parse
+from parser_service.parser import ParsedPage, RawPage, parse
 from parser_service.redis_queue.host_limits import HostLimits
-from parser_service.redis_queue.job_queue import Taken, TaskQueue
+from parser_service.redis_queue.job_queue import JobQueue, TakenJob
 from parser_service.requests import Job
 from parser_service.responses import SuccessResult, html_apart
 
@@ -37,9 +37,9 @@ async def run_parser_stages(watch: Stopwatch, settings: Settings, *, jobs: int, 
 
 
 async def _take(
-    watch: Stopwatch, queue: TaskQueue, jobs: int, batch: int
-) -> list[tuple[Taken, Job]]:
-    found: list[tuple[Taken, Job]] = []
+    watch: Stopwatch, queue: JobQueue, jobs: int, batch: int
+) -> list[tuple[TakenJob, Job]]:
+    found: list[tuple[TakenJob, Job]] = []
     while len(found) < jobs:
         with watch.stage("pop", 0):
             some = await queue.take(batch)
@@ -53,15 +53,15 @@ async def _visit(
     watch: Stopwatch,
     redis: aioredis.Redis,
     settings: Settings,
-    taken: Sequence[tuple[Taken, Job]],
+    taken: Sequence[tuple[TakenJob, Job]],
     batch: int,
 ) -> None:
     limits = host_limits(redis, settings)
     assert isinstance(limits, HostLimits)
     guard = _guard(settings)
 
-    async def one(message: Taken, job: Job) -> None:
-        visit = JobVisit(limits, message.raw, respect_robots=False, token=job.token)
+    async def one(message: TakenJob, job: Job) -> None:
+        visit = JobAccess(limits, message.raw, respect_robots=False, token=job.token)
         async with visit:
             await visit.enter(guard.admit(job.url), [])
 
@@ -70,7 +70,7 @@ async def _visit(
 
 
 async def _fetch(
-    watch: Stopwatch, settings: Settings, taken: Sequence[tuple[Taken, Job]], batch: int
+    watch: Stopwatch, settings: Settings, taken: Sequence[tuple[TakenJob, Job]], batch: int
 ) -> list[FetchedPage]:
     guard = _guard(settings)
     transport = GuardedTransport(
@@ -82,25 +82,25 @@ async def _fetch(
     async with httpx.AsyncClient(transport=transport, trust_env=False, timeout=None) as client:
         fetcher = Fetcher(client=client, guard=guard, settings=settings)
 
-        async def one(message: Taken, job: Job) -> FetchedPage:
+        async def one(message: TakenJob, job: Job) -> FetchedPage:
             async with AsyncExitStack() as holding:
-                free = JobVisit(None, message.raw, respect_robots=False)
+                free = JobAccess(None, message.raw, respect_robots=False)
                 return await fetcher.fetch(job.url, visit=free, holding=holding)
 
         with watch.stage("fetch", len(taken)):
             return await at_most(batch, [partial(one, *item) for item in taken])
 
 
-def _parse(watch: Stopwatch, pages: Sequence[FetchedPage]) -> list[PageFacts]:
+def _parse(watch: Stopwatch, pages: Sequence[FetchedPage]) -> list[ParsedPage]:
     with watch.stage("parse", len(pages)):
-        return [parse(Source(page.body, Markup.HTML, page.final_url, "utf-8")) for page in pages]
+        return [parse(RawPage(page.body, Markup.HTML, page.final_url, "utf-8")) for page in pages]
 
 
 def _write(
     watch: Stopwatch,
-    taken: Sequence[tuple[Taken, Job]],
+    taken: Sequence[tuple[TakenJob, Job]],
     pages: Sequence[FetchedPage],
-    facts: Sequence[PageFacts],
+    facts: Sequence[ParsedPage],
 ) -> list[bytes]:
     results = []
     with watch.stage("result into bytes", len(pages)):
@@ -126,8 +126,8 @@ def _write(
 
 async def _store(
     watch: Stopwatch,
-    queue: TaskQueue,
-    taken: Sequence[tuple[Taken, Job]],
+    queue: JobQueue,
+    taken: Sequence[tuple[TakenJob, Job]],
     results: Sequence[bytes],
     batch: int,
 ) -> None:

@@ -4,9 +4,9 @@ import redis.asyncio as aioredis
 from redis.backoff import NoBackoff
 
 from parser_service.config import Settings
-from parser_service.redis_queue.connection import mend_connections
+from parser_service.redis_queue.connection import use_uvloop_safe_connections
 from parser_service.redis_queue.host_limits import HostLimits, ready_list
-from parser_service.redis_queue.job_queue import TaskQueue
+from parser_service.redis_queue.job_queue import JobQueue
 
 COMMAND_SECONDS = 5
 """Seconds for one command; a blocking one must be shorter."""
@@ -23,12 +23,12 @@ def open_redis(settings: Settings) -> aioredis.Redis:
         socket_connect_timeout=CONNECT_SECONDS,
         retry=aioredis.retry.Retry(NoBackoff(), 0),
     )
-    return mend_connections(redis)
+    return use_uvloop_safe_connections(redis)
 
 
-def task_queue(redis: aioredis.Redis, settings: Settings, *, name: str) -> TaskQueue:
+def task_queue(redis: aioredis.Redis, settings: Settings, *, name: str) -> JobQueue:
     """The lists that a listener works on."""
-    return TaskQueue(
+    return JobQueue(
         redis,
         name=name,
         task_queue=settings.task_queue,

@@ -16,7 +16,7 @@ from parser_service import log, routes
 from parser_service.config import Settings
 from parser_service.dependencies import host_limits, open_redis
 from parser_service.exceptions import FetchError
-from parser_service.pipeline import open_handler
+from parser_service.pipeline import open_pipeline
 from parser_service.responses import Problem
 
 
@@ -34,7 +34,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             os._exit(1)
         log.configure("parser", current.log_level)
         async with (
-            open_handler(current) as handler,
+            open_pipeline(current) as handler,
             open_redis(current) as redis,
             _shown_alive(os.environ.get("HTTP_ALIVE_FILE")),
         ):

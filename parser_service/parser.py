@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from selectolax.lexbor import LexborHTMLParser
 
 from parser_service.extractors.metadata import metadata
-from parser_service.extractors.title import stand_in, title
+from parser_service.extractors.title import fallback_title, title
 from parser_service.markup import charset
 from parser_service.markup.content_type import Markup
 from parser_service.markup.document import Document, read_html, read_xhtml, storable
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class RawPage:
     """A page as it came, and what came with it.
 
     Attributes:
@@ -52,7 +52,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class PageFacts:
+class ParsedPage:
     """What a page says.
 
     Attributes:
@@ -69,13 +69,13 @@ class PageFacts:
     metadata: Metadata
 
 
-def parse(source: Source) -> PageFacts:
+def parse(source: RawPage) -> ParsedPage:
     """Parse a page. There is no page that it fails on."""
     read = _read_xhtml if source.markup is Markup.XHTML else _read_html
     text, name, document = read(source)
     document = replace(document, robots_headers=source.robots_headers)
     found, origin = _title(document, fallback=source.title_fallback)
-    return PageFacts(
+    return ParsedPage(
         title=found,
         title_source=origin,
         html=storable(text),
@@ -87,10 +87,10 @@ def parse(source: Source) -> PageFacts:
 def _title(document: Document, *, fallback: bool) -> tuple[str, TitleSource | None]:
     if (own := title(document)) or (own is not None and not fallback):
         return own, "title"
-    return (stand_in(document) if fallback else None) or ("", None)
+    return (fallback_title(document) if fallback else None) or ("", None)
 
 
-def _read_html(source: Source) -> tuple[str, str, Document]:
+def _read_html(source: RawPage) -> tuple[str, str, Document]:
     body = source.body
     name = (
         charset.by_byte_order_mark(body)
@@ -121,7 +121,7 @@ def _late_meta(page: LexborHTMLParser) -> str | None:
     return None
 
 
-def _read_xhtml(source: Source) -> tuple[str, str, Document]:
+def _read_xhtml(source: RawPage) -> tuple[str, str, Document]:
     name = (
         charset.by_byte_order_mark(source.body)
         or charset.by_label(source.declared_charset)

@@ -24,14 +24,14 @@ from parser_service.fetching.host_access import ParkedError
 from parser_service.fetching.transport import GuardedTransport, client_tls_context
 from parser_service.fetching.url_guard import UrlGuard
 from parser_service.log import loggable_url
-from parser_service.parser import PageFacts, Source
+from parser_service.parser import ParsedPage, RawPage
 from parser_service.responses import Page, Redirect
 from parser_service.sandbox.pool import ParsePool
 
 log = structlog.get_logger()
 
 
-class PageHandler:
+class PagePipeline:
     """Turns a URL into a page or a `FetchError`, never into anything else."""
 
     def __init__(self, *, fetcher: Fetcher, pool: ParsePool, timeout: float) -> None:
@@ -85,9 +85,9 @@ class PageHandler:
 
 
 @asynccontextmanager
-async def open_handler(
+async def open_pipeline(
     settings: Settings, *, socket_class: type[socket.socket] = socket.socket
-) -> AsyncIterator[PageHandler]:
+) -> AsyncIterator[PagePipeline]:
     """A handler with the process's one HTTP client, closed at the end."""
     guard = UrlGuard(
         allowed_networks=settings.fetch_allowed_networks,
@@ -111,12 +111,12 @@ async def open_handler(
         timeout=None,  # noqa: S113 - each page has one deadline, in `handle`
     ) as client:
         fetcher = Fetcher(client=client, guard=guard, settings=settings)
-        yield PageHandler(fetcher=fetcher, pool=pool, timeout=settings.fetch_timeout)
+        yield PagePipeline(fetcher=fetcher, pool=pool, timeout=settings.fetch_timeout)
     await pool.close()
 
 
-def _source(page: FetchedPage, *, title_fallback: bool) -> Source:
-    return Source(
+def _source(page: FetchedPage, *, title_fallback: bool) -> RawPage:
+    return RawPage(
         body=page.body,
         markup=page.markup,
         url=page.final_url,
@@ -126,7 +126,9 @@ def _source(page: FetchedPage, *, title_fallback: bool) -> Source:
     )
 
 
-def _page(fetched: FetchedPage, facts: PageFacts, fetched_at: datetime, *, elapsed_ms: int) -> Page:
+def _page(
+    fetched: FetchedPage, facts: ParsedPage, fetched_at: datetime, *, elapsed_ms: int
+) -> Page:
     log.info(
         "page fetched",
         url=loggable_url(fetched.final_url),

@@ -1,6 +1,6 @@
 """The parser's other entrance: jobs from a Redis list.
 
-Run as `python -m parser_service.redis_listener`. A shell round a loop round `PageHandler`:
+Run as `python -m parser_service.redis_listener`. A shell round a loop round `PagePipeline`:
 
 1. Wait until there is room for a job, and until the results of others have been taken over:
    never hold more jobs than can be run, never fill Redis with results.
@@ -38,11 +38,11 @@ from parser_service.config import Settings
 from parser_service.dependencies import host_limits, open_redis, task_queue
 from parser_service.exceptions import FetchError
 from parser_service.fetching.fetcher import Hop
-from parser_service.fetching.host_access import JobVisit, ParkedError
-from parser_service.pipeline import PageHandler, open_handler
+from parser_service.fetching.host_access import JobAccess, ParkedError
+from parser_service.pipeline import PagePipeline, open_pipeline
 from parser_service.redis_queue.host_limits import HostLimits, Slot, read_ready, ready_list
-from parser_service.redis_queue.job_queue import Taken, TaskQueue
-from parser_service.requests import Job, WaitingJob
+from parser_service.redis_queue.job_queue import JobQueue, TakenJob
+from parser_service.requests import Job, ParkedJob
 from parser_service.responses import ErrorFacts, FailureResult, SuccessResult, html_apart
 
 BLOCK_SECONDS = 1
@@ -54,10 +54,10 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class RunnableJob:
     """A job, where it begins or goes on, and the slot it has got already."""
 
-    taken: Taken
+    taken: TakenJob
     raw: bytes
     job: Job
     url: str
@@ -71,9 +71,9 @@ class Listener:
     def __init__(
         self,
         *,
-        queue: TaskQueue,
+        queue: JobQueue,
         limits: HostLimits | None,
-        handler: PageHandler,
+        handler: PagePipeline,
         settings: Settings,
         block_seconds: float = BLOCK_SECONDS,
     ) -> None:
@@ -84,10 +84,10 @@ class Listener:
         self._block_seconds = block_seconds
         self._stopping = False
         self._changed = asyncio.Event()
-        self._under_way: dict[asyncio.Task[None], Work] = {}
-        self._to_hand_back: deque[Work] = deque()
+        self._under_way: dict[asyncio.Task[None], RunnableJob] = {}
+        self._to_hand_back: deque[RunnableJob] = deque()
         self._is_alone = False
-        self._lone_ones_in: str | None = None
+        self._list_with_lone_job: str | None = None
         """The list that has a job at its head which is to run alone: nothing is begun until the
         others have ended, and then that list is the next to be looked in."""
         self._unleased: set[str] = set()
@@ -116,22 +116,22 @@ class Listener:
         """Start what there is room for, or wait for a while until there is something to do."""
         await self._hand_back()
         room = self._settings.fetch_concurrency - len(self._under_way)
-        if self._is_alone or room <= 0 or (self._lone_ones_in and self._under_way):
+        if self._is_alone or room <= 0 or (self._list_with_lone_job and self._under_way):
             await self._wait_for_change()
             return
-        if await self._queue.waiting_bytes() > self._settings.max_result_bytes:
+        if await self._queue.unpersisted_result_bytes() > self._settings.max_result_bytes:
             began = monotonic()
             await self._wait_for_change(THROTTLE_SECONDS)
             metrics.THROTTLED.inc(monotonic() - began)
             return
-        only_from, self._lone_ones_in = self._lone_ones_in, None
+        only_from, self._list_with_lone_job = self._list_with_lone_job, None
         taken = await self._queue.take(1 if only_from else room, only_from=only_from)
         if taken:
             metrics.JOBS_TAKEN.inc(len(taken))
-            self._begin(self._readable(taken))
+            self._begin(self._decode(taken))
         elif not only_from and (popped := await self._queue.wait(self._block_seconds)):
             metrics.JOBS_TAKEN.inc()
-            works = self._readable([popped])
+            works = self._decode([popped])
             tokens = [work.job.token for work in works if work.job.token]
             try:
                 await self._queue.lease(tokens)
@@ -139,7 +139,7 @@ class Listener:
                 self._unleased.update(tokens)  # they will be in a moment, if they are still here
             self._begin(works)
 
-    def _readable(self, taken: Sequence[Taken]) -> list[Work]:
+    def _decode(self, taken: Sequence[TakenJob]) -> list[RunnableJob]:
         works = []
         for message in taken:
             try:
@@ -149,7 +149,7 @@ class Listener:
                 log.error("message set aside: not a job", error=type(error).__name__)
         return works
 
-    def _begin(self, works: Sequence[Work]) -> None:
+    def _begin(self, works: Sequence[RunnableJob]) -> None:
         """Start what may run now; the rest is for the head of the list."""
         for work in works:
             if not work.job.alone:
@@ -158,7 +158,7 @@ class Listener:
             if work.job.alone:
                 if self._under_way:
                     self._to_hand_back.append(work)
-                    self._lone_ones_in = work.taken.list
+                    self._list_with_lone_job = work.taken.list
                 else:
                     self._is_alone = True
                     self._start(work)
@@ -171,7 +171,7 @@ class Listener:
             metrics.JOBS_HANDED_BACK.inc()
             self._to_hand_back.pop()
 
-    def _start(self, work: Work) -> None:
+    def _start(self, work: RunnableJob) -> None:
         task = asyncio.create_task(self._run_job(work))
         self._under_way[task] = work
         task.add_done_callback(self._done)
@@ -180,7 +180,7 @@ class Listener:
         work = self._under_way.pop(task, None)
         if work and self._is_alone:
             self._is_alone = False
-            self._lone_ones_in = work.taken.list  # they often come together
+            self._list_with_lone_job = work.taken.list  # they often come together
         self._changed.set()
 
     async def _wait_for_change(self, seconds: float | None = None) -> None:
@@ -192,7 +192,7 @@ class Listener:
             async with asyncio.timeout(seconds):
                 await self._changed.wait()
 
-    def _read(self, taken: Taken) -> Work:
+    def _read(self, taken: TakenJob) -> RunnableJob:
         """What a message asks for: a job, or one that waited for its host and goes on.
 
         Raises:
@@ -200,16 +200,16 @@ class Listener:
         """
         if taken.list != ready_list(self._settings.task_queue):
             job = Job.model_validate_json(taken.raw)
-            return Work(taken, taken.raw, job, job.url)
+            return RunnableJob(taken, taken.raw, job, job.url)
         ready = read_ready(taken.raw)
-        waiting = WaitingJob.model_validate_json(ready.parked)
+        waiting = ParkedJob.model_validate_json(ready.parked)
         raw = waiting.job.encode()
         hops = [Hop(url, status) for url, status in waiting.redirects]
-        return Work(taken, raw, Job.model_validate_json(raw), waiting.url, hops, ready.slot)
+        return RunnableJob(taken, raw, Job.model_validate_json(raw), waiting.url, hops, ready.slot)
 
-    async def _run_job(self, work: Work) -> None:
+    async def _run_job(self, work: RunnableJob) -> None:
         job = work.job
-        visit = JobVisit(
+        visit = JobAccess(
             self._limits,
             work.raw,
             token=job.token,
@@ -226,7 +226,9 @@ class Listener:
                 return
             await self._store(job, result)
 
-    async def _result_of(self, work: Work, visit: JobVisit, holding: AsyncExitStack) -> bytes:
+    async def _result_of(
+        self, work: RunnableJob, visit: JobAccess, holding: AsyncExitStack
+    ) -> bytes:
         token = work.job.token
         try:
             page = await self._handler.handle(
@@ -307,7 +309,7 @@ class Listener:
 async def serve(settings: Settings) -> None:
     """Run a listener until SIGTERM or SIGINT."""
     name = f"{socket.gethostname()}:{os.getpid()}"
-    async with open_redis(settings) as redis, open_handler(settings) as handler:
+    async with open_redis(settings) as redis, open_pipeline(settings) as handler:
         listener = Listener(
             queue=task_queue(redis, settings, name=name),
             limits=host_limits(redis, settings),

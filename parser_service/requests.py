@@ -53,7 +53,7 @@ class Job(BaseModel):
     html_apart: bool = False
 
 
-class WaitingJob(BaseModel):
+class ParkedJob(BaseModel):
     """A job that waited for its host, as it was parked.
 
     Attributes:

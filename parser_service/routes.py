@@ -7,9 +7,9 @@ import structlog
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from parser_service import metrics
-from parser_service.fetching.host_access import RequestVisit
+from parser_service.fetching.host_access import RequestAccess
 from parser_service.fetching.url_guard import normalise
-from parser_service.pipeline import PageHandler
+from parser_service.pipeline import PagePipeline
 from parser_service.requests import FetchQuery
 from parser_service.responses import FetchAnswer, Health, Problem
 
@@ -19,17 +19,17 @@ OUR_ANSWER = "application/vnd.page-parser.answer+json"
 """Tells the API, if it asks for that, that it can pass the body on as it is."""
 
 
-async def page_handler(request: Request) -> PageHandler:
+async def page_handler(request: Request) -> PagePipeline:
     """The process's one handler, made by the application's lifespan."""
-    handler: PageHandler = request.app.state.page_handler
+    handler: PagePipeline = request.app.state.page_handler
     return handler
 
 
-async def open_visit(request: Request, query: Annotated[FetchQuery, Query()]) -> RequestVisit:
+async def open_visit(request: Request, query: Annotated[FetchQuery, Query()]) -> RequestAccess:
     """The visit of this request: polite to hosts, and bounded in number."""
     state = request.app.state
     respect_robots = query.respect_robots or state.settings.respect_robots
-    return RequestVisit(state.host_limits, state.room, respect_robots=respect_robots)
+    return RequestAccess(state.host_limits, state.room, respect_robots=respect_robots)
 
 
 def problem(description: str) -> dict[str, Any]:
@@ -51,8 +51,8 @@ def problem(description: str) -> dict[str, Any]:
 )
 async def fetch(
     query: Annotated[FetchQuery, Query()],
-    handler: Annotated[PageHandler, Depends(page_handler)],
-    visit: Annotated[RequestVisit, Depends(open_visit)],
+    handler: Annotated[PagePipeline, Depends(page_handler)],
+    visit: Annotated[RequestAccess, Depends(open_visit)],
     x_request_id: Annotated[str | None, Header(max_length=64)] = None,
     accept: Annotated[str, Header()] = "",
 ) -> Response:

@@ -22,10 +22,10 @@ from api_service.parser_client.messages import (
 from api_service.parser_client.queue import ParserQueue
 from api_service.repository import (
     FailedAttempt,
+    JobToPush,
     ParseRequestRepository,
-    Pushable,
     RetryPolicy,
-    Success,
+    SucceededAttempt,
 )
 from api_service.responses import ErrorFacts, PageFacts
 from api_service.status_enum import StatusEnum
@@ -39,7 +39,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Cleaned:
+class CleanupProgress:
     """How many requests were deleted, and whether those were all."""
 
     deleted: int
@@ -119,7 +119,7 @@ class JobService:
         async with self._database.transaction() as session:
             return await ParseRequestRepository(session).processing_ids(after=after, limit=limit)
 
-    async def clean_up(self, *, seconds: float = math.inf) -> Cleaned:
+    async def clean_up(self, *, seconds: float = math.inf) -> CleanupProgress:
         """Delete requests older than the retention, in small batches.
 
         Args:
@@ -137,7 +137,7 @@ class JobService:
             is_done = batch < CLEANUP_BATCH
             if is_done or monotonic() > until:
                 log.info("old requests deleted", deleted=deleted)
-                return Cleaned(deleted, is_done)
+                return CleanupProgress(deleted, is_done)
 
     async def forget_keys(self) -> None:
         """Forget idempotency keys that have been kept long enough, in small batches.
@@ -150,7 +150,7 @@ class JobService:
             if forgotten < KEY_BATCH:
                 return
 
-    async def push(self, requests: Sequence[Pushable]) -> None:
+    async def push(self, requests: Sequence[JobToPush]) -> None:
         """Hand requests to the parsers that have just become theirs."""
         if not requests:
             return
@@ -187,8 +187,8 @@ class JobService:
         )
 
 
-def _success(request_id: int, result: PageResult) -> Success:
-    return Success(
+def _success(request_id: int, result: PageResult) -> SucceededAttempt:
+    return SucceededAttempt(
         request_id=request_id,
         token=result.token,
         title=result.title,

@@ -21,7 +21,7 @@ RECONNECT_SECONDS = 1.0
 log = structlog.get_logger()
 
 
-class EndedNotices:
+class EndingListener:
     """Wakes those who wait for a request to end.
 
     Args:

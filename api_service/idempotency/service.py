@@ -15,7 +15,7 @@ KEPT = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
-class CallersKey:
+class ScopedKey:
     """An idempotency key and whose it is."""
 
     caller: str
@@ -31,7 +31,7 @@ class KeyedRequest:
     """
 
     def __init__(
-        self, session: Session, key: CallersKey, *, url: str, options: Mapping[str, bool]
+        self, session: Session, key: ScopedKey, *, url: str, options: Mapping[str, bool]
     ) -> None:
         self._repository = IdempotencyRepository(session)
         self._key = key

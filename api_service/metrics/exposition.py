@@ -29,7 +29,7 @@ disable_created_metrics()  # a second series beside each, which nobody reads
 
 def render(registry: CollectorRegistry, *more: Collector) -> bytes:
     """A registry's metrics as text, and those of other collectors after them."""
-    return b"".join(generate_latest(collector) for collector in (_whole(registry), *more))
+    return b"".join(generate_latest(collector) for collector in (_with_sibling(registry), *more))
 
 
 def serve(registry: CollectorRegistry, *, host: str, port: int) -> None:
@@ -41,21 +41,21 @@ def serve(registry: CollectorRegistry, *, host: str, port: int) -> None:
     if not port:
         return
     try:
-        start_http_server(port, host, registry=_whole(registry))
+        start_http_server(port, host, registry=_with_sibling(registry))
     except OSError as error:
         log.error("metrics not shown", host=host, port=port, error=error.strerror)
 
 
-def _whole(registry: CollectorRegistry) -> CollectorRegistry:
+def _with_sibling(registry: CollectorRegistry) -> CollectorRegistry:
     """The registry, or where two processes share a folder, the sum of both."""
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return registry
     both = CollectorRegistry()
-    both.register(_OfBothHalves(registry))
+    both.register(_WithSibling(registry))
     return both
 
 
-class _OfBothHalves(Collector):
+class _WithSibling(Collector):
     """What both have written of a registry's metrics, and of no other's."""
 
     def __init__(self, registry: CollectorRegistry) -> None:

@@ -37,7 +37,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class QueueReading:
+class RedisSnapshot:
     """What Redis says."""
 
     depths: QueueDepths
@@ -53,7 +53,7 @@ class Reading(Collector):
         self,
         *,
         unfinished: Mapping[str, Unfinished] | None,
-        queue: QueueReading | None,
+        queue: RedisSnapshot | None,
         limit: int,
     ) -> None:
         self._unfinished = unfinished
@@ -99,7 +99,7 @@ def _of_database(unfinished: Mapping[str, Unfinished]) -> Iterable[Metric]:
     )
 
 
-def _of_queue(queue: QueueReading) -> Iterable[Metric]:
+def _of_queue(queue: RedisSnapshot) -> Iterable[Metric]:
     depths = queue.depths
     yield _by(
         "place",
@@ -205,7 +205,7 @@ class Gauges:
         async with self._database.transaction() as session:
             return await ParseRequestRepository(session).unfinished(most=self._limit)
 
-    async def _ask_queue(self) -> QueueReading:
+    async def _ask_queue(self) -> RedisSnapshot:
         depths = await self._queue.depths()
         parsers, workers = await self._queue.counts_seen()
         async with self._redis.pipeline(transaction=False) as pipe:
@@ -214,4 +214,4 @@ class Gauges:
             pipe.hlen(_UNACKED)
             lengths = await pipe.execute()
         names = (API_QUEUE, CONTROL_QUEUE, _UNACKED)
-        return QueueReading(depths, parsers, workers, dict(zip(names, lengths, strict=True)))
+        return RedisSnapshot(depths, parsers, workers, dict(zip(names, lengths, strict=True)))

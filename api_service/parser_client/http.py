@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from yarl import URL
 
 from api_service.exceptions import InvalidUrlError, PageError, ParserUnavailableError
-from api_service.parser_client.messages import FetchedPage, Problem
+from api_service.parser_client.messages import FetchAnswer, ParserProblem
 from api_service.responses import ParseSyncAnswer
 
 OUR_ANSWER = "application/vnd.page-parser.answer+json"
@@ -71,7 +71,7 @@ class ParserHttp:
 
 
 def _page_error(body: bytes) -> PageError:
-    problem = Problem.model_validate_json(body)
+    problem = ParserProblem.model_validate_json(body)
     return PageError(
         problem.detail,
         code=problem.code,
@@ -81,5 +81,5 @@ def _page_error(body: bytes) -> PageError:
 
 
 def _whole_answer(body: bytes) -> bytes:
-    page = FetchedPage.model_validate_json(body)
+    page = FetchAnswer.model_validate_json(body)
     return ParseSyncAnswer.model_validate(page).model_dump_json().encode()

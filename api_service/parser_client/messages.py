@@ -148,7 +148,7 @@ Result = PageResult | FailureResult
 RESULT: TypeAdapter[Result] = TypeAdapter(Annotated[Result, Field(discriminator="status")])
 
 
-class FetchedPage(_Message):
+class FetchAnswer(_Message):
     """The answer of the parser's `GET /fetch`."""
 
     url: str
@@ -166,7 +166,7 @@ class FetchedPage(_Message):
     fetched_at: datetime | None = None
 
 
-class Problem(_Message):
+class ParserProblem(_Message):
     """The parser's error body."""
 
     detail: str

@@ -19,7 +19,7 @@ from redis.backoff import NoBackoff
 
 from api_service.config import Settings
 from api_service.parser_client.messages import Announcement, Job, Result, read_result
-from api_service.process.redis_connection import mend_connections
+from api_service.process.redis_connection import use_uvloop_safe_connections
 
 SEEN_SECONDS = 10
 """A parser or worker that was seen this long ago counts as there."""
@@ -146,7 +146,7 @@ class ParserQueue:
             found.update({i: size for i, size in zip(some, sizes, strict=True) if size})
         return found
 
-    async def plain_sizes(self, request_ids: Sequence[int]) -> dict[int, int]:
+    async def foreign_result_sizes(self, request_ids: Sequence[int]) -> dict[int, int]:
         """The same of results in plain JSON. What has its HTML apart is ours, and announced."""
         async with self._redis.pipeline(transaction=False) as pipe:
             for request_id in request_ids:
@@ -216,7 +216,7 @@ class ParserQueue:
         prefix = f"{self._task_queue}:taken:"
         return int(await self._reclaim_script(keys=[self.reply_list, self._takers], args=[prefix]))
 
-    async def claim_turn(self, what: str, seconds: float) -> bool:
+    async def try_claim_chore(self, what: str, seconds: float) -> bool:
         """Whether something has not been done for so long, by anybody; then it is ours to do."""
         key = f"{self._task_queue}:turn:{what}"
         return bool(await self._redis.set(key, self._name, nx=True, px=int(seconds * 1000)))
@@ -228,7 +228,7 @@ class ParserQueue:
         keys = [self._task_queue, self._leases, self.reply_list, self._reply_bytes]
         return QueueDepths(*map(int, await self._depths_script(keys=keys)))
 
-    async def show_worker(self) -> None:
+    async def record_heartbeat(self) -> None:
         """Note that this worker has just done work."""
         await self._seen_script(keys=[f"{self._task_queue}:workers"], args=[self._name])
 
@@ -266,7 +266,7 @@ def open_redis(url: str, *, timeout: float) -> aioredis.Redis:
         socket_connect_timeout=min(timeout, 3),
         retry=aioredis.retry.Retry(NoBackoff(), 0),
     )
-    return mend_connections(redis)
+    return use_uvloop_safe_connections(redis)
 
 
 def open_queue(redis: aioredis.Redis, settings: Settings) -> ParserQueue:

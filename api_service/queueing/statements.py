@@ -55,7 +55,7 @@ MARK_PROCESSING = text(f"""
     RETURNING r.id, r.url, r.token, r.trace_id, r.options, r.alone
 """)
 
-MARK_STRANDED = text(f"""
+CLAIM_STRANDED = text(f"""
     UPDATE parse_requests r
     SET status = 'processing', token = {_NEW_TOKEN}, updated_at = now()
     WHERE r.id IN (
@@ -70,7 +70,7 @@ MARK_STRANDED = text(f"""
 
 _EXHAUSTED = "r.attempts + 1 >= :max_attempts"
 
-MARK_HOLDERS_DEAD = text(f"""
+COUNT_DEAD_ATTEMPTS = text(f"""
     UPDATE parse_requests r
     SET attempts = r.attempts + 1, alone = r.attempts + 2 >= :max_attempts,
         suspect_since = NULL, updated_at = now(),
@@ -99,7 +99,7 @@ MISSING = text("""
         AND id <> ALL(CAST(:seen AS bigint[]))
 """)
 
-CLEAR_SUSPECTS = text("""
+KEEP_ONLY_SUSPECTS = text("""
     UPDATE parse_requests SET suspect_since = NULL
     WHERE suspect_since IS NOT NULL AND id <> ALL(CAST(:missing AS bigint[]))
 """)
@@ -110,7 +110,7 @@ NOTE_SUSPECTS = text("""
         AND status = 'processing'
 """)
 
-MARK_LOST = text(f"""
+CLAIM_LOST = text(f"""
     UPDATE parse_requests r
     SET token = {_NEW_TOKEN}, suspect_since = NULL, updated_at = now()
     WHERE r.id IN (
@@ -143,7 +143,7 @@ UNFINISHED = text("""
     GROUP BY state
 """)
 
-MARK_DUE = text(f"""
+CLAIM_DUE = text(f"""
     UPDATE parse_requests r
     SET token = {_NEW_TOKEN}, next_attempt_at = NULL, updated_at = now()
     WHERE r.id IN (

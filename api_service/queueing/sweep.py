@@ -28,7 +28,7 @@ from api_service.endings.service import JobService
 from api_service.metrics import worker as metrics
 from api_service.parser_client.messages import Announcement
 from api_service.parser_client.queue import ParserQueue
-from api_service.repository import ParseRequestRepository, Pushable, RetryPolicy
+from api_service.repository import JobToPush, ParseRequestRepository, RetryPolicy
 
 BATCH = 1000
 LOST_BATCH = 10_000
@@ -62,7 +62,7 @@ class SweepPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
+class SweepReport:
     """What one sweep has done, in requests."""
 
     due: int = 0
@@ -93,7 +93,7 @@ class Sweep:
         self._retries = retries
         self._policy = policy
 
-    async def run(self) -> Swept | None:
+    async def run(self) -> SweepReport | None:
         """Sweep once; None if somebody else is sweeping."""
         started = perf_counter()
         async with self._database.transaction(seconds=MOST_SECONDS) as lock:
@@ -102,34 +102,34 @@ class Sweep:
             swept = await self._sweep()
         metrics.sweep_ended(perf_counter() - started)
         if any((swept.stranded, swept.died, swept.exhausted, swept.reclaimed, swept.lost)):
-            log.warning("swept", **{name: getattr(swept, name) for name in Swept.__slots__})
+            log.warning("swept", **{name: getattr(swept, name) for name in SweepReport.__slots__})
         return swept
 
-    async def _sweep(self) -> Swept:
+    async def _sweep(self) -> SweepReport:
         due = await self._push_due()
         stranded = await self._push_stranded()
-        died, exhausted = await self._bury()
+        died, exhausted = await self._recover_from_dead_parsers()
         reclaimed = metrics.swept("reclaimed", await self._queue.reclaim())
         announced = suspects = lost = 0
-        if await self._queue.claim_turn("keys", KEYS_SECONDS):
+        if await self._queue.try_claim_chore("keys", KEYS_SECONDS):
             await self._jobs.forget_keys()
-        if await self._queue.claim_turn("look", self._policy.look_every):
+        if await self._queue.try_claim_chore("look", self._policy.look_every):
             announced, suspects, lost = await self._look_for_lost()
-        return Swept(due, stranded, died, exhausted, reclaimed, announced, suspects, lost)
+        return SweepReport(due, stranded, died, exhausted, reclaimed, announced, suspects, lost)
 
     async def _push_due(self) -> int:
         async with self._database.transaction() as session:
-            due = await ParseRequestRepository(session).mark_due(limit=BATCH)
+            due = await ParseRequestRepository(session).claim_due(limit=BATCH)
         return await self._push("due", due)
 
     async def _push_stranded(self) -> int:
         async with self._database.transaction() as session:
-            stranded = await ParseRequestRepository(session).mark_stranded(
+            stranded = await ParseRequestRepository(session).claim_stranded(
                 age=self._policy.pending_after, limit=BATCH
             )
         return await self._push("stranded", stranded)
 
-    async def _bury(self) -> tuple[int, int]:
+    async def _recover_from_dead_parsers(self) -> tuple[int, int]:
         """Push the jobs of dead parsers again, or fail them; how many of each."""
         tokens = await self._queue.expired_tokens(
             after_ms=int(self._policy.lease_grace * 1000), most=BATCH
@@ -138,7 +138,7 @@ class Sweep:
             return 0, 0
         async with self._database.transaction() as session:
             repository = ParseRequestRepository(session)
-            again, failed = await repository.mark_holders_dead(tokens, self._retries)
+            again, failed = await repository.count_dead_attempts(tokens, self._retries)
             await repository.notify_ended([item.request_id for item in failed])
         metrics.attempts_retried(len(again))
         metrics.swept("exhausted", len(failed))
@@ -159,7 +159,7 @@ class Sweep:
         announced = await self._announce_stored(tokens)
         suspects = [request_id for request_id in tokens if request_id not in announced]
         async with self._database.transaction() as session:
-            await ParseRequestRepository(session).clear_suspects(suspects)
+            await ParseRequestRepository(session).keep_only_suspects(suspects)
         for start in range(0, len(suspects), LOST_BATCH):
             async with self._database.transaction() as session:
                 some = suspects[start : start + LOST_BATCH]
@@ -170,7 +170,7 @@ class Sweep:
         pushed = 0
         while pushed < MOST_LOST:
             async with self._database.transaction() as session:
-                lost = await ParseRequestRepository(session).mark_lost(
+                lost = await ParseRequestRepository(session).claim_lost(
                     age=self._policy.lost_after, limit=LOST_BATCH
                 )
             pushed += await self._push("lost", lost)
@@ -190,6 +190,6 @@ class Sweep:
         metrics.swept("announced", len(announcements))
         return {announcement.id for announcement in announcements}
 
-    async def _push(self, action: str, requests: list[Pushable]) -> int:
+    async def _push(self, action: str, requests: list[JobToPush]) -> int:
         await self._jobs.push(requests)
         return metrics.swept(action, len(requests))

@@ -1,4 +1,4 @@
-"""The process that sends what is due by the clock. Run as `python -m api_service.worker.beat SCHEDULE`.
+"""Celery beat: sends scheduled tasks. Run as `python -m api_service.worker.beat SCHEDULE`.
 
 It does what `celery -A api_service.celery_app beat` does. Beat runs no tasks, so it does not
 import them: without them and Celery's command line it takes half the memory.

@@ -21,7 +21,7 @@ REDIS_SECONDS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class JobContext:
+class WorkerContext:
     """What the worker's processes use; one for each event loop."""
 
     jobs: JobService
@@ -30,7 +30,7 @@ class JobContext:
 
 
 @contextlib.asynccontextmanager
-async def open_job_context(settings: Settings) -> AsyncIterator[JobContext]:
+async def open_worker_context(settings: Settings) -> AsyncIterator[WorkerContext]:
     """Connect lazily to what the worker uses; refuse to start on an outdated schema."""
     async with contextlib.AsyncExitStack() as stack:
         database = Database(settings.database_url, timeout=settings.job_timeout, pool_size=3)
@@ -58,7 +58,7 @@ async def open_job_context(settings: Settings) -> AsyncIterator[JobContext]:
             retries=retries,
             policy=SweepPolicy(lost_after=settings.lost_after),
         )
-        yield JobContext(jobs=jobs, queue=queue, sweep=sweep)
+        yield WorkerContext(jobs=jobs, queue=queue, sweep=sweep)
 
 
 class TaskRunner:
@@ -70,7 +70,7 @@ class TaskRunner:
     def __init__(self) -> None:
         self._runner: asyncio.Runner | None = None
         self._stack = contextlib.AsyncExitStack()
-        self._context: JobContext | None = None
+        self._context: WorkerContext | None = None
 
     def open(self) -> None:
         """Make the loop and what tasks use on it.
@@ -79,10 +79,10 @@ class TaskRunner:
             SchemaOutdatedError, DatabaseUnavailableError: the worker cannot start.
         """
         self._runner = asyncio.Runner()
-        opening = self._stack.enter_async_context(open_job_context(Settings.load()))
+        opening = self._stack.enter_async_context(open_worker_context(Settings.load()))
         self._context = self._runner.run(_await(opening))
 
-    def run(self, call: Callable[[JobContext], Coroutine[Any, Any, T]]) -> T:
+    def run(self, call: Callable[[WorkerContext], Coroutine[Any, Any, T]]) -> T:
         """Run a coroutine function on the process's context, to its end."""
         if self._runner is None or self._context is None:
             raise RuntimeError("the worker has not been initialised")

@@ -1,4 +1,4 @@
-"""Takes finished results and persists them in batches. Run as `python -m api_service.worker.results`.
+"""Persist finished results in batches. Run as `python -m api_service.worker.results`.
 
 A process of its own beside Celery, in the service `worker`: an endless Celery task would
 never let SIGTERM finish. A shell round a loop:
@@ -33,7 +33,7 @@ from api_service.metrics import exposition
 from api_service.metrics import worker as metrics
 from api_service.parser_client.messages import Result
 from api_service.process import log as logging_setup
-from api_service.worker.context import JobContext, open_job_context
+from api_service.worker.context import WorkerContext, open_worker_context
 
 BATCH = 200
 BATCH_BYTES = 16 * 1024 * 1024
@@ -49,7 +49,7 @@ log = structlog.get_logger()
 class ResultLoop:
     """Moves results from Redis to PostgreSQL until it is stopped."""
 
-    def __init__(self, context: JobContext) -> None:
+    def __init__(self, context: WorkerContext) -> None:
         self._jobs = context.jobs
         self._queue = context.queue
         self._stopping = asyncio.Event()
@@ -62,7 +62,7 @@ class ResultLoop:
 
     async def run(self) -> None:
         """Serve until stopped."""
-        watch = CeleryWatch()
+        watch = CeleryWatchdog()
         backoff = 0.1
         while True:
             try:
@@ -70,12 +70,12 @@ class ResultLoop:
                 if self._stopping.is_set() and not worked:
                     return
                 await self._poll()
-                watch.went_well()
+                watch.record_round()
                 backoff = 0.1
             except (RedisError, OSError, ApiError) as error:
                 if self._stopping.is_set():
                     return
-                watch.went_badly()
+                watch.record_outage()
                 log.warning("results not persisted yet", error=repr(error), retry_in=backoff)
                 await self._pause(backoff)
                 backoff = min(backoff * 2, MAX_BACKOFF_SECONDS)
@@ -115,7 +115,7 @@ class ResultLoop:
             ids += more
         batch: list[int] = []
         size = 0
-        for request_id, length in (await self._queue.plain_sizes(ids)).items():
+        for request_id, length in (await self._queue.foreign_result_sizes(ids)).items():
             batch.append(request_id)
             size += length
             if len(batch) == BATCH or size > BATCH_BYTES:
@@ -135,7 +135,7 @@ class ResultLoop:
             await asyncio.wait_for(self._stopping.wait(), seconds)
 
 
-class CeleryWatch:
+class CeleryWatchdog:
     """Ends this process, and so the pair, if Celery beside it has stopped consuming.
 
     Celery touches its file whenever it has run a pulse, and is sent one every two seconds. It
@@ -149,7 +149,7 @@ class CeleryWatch:
         self._touched = 0
         self._touched_at = monotonic()
 
-    def went_well(self) -> None:
+    def record_round(self) -> None:
         """A round of the loop has come to its end."""
         if self._own:
             self._own.touch()
@@ -162,7 +162,7 @@ class CeleryWatch:
                 log.critical("Celery does not consume", seconds=round(idle))
                 sys.exit(1)
 
-    def went_badly(self) -> None:
+    def record_outage(self) -> None:
         """A round has failed for a reason that Celery would fail for, too."""
         for file in (self._own, self._celery):
             if file and file.exists():
@@ -175,7 +175,7 @@ def _path(variable: str) -> Path | None:
 
 async def serve(settings: Settings) -> None:
     """Run the loop until SIGTERM or SIGINT."""
-    async with open_job_context(settings) as context:
+    async with open_worker_context(settings) as context:
         loop = ResultLoop(context)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, loop.stop)

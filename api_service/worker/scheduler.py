@@ -12,7 +12,7 @@ from celery.beat import PersistentScheduler, ScheduleEntry
 from celery.schedules import schedstate, schedule
 
 
-class EverySoOften(schedule):  # type: ignore[misc] # Celery carries no types
+class MonotonicInterval(schedule):  # type: ignore[misc] # Celery carries no types
     """A period by running time; the first is over at once."""
 
     _due_at = 0.0

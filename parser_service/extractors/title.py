@@ -12,7 +12,7 @@ def title(document: Document) -> str | None:
     return None if document.title is None else collapse(document.title)[:MAX_LENGTH]
 
 
-def stand_in(document: Document) -> tuple[str, TitleSource] | None:
+def fallback_title(document: Document) -> tuple[str, TitleSource] | None:
     """What names a page that has no title: `og:title`, or its first heading.
 
     Returns:

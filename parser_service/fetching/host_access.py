@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from parser_service import metrics
 from parser_service.fetching.fetcher import Hop
 from parser_service.fetching.url_guard import Target
-from parser_service.redis_queue.host_limits import HostLimits, Slot, host_of, waiting_job
+from parser_service.redis_queue.host_limits import HostLimits, Slot, host_of, parked_job
 
 POLL_SECONDS = 0.025
 
@@ -69,7 +69,7 @@ class _Visit:
             log.warning("slot left to expire", error=repr(error))
 
 
-class JobVisit(_Visit):
+class JobAccess(_Visit):
     """The visit of a job from the list.
 
     Args:
@@ -95,7 +95,7 @@ class JobVisit(_Visit):
         self, limits: HostLimits, host: str, target: Target, hops: Sequence[Hop]
     ) -> Slot:
         redirects = [(hop.url, hop.status) for hop in hops]
-        parked = waiting_job(self._raw, url=target.url, redirects=redirects)
+        parked = parked_job(self._raw, url=target.url, redirects=redirects)
         slot = await limits.enter_or_park(host, parked, token=self._token)
         if slot is None:
             metrics.JOB_WAITS.inc()
@@ -103,7 +103,7 @@ class JobVisit(_Visit):
         return slot
 
 
-class RequestVisit(_Visit):
+class RequestAccess(_Visit):
     """The visit of a request that a client waits for.
 
     Args:

@@ -170,7 +170,7 @@ def _big5_supplement() -> Mapping[bytes, str]:
     return known
 
 
-def _beside_big5(rest: bytes) -> tuple[str, int] | None:
+def _big5_extras(rest: bytes) -> tuple[str, int] | None:
     character = _big5_supplement().get(rest[:2])
     return (character, 2) if character else None
 
@@ -191,7 +191,7 @@ def _beside_euc_jp(rest: bytes) -> tuple[str, int] | None:
 _MULTI_BYTE = {
     "gbk": _beside_gb18030,
     "gb18030": _beside_gb18030,
-    "big5": _beside_big5,
+    "big5": _big5_extras,
     "euc-jp": _beside_euc_jp,
 }
 

@@ -11,7 +11,7 @@ import redis.asyncio as aioredis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 
-class _BrokenIsBroken:
+class _UvloopSafe:
     """To be mixed into a connection of redis-py."""
 
     async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
@@ -29,15 +29,15 @@ class _BrokenIsBroken:
             raise RedisConnectionError(str(error)) from error
 
 
-class _Connection(_BrokenIsBroken, aioredis.Connection):
+class _Connection(_UvloopSafe, aioredis.Connection):
     pass
 
 
-class _TlsConnection(_BrokenIsBroken, aioredis.SSLConnection):
+class _TlsConnection(_UvloopSafe, aioredis.SSLConnection):
     pass
 
 
-def mend_connections(redis: aioredis.Redis) -> aioredis.Redis:
+def use_uvloop_safe_connections(redis: aioredis.Redis) -> aioredis.Redis:
     """Have a client that has not connected yet use such connections."""
     pool = redis.connection_pool
     has_tls = issubclass(pool.connection_class, aioredis.SSLConnection)

@@ -21,7 +21,7 @@ import orjson
 import redis.asyncio as aioredis
 
 from parser_service.fetching.url_guard import Target
-from parser_service.redis_queue.lua_pipeline import Scripts
+from parser_service.redis_queue.lua_pipeline import ScriptPipeline
 
 TICKET_SECONDS = 5
 """How long a slot is kept for a ticket whose turn has come, until it is taken."""
@@ -66,7 +66,7 @@ class HostLimits:
     ) -> None:
         self._prefix = prefix
         self._limits = (max_concurrent, int(min_interval * 1000), int(lease * 1000))
-        scripts = Scripts(redis)
+        scripts = ScriptPipeline(redis)
         self._enter = scripts.register(_COMMON + _ENTER)
         self._leave = scripts.register(_COMMON + _LEAVE)
         self._tick = scripts.register(_COMMON + _TICK)
@@ -132,7 +132,7 @@ def host_of(target: Target) -> str:
     return target.host if target.port in (80, 443) else f"{target.host}:{target.port}"
 
 
-def waiting_job(raw: bytes, *, url: str, redirects: Sequence[tuple[str, int]]) -> bytes:
+def parked_job(raw: bytes, *, url: str, redirects: Sequence[tuple[str, int]]) -> bytes:
     """A job as it waits for a host: its message, and how far it has come."""
     progress = {"job": raw.decode(), "url": url, "redirects": list(redirects)}
     return orjson.dumps(progress)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import redis.asyncio as aioredis
 
-from parser_service.redis_queue.lua_pipeline import Scripts
+from parser_service.redis_queue.lua_pipeline import ScriptPipeline
 from parser_service.responses import Announcement, JobId
 
 LEASE_SECONDS = 15
@@ -22,14 +22,14 @@ SEEN_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class TakenJob:
     """A message and the list that it was taken from."""
 
     list: str
     raw: bytes
 
 
-class TaskQueue:
+class JobQueue:
     """The lists, leases and results of one deployment.
 
     Args:
@@ -59,7 +59,7 @@ class TaskQueue:
         self._waiting_bytes = f"{task_queue}:done:bytes"
         self._result_prefix = result_prefix
         self._result_ttl = result_ttl
-        scripts = Scripts(redis)
+        scripts = ScriptPipeline(redis)
         self._take = scripts.register(_TAKE)
         self._lease = scripts.register(_LEASE)
         self._renew = scripts.register(_RENEW)
@@ -67,7 +67,7 @@ class TaskQueue:
         self._hand_back = scripts.register(_HAND_BACK)
         self._show = scripts.register(_SHOW)
 
-    async def take(self, most: int, *, only_from: str | None = None) -> list[Taken]:
+    async def take(self, most: int, *, only_from: str | None = None) -> list[TakenJob]:
         """Up to so many jobs that are there now, leased.
 
         What is taken is kept in Redis until the next call, and given again if the answer was
@@ -84,12 +84,12 @@ class TaskQueue:
         found = await self._take(keys=[*self._lists, self._leases, self._taking], args=call)
         self._takes_answered = number
         return [
-            Taken(name, raw)
+            TakenJob(name, raw)
             for name, items in zip(self._lists, found, strict=True)
             for raw in items
         ]
 
-    async def wait(self, seconds: float) -> Taken | None:
+    async def wait(self, seconds: float) -> TakenJob | None:
         """The next job, to be leased at once; None if none comes in time. Never to be cancelled."""
         popped = await self._redis.blpop(list(self._lists), timeout=seconds)
         if popped is None:
@@ -97,7 +97,7 @@ class TaskQueue:
         name, raw = popped
         assert isinstance(name, bytes)  # noqa: S101 - the client decodes nothing
         assert isinstance(raw, bytes)  # noqa: S101
-        return Taken(name.decode(), raw)
+        return TakenJob(name.decode(), raw)
 
     async def renew(self, tokens: Sequence[str]) -> None:
         """Show that this parser lives, and that these jobs are still in its hands.
@@ -126,11 +126,11 @@ class TaskQueue:
             args=[result, self._result_ttl, token or "", announcement],
         )
 
-    async def hand_back(self, taken: Taken, *, token: str | None) -> None:
+    async def hand_back(self, taken: TakenJob, *, token: str | None) -> None:
         """Put a job back to the head of its list."""
         await self._hand_back(keys=[taken.list, self._leases], args=[taken.raw, token or ""])
 
-    async def waiting_bytes(self) -> int:
+    async def unpersisted_result_bytes(self) -> int:
         """Bytes of results that were announced and have not been taken over yet."""
         return int(await self._redis.get(self._waiting_bytes) or 0)
 

@@ -17,7 +17,7 @@ MOST_BYTES = 4 * 1024 * 1024
 """Bytes in a round trip, from which on no call is added: each must be over in time."""
 
 
-class Scripts:
+class ScriptPipeline:
     """The scripts of one client.
 
     Calls are sent in the order in which they are made, but for those that meet a Redis which
@@ -97,7 +97,7 @@ class Scripts:
 class Script:
     """One script, to be called as a coroutine."""
 
-    def __init__(self, scripts: Scripts, text: str) -> None:
+    def __init__(self, scripts: ScriptPipeline, text: str) -> None:
         self._scripts = scripts
         self.text = text
         self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
@@ -105,7 +105,7 @@ class Script:
     async def __call__(
         self, keys: Sequence[str | bytes] = (), args: Sequence[Argument] = ()
     ) -> Any:
-        """Run it; see `Scripts.call`."""
+        """Run it; see `ScriptPipeline.call`."""
         return await self._scripts.call(self, keys, args)
 
 

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from selectolax.lexbor import SelectolaxError
 
-from parser_service.parser import PageFacts, Source, parse
+from parser_service.parser import ParsedPage, RawPage, parse
 
 MAX_MEMORY = 768 * 1024 * 1024
 MAX_SECONDS = 10
@@ -23,10 +23,10 @@ MAX_SECONDS = 10
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Answer requests until there are no more."""
     while header := requests.read(4):
-        source: Source = pickle.loads(requests.read(int.from_bytes(header)))  # noqa: S301 - our parent
+        source: RawPage = pickle.loads(requests.read(int.from_bytes(header)))  # noqa: S301 - our parent
         # The parent kills what takes too long; this ends what outlives its parent.
         signal.alarm(MAX_SECONDS)
-        answer: PageFacts | str | None
+        answer: ParsedPage | str | None
         try:
             answer = parse(source)
         except (MemoryError, SelectolaxError):  # lexbor fails on nothing but memory

@@ -22,7 +22,7 @@ import structlog
 from parser_service import metrics
 from parser_service.exceptions import FetchTimeoutError, InternalError, TooLargeError
 from parser_service.markup.content_type import Markup
-from parser_service.parser import PageFacts, Source, parse
+from parser_service.parser import ParsedPage, RawPage, parse
 
 SHORT = 64 * 1024
 LONG = 256 * 1024
@@ -42,7 +42,7 @@ CHILD_IDLE_SECONDS = 60.0
 log = structlog.get_logger()
 
 
-def is_harmless(body: bytes) -> bool:
+def parses_quickly(body: bytes) -> bool:
     """Whether no page of such bytes can take long: few elements, and no long tag.
 
     A tag that spans no block can only have so many attributes, and every block that has a
@@ -64,7 +64,7 @@ class ParsePool:
         self._children: set[_Child] = set()
         self._ending: set[asyncio.Future[None]] = set()
 
-    async def parse(self, source: Source) -> PageFacts:
+    async def parse(self, source: RawPage) -> ParsedPage:
         """Parse a page.
 
         Raises:
@@ -75,7 +75,7 @@ class ParsePool:
         if source.markup is Markup.XHTML:
             if size <= SHORT_XHTML:
                 return parse(source)
-        elif size <= LONG and is_harmless(source.body):
+        elif size <= LONG and parses_quickly(source.body):
             if size <= SHORT:
                 return parse(source)
             return await asyncio.to_thread(parse, source)
@@ -87,7 +87,7 @@ class ParsePool:
         self._idle.clear()
         await asyncio.gather(*(child.kill() for child in tuple(self._children)))
 
-    async def _parse_in_child(self, source: Source) -> PageFacts:
+    async def _parse_in_child(self, source: RawPage) -> ParsedPage:
         child = self._idle.pop() if self._idle else await self._start_child()
         try:
             async with asyncio.timeout(CHILD_SECONDS):
@@ -144,7 +144,7 @@ class _Child:
             )
         )
 
-    async def parse(self, source: Source) -> PageFacts:
+    async def parse(self, source: RawPage) -> ParsedPage:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin  # noqa: S101 - asked for above
         assert stdout  # noqa: S101
@@ -160,7 +160,7 @@ class _Child:
         self.parsed += 1
         if answer is None:
             raise TooLargeError("The page's markup is more than this service accepts.")
-        if not isinstance(answer, PageFacts):
+        if not isinstance(answer, ParsedPage):
             log.error("parse process failed", error=answer)
             raise InternalError
         return answer

@@ -12,13 +12,13 @@ from api_service.celery_app import celery_app
 from api_service.config import Settings
 from api_service.database import Database
 from api_service.main import create_app
-from api_service.worker.context import JobContext, open_job_context
+from api_service.worker.context import WorkerContext, open_worker_context
 from parser_service import config as parser_config
 from parser_service.dependencies import task_queue
-from parser_service.redis_queue.job_queue import TaskQueue
+from parser_service.redis_queue.job_queue import JobQueue
+from tests.support.pipeline_steps import PipelineSteps
 from tests.support.servers import dsn
 from tests.support.site import Site
-from tests.support.way import Way
 
 
 @pytest.fixture
@@ -61,8 +61,8 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def jobs(settings: Settings) -> AsyncIterator[JobContext]:
-    async with open_job_context(settings) as context:
+async def jobs(settings: Settings) -> AsyncIterator[WorkerContext]:
+    async with open_worker_context(settings) as context:
         yield context
 
 
@@ -80,25 +80,27 @@ async def redis(redis_url: str) -> AsyncIterator[aioredis.Redis]:
 
 
 @pytest.fixture
-async def parser(redis_url: str) -> AsyncIterator[TaskQueue]:
+async def parser(redis_url: str) -> AsyncIterator[JobQueue]:
     """The real parser's hands: jobs are taken and ended as the test says, without a page."""
     async with aioredis.Redis.from_url(redis_url) as client:
         yield task_queue(client, parser_config.Settings(redis_url=redis_url), name="parser")
 
 
 @pytest.fixture
-def way(
-    jobs: JobContext,
+def steps(
+    jobs: WorkerContext,
     database: Database,
     connection: asyncpg.Connection,
     redis: aioredis.Redis,
-    parser: TaskQueue,
-) -> Way:
-    return Way(context=jobs, database=database, connection=connection, redis=redis, parser=parser)
+    parser: JobQueue,
+) -> PipelineSteps:
+    return PipelineSteps(
+        context=jobs, database=database, connection=connection, redis=redis, parser=parser
+    )
 
 
 @pytest.fixture
-def end(jobs: JobContext) -> Callable[[int, Any], Awaitable[None]]:
+def end(jobs: WorkerContext) -> Callable[[int, Any], Awaitable[None]]:
     """Bring a request to its end with a result, as worker and parser would."""
 
     async def ended(request_id: int, result: Any) -> None:

@@ -16,7 +16,7 @@ import redis.asyncio as aioredis
 from api_service import config as api_config
 from api_service.database import Database
 from api_service.repository import ParseRequestRepository
-from api_service.worker.context import open_job_context
+from api_service.worker.context import open_worker_context
 from api_service.worker.results import ResultLoop
 from parser_service import config as parser_config
 from tests.support.listening import listening
@@ -35,7 +35,7 @@ async def redis(redis_url: str) -> AsyncIterator[aioredis.Redis]:
 async def started(database_url: str, redis_url: str) -> AsyncIterator[list[int]]:
     """Two requests that our API has pushed, with our worker waiting for their results."""
     settings = api_config.Settings(database_url=database_url, redis_url=redis_url)
-    async with open_job_context(settings) as context:
+    async with open_worker_context(settings) as context:
         database = Database(database_url, timeout=5)
         ids = []
         for number in range(2):

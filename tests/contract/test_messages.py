@@ -29,8 +29,8 @@ READERS: dict[str, Read] = {
     "job": requests.Job,
     "result": messages.RESULT,
     "announcement": messages.Announcement,
-    "page": messages.FetchedPage,
-    "problem": messages.Problem,
+    "page": messages.FetchAnswer,
+    "problem": messages.ParserProblem,
 }
 WRITERS: dict[str, Read] = {
     "job": messages.Job,

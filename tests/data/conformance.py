@@ -24,8 +24,8 @@ from parser_service.config import Settings
 from parser_service.exceptions import FetchError, InvalidUrlError
 from parser_service.fetching.url_guard import is_public, normalise
 from parser_service.markup import content_type as ct
-from parser_service.parser import PageFacts, Source, parse
-from parser_service.pipeline import open_handler
+from parser_service.parser import ParsedPage, RawPage, parse
+from parser_service.pipeline import open_pipeline
 from tests.support.cases import FOLDER, cases, located
 from tests.support.dialler import recording_socket
 from tests.support.dns import open_name_server
@@ -65,11 +65,11 @@ def collapse(title: str | None) -> str:
     return " ".join(filter(None, text.split(" ")))[:1000]
 
 
-def _parse(body: bytes, content_type: str, url: str | None = None) -> PageFacts:
+def _parse(body: bytes, content_type: str, url: str | None = None) -> ParsedPage:
     declared = ct.extract([content_type])
     markup = ct.markup_of(declared, body[:1445]) or ct.Markup.HTML
     charset = declared.charset if declared else None
-    return parse(Source(body, markup, url or "https://example.com/a/b", charset))
+    return parse(RawPage(body, markup, url or "https://example.com/a/b", charset))
 
 
 def _titles(score: Score, rows: Iterator[tuple[dict[str, Any], bytes, str | None]]) -> Score:
@@ -206,7 +206,7 @@ async def _with_guard(use: Callable[[Guarded, Site, Any, list[Any]], Awaitable[N
     async with open_name_server() as names, open_site() as site:
         sockets, dialled = recording_socket(site.port)
         settings = Settings(fetch_nameservers=(names.address,), fetch_timeout=3)
-        async with open_handler(settings, socket_class=sockets) as handler:
+        async with open_pipeline(settings, socket_class=sockets) as handler:
             pages = Pages(handler)
 
             async def get(url: str) -> str:
@@ -268,7 +268,7 @@ async def http_responses() -> Score:
         )
         good = site.page("/good", "<title>good</title>")
         codes: Counter[str] = Counter()
-        async with open_handler(settings) as handler:
+        async with open_pipeline(settings) as handler:
             pages = Pages(handler)
             for case in listed:
                 url = site.raw("/", base64.b64decode(case["bytes_base64"]))

@@ -17,7 +17,7 @@ from time import monotonic, perf_counter
 
 from parser_service.exceptions import FetchTimeoutError, TooLargeError
 from parser_service.markup.content_type import Markup
-from parser_service.parser import Source
+from parser_service.parser import RawPage
 from parser_service.sandbox.pool import CHILD_SECONDS, ParsePool
 from tests.support.cases import FOLDER
 
@@ -76,7 +76,7 @@ async def fuzz(seconds: float, seed: int, originals: Sequence[bytes]) -> Counter
     outcomes: Counter[str] = Counter()
     end = monotonic() + seconds
     while monotonic() < end:
-        source = Source(
+        source = RawPage(
             body=mutate(chance.choice(originals), chance),
             markup=chance.choice((*[Markup.HTML] * 5, Markup.XHTML)),
             url="https://example.com/a",

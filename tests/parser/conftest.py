@@ -6,7 +6,7 @@ from ipaddress import ip_network
 import pytest
 
 from parser_service.config import Settings
-from parser_service.pipeline import open_handler
+from parser_service.pipeline import open_pipeline
 from tests.support.pages import Pages
 from tests.support.site import Site
 
@@ -24,5 +24,5 @@ def settings(site: Site, redis_url: str) -> Settings:
 
 @pytest.fixture
 async def pages(settings: Settings) -> AsyncIterator[Pages]:
-    async with open_handler(settings) as opened:
+    async with open_pipeline(settings) as opened:
         yield Pages(opened)

@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator
 
 from parser_service.config import Settings
 from parser_service.dependencies import host_limits, open_redis, task_queue
-from parser_service.pipeline import open_handler
+from parser_service.pipeline import open_pipeline
 from parser_service.redis_listener import Listener
 
 
 @contextlib.asynccontextmanager
 async def listening(settings: Settings, *, name: str = "test") -> AsyncIterator[Listener]:
-    async with open_redis(settings) as redis, open_handler(settings) as handler:
+    async with open_redis(settings) as redis, open_pipeline(settings) as handler:
         listener = Listener(
             queue=task_queue(redis, settings, name=name),
             limits=host_limits(redis, settings),

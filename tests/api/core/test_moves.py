@@ -7,7 +7,12 @@ import asyncpg
 import pytest
 
 from api_service.database import Database
-from api_service.repository import FailedAttempt, ParseRequestRepository, RetryPolicy, Success
+from api_service.repository import (
+    FailedAttempt,
+    ParseRequestRepository,
+    RetryPolicy,
+    SucceededAttempt,
+)
 from api_service.responses import ErrorFacts, PageFacts
 from api_service.status_enum import StatusEnum
 
@@ -21,7 +26,7 @@ Mark = Callable[[ParseRequestRepository], Awaitable[Any]]
 
 
 def _success(token: str | None) -> Mark:
-    ended = Success(ID, token, title="A", html="<p>", facts=PageFacts())
+    ended = SucceededAttempt(ID, token, title="A", html="<p>", facts=PageFacts())
     return lambda repository: repository.mark_success([ended])
 
 
@@ -33,16 +38,16 @@ def _failed(token: str | None, policy: RetryPolicy, retry_after: float | None) -
 # Each with the one status that it moves a row from, and where to.
 MARKS: dict[str, tuple[Mark, StatusEnum, StatusEnum]] = {
     "mark_processing": (lambda r: r.mark_processing([ID]), PENDING, PROCESSING),
-    "mark_stranded": (lambda r: r.mark_stranded(age=1, limit=9), PENDING, PROCESSING),
-    "mark_due": (lambda r: r.mark_due(limit=9), PROCESSING, PROCESSING),
-    "mark_lost": (lambda r: r.mark_lost(age=1, limit=9), PROCESSING, PROCESSING),
-    "mark_holders_dead": (
-        lambda r: r.mark_holders_dead([TOKEN], POLICY),
+    "claim_stranded": (lambda r: r.claim_stranded(age=1, limit=9), PENDING, PROCESSING),
+    "claim_due": (lambda r: r.claim_due(limit=9), PROCESSING, PROCESSING),
+    "claim_lost": (lambda r: r.claim_lost(age=1, limit=9), PROCESSING, PROCESSING),
+    "count_dead_attempts": (
+        lambda r: r.count_dead_attempts([TOKEN], POLICY),
         PROCESSING,
         PROCESSING,
     ),
-    "mark_holders_dead, the last": (
-        lambda r: r.mark_holders_dead([TOKEN], LAST),
+    "count_dead_attempts, the last": (
+        lambda r: r.count_dead_attempts([TOKEN], LAST),
         PROCESSING,
         FAILURE,
     ),
@@ -91,7 +96,7 @@ async def test_each_statement_makes_its_own_move_only(
         assert after == before
 
 
-NAMING = ("mark_success", "mark_attempts_failed", "mark_holders_dead")
+NAMING = ("mark_success", "mark_attempts_failed", "count_dead_attempts")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 import redis.asyncio as aioredis
 
 from api_service.parser_client.messages import FailureReason, FailureResult, PageResult
-from api_service.worker.context import JobContext
+from api_service.worker.context import WorkerContext
 from tests.support.site import Site
 
 URL = "https://example.com/"
@@ -281,7 +281,7 @@ async def test_a_parser_that_is_away_is_a_503(
 
 
 async def test_the_trace_id_of_the_client_goes_all_the_way(
-    client: httpx.AsyncClient, jobs: JobContext, redis_url: str
+    client: httpx.AsyncClient, jobs: WorkerContext, redis_url: str
 ) -> None:
     response = await client.post(
         "/parse_async", json={"url": URL}, headers={"X-Request-ID": "my-trace"}

@@ -11,17 +11,17 @@ import redis.asyncio as aioredis
 
 from api_service.config import Settings
 from api_service.database import Database
-from api_service.endings.service import Cleaned, JobService
+from api_service.endings.service import CleanupProgress, JobService
 from api_service.parser_client.messages import FailureResult, PageResult
 from api_service.repository import (
     FailedAttempt,
     ParseRequestRepository,
     RetryPolicy,
-    Success,
+    SucceededAttempt,
 )
 from api_service.responses import ErrorFacts, PageFacts
 from api_service.status_enum import LEGAL_MOVES, StatusEnum, before
-from api_service.worker.context import JobContext, open_job_context
+from api_service.worker.context import WorkerContext, open_worker_context
 from tests.support.servers import dsn
 
 SUCCESS = PageResult(status="success", title="A", html="<title>A</title>")
@@ -48,7 +48,7 @@ async def _execute(database_url: str, statement: str, *arguments: object) -> Non
 
 
 async def test_a_started_request_is_on_the_parsers_list(
-    jobs: JobContext, database: Database, database_url: str, redis_url: str
+    jobs: WorkerContext, database: Database, database_url: str, redis_url: str
 ) -> None:
     first, second = await _add(database, "https://a.example/"), await _add(database)
     await jobs.jobs.start([first])
@@ -69,7 +69,7 @@ async def test_a_started_request_is_on_the_parsers_list(
 
 
 async def test_a_doubled_task_pushes_once(
-    jobs: JobContext, database: Database, redis_url: str
+    jobs: WorkerContext, database: Database, redis_url: str
 ) -> None:
     request_id = await _add(database)
     await jobs.jobs.start([request_id])
@@ -78,7 +78,7 @@ async def test_a_doubled_task_pushes_once(
         assert await redis.llen("parser:tasks") == 1
 
 
-async def test_a_task_without_a_row_does_nothing(jobs: JobContext, redis_url: str) -> None:
+async def test_a_task_without_a_row_does_nothing(jobs: WorkerContext, redis_url: str) -> None:
     await jobs.jobs.start([12345])
     async with aioredis.Redis.from_url(redis_url) as redis:
         assert await redis.llen("parser:tasks") == 0
@@ -86,7 +86,7 @@ async def test_a_task_without_a_row_does_nothing(jobs: JobContext, redis_url: st
 
 @pytest.mark.parametrize(("first", "then"), [(SUCCESS, FAILURE), (FAILURE, SUCCESS)])
 async def test_a_final_status_stays(
-    jobs: JobContext,
+    jobs: WorkerContext,
     database: Database,
     database_url: str,
     first: PageResult | FailureResult,
@@ -103,7 +103,7 @@ async def test_a_final_status_stays(
 
 
 async def test_only_the_attempt_under_way_counts(
-    jobs: JobContext, database: Database, database_url: str
+    jobs: WorkerContext, database: Database, database_url: str
 ) -> None:
     request_id = await _add(database)
     await jobs.jobs.start([request_id])
@@ -118,7 +118,7 @@ async def test_only_the_attempt_under_way_counts(
 async def test_a_result_that_the_database_does_not_take_holds_up_no_other(
     settings: Settings, database: Database, database_url: str
 ) -> None:
-    async with open_job_context(settings.model_copy(update={"max_attempts": 1})) as jobs:
+    async with open_worker_context(settings.model_copy(update={"max_attempts": 1})) as jobs:
         ids = [await _add(database) for _ in range(4)]
         await jobs.jobs.start(ids)
         # Nothing that was read from a message is like these; a mistake of ours could be.
@@ -147,7 +147,7 @@ async def test_the_sql_makes_legal_moves_only(
             case StatusEnum.PROCESSING:
                 moved = bool(await repository.mark_processing([request_id]))
             case StatusEnum.SUCCESS:
-                ended = Success(request_id, None, title="", html="", facts=PageFacts())
+                ended = SucceededAttempt(request_id, None, title="", html="", facts=PageFacts())
                 moved = bool(await repository.mark_success([ended]))
             case StatusEnum.FAILURE:
                 error = ErrorFacts(code="timeout", message="It took too long.")
@@ -165,7 +165,7 @@ def test_the_moves_backwards_are_the_moves_forwards() -> None:
 
 
 async def test_clean_up_deletes_what_is_older_than_the_retention(
-    jobs: JobContext, database: Database, database_url: str
+    jobs: WorkerContext, database: Database, database_url: str
 ) -> None:
     ids = [await _add(database) for _ in range(5)]
     old_success, old_pending, old_but_moving, young, forgotten = ids
@@ -186,7 +186,7 @@ async def test_clean_up_deletes_what_is_older_than_the_retention(
 
 
 async def test_clean_up_goes_through_many_batches(
-    jobs: JobContext, database_url: str, monkeypatch: pytest.MonkeyPatch
+    jobs: WorkerContext, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("api_service.endings.service.CLEANUP_BATCH", 10)
     await _execute(
@@ -196,5 +196,5 @@ async def test_clean_up_goes_through_many_batches(
         " FROM generate_series(1, 35)",
     )
     assert isinstance(jobs.jobs, JobService)
-    assert await jobs.jobs.clean_up(seconds=0) == Cleaned(10, is_done=False)
-    assert await jobs.jobs.clean_up() == Cleaned(25, is_done=True)
+    assert await jobs.jobs.clean_up(seconds=0) == CleanupProgress(10, is_done=False)
+    assert await jobs.jobs.clean_up() == CleanupProgress(25, is_done=True)

@@ -12,7 +12,7 @@ from api_service.config import Settings
 from api_service.database import Database
 from api_service.parser_client.messages import FailureReason, FailureResult, PageResult
 from api_service.repository import ParseRequestRepository
-from api_service.worker.context import JobContext, open_job_context
+from api_service.worker.context import WorkerContext, open_worker_context
 from tests.support.servers import dsn
 
 QUEUE = "parser:tasks"
@@ -24,8 +24,8 @@ def settings(settings: Settings) -> Settings:
 
 
 @pytest.fixture
-async def jobs(settings: Settings) -> AsyncIterator[JobContext]:
-    async with open_job_context(settings) as context:
+async def jobs(settings: Settings) -> AsyncIterator[WorkerContext]:
+    async with open_worker_context(settings) as context:
         yield context
 
 
@@ -43,7 +43,7 @@ async def redis(redis_url: str) -> AsyncIterator[aioredis.Redis]:
 
 
 @pytest.fixture
-async def request_id(jobs: JobContext, database: Database) -> int:
+async def request_id(jobs: WorkerContext, database: Database) -> int:
     async with database.transaction() as session:
         added = await ParseRequestRepository(session).add(
             "https://a.example/", trace_id="t", options={"title_fallback": True}
@@ -72,7 +72,7 @@ async def _row(connection: asyncpg.Connection, request_id: int) -> dict[str, Any
     return dict(await connection.fetchrow(query, request_id))
 
 
-async def _push_due(jobs: JobContext) -> int:
+async def _push_due(jobs: WorkerContext) -> int:
     swept = await jobs.sweep.run()
     assert swept
     return swept.due
@@ -83,7 +83,7 @@ async def _make_due(connection: asyncpg.Connection) -> None:
 
 
 async def test_a_transient_failure_waits_for_its_next_attempt(
-    jobs: JobContext, connection: asyncpg.Connection, redis: aioredis.Redis, request_id: int
+    jobs: WorkerContext, connection: asyncpg.Connection, redis: aioredis.Redis, request_id: int
 ) -> None:
     first = json.loads((await redis.lrange(QUEUE, 0, -1))[0])
     await jobs.jobs.record({request_id: _failure()})
@@ -104,7 +104,7 @@ async def test_a_transient_failure_waits_for_its_next_attempt(
 
 
 async def test_pauses_double_and_the_last_attempt_decides(
-    jobs: JobContext, connection: asyncpg.Connection, request_id: int
+    jobs: WorkerContext, connection: asyncpg.Connection, request_id: int
 ) -> None:
     for attempt, longest in ((1, 4), (2, 8)):
         await jobs.jobs.record({request_id: _failure()})
@@ -125,7 +125,7 @@ async def test_pauses_double_and_the_last_attempt_decides(
 
 
 async def test_a_page_that_comes_late_is_a_success(
-    jobs: JobContext, connection: asyncpg.Connection, request_id: int
+    jobs: WorkerContext, connection: asyncpg.Connection, request_id: int
 ) -> None:
     await jobs.jobs.record({request_id: _failure()})
     await _make_due(connection)
@@ -137,7 +137,7 @@ async def test_a_page_that_comes_late_is_a_success(
 
 
 async def test_a_permanent_failure_is_not_tried_again(
-    jobs: JobContext, connection: asyncpg.Connection, request_id: int
+    jobs: WorkerContext, connection: asyncpg.Connection, request_id: int
 ) -> None:
     await jobs.jobs.record({request_id: _failure(retryable=False)})
     row = await _row(connection, request_id)
@@ -145,21 +145,21 @@ async def test_a_permanent_failure_is_not_tried_again(
 
 
 async def test_what_the_site_asks_for_is_kept(
-    jobs: JobContext, connection: asyncpg.Connection, request_id: int
+    jobs: WorkerContext, connection: asyncpg.Connection, request_id: int
 ) -> None:
     await jobs.jobs.record({request_id: _failure(retry_after=30)})
     assert 29 < (await _row(connection, request_id))["pause"] <= 30
 
 
 async def test_a_site_that_asks_for_too_much_has_failed(
-    jobs: JobContext, connection: asyncpg.Connection, request_id: int
+    jobs: WorkerContext, connection: asyncpg.Connection, request_id: int
 ) -> None:
     await jobs.jobs.record({request_id: _failure(retry_after=61)})
     assert (await _row(connection, request_id))["status"] == "failure"
 
 
 async def test_the_options_reach_the_parser_each_time(
-    jobs: JobContext, connection: asyncpg.Connection, redis: aioredis.Redis, request_id: int
+    jobs: WorkerContext, connection: asyncpg.Connection, redis: aioredis.Redis, request_id: int
 ) -> None:
     await jobs.jobs.record({request_id: _failure()})
     await _make_due(connection)

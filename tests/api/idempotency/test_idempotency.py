@@ -12,7 +12,7 @@ import redis.asyncio as aioredis
 
 from api_service.config import Settings
 from api_service.main import create_app
-from api_service.worker.context import JobContext
+from api_service.worker.context import WorkerContext
 from tests.support.servers import dsn
 from tests.support.waiting import until
 
@@ -40,7 +40,7 @@ async def test_the_first_answer_comes_again(
     client: httpx.AsyncClient,
     connection: asyncpg.Connection,
     redis: aioredis.Redis,
-    jobs: JobContext,
+    jobs: WorkerContext,
 ) -> None:
     first = await _post(client, "k")
     assert first.status_code == 202
@@ -190,7 +190,7 @@ async def test_a_key_is_kept_for_24_hours_by_the_databases_clock(
 
 
 async def test_the_sweep_forgets_keys_that_were_kept_long_enough(
-    client: httpx.AsyncClient, connection: asyncpg.Connection, jobs: JobContext
+    client: httpx.AsyncClient, connection: asyncpg.Connection, jobs: WorkerContext
 ) -> None:
     for key in ("old", "young"):
         await _post(client, key)
@@ -203,7 +203,7 @@ async def test_the_sweep_forgets_keys_that_were_kept_long_enough(
 
 
 async def test_keys_are_forgotten_as_fast_as_clients_make_them(
-    connection: asyncpg.Connection, jobs: JobContext
+    connection: asyncpg.Connection, jobs: WorkerContext
 ) -> None:
     await connection.execute(
         "INSERT INTO idempotency_keys (caller, key, fingerprint, request_id, created_at)"

@@ -22,7 +22,7 @@ from api_service.operation.gauges import Gauges
 from api_service.parser_client.messages import FailureReason, FailureResult, PageResult
 from api_service.queueing.statements import UNFINISHED
 from api_service.repository import ParseRequestRepository
-from api_service.worker.context import JobContext, open_job_context
+from api_service.worker.context import WorkerContext, open_worker_context
 from tests.support.metrics import Growth, Series, series
 from tests.support.servers import dsn
 from tests.support.system import ROOT
@@ -62,7 +62,7 @@ async def _scrape(client: httpx.AsyncClient) -> Series:
     return series(response.text)
 
 
-async def _add(jobs: JobContext, database: Database) -> int:
+async def _add(jobs: WorkerContext, database: Database) -> int:
     """A request that the parsers have been handed."""
     async with database.transaction() as session:
         request_id = await ParseRequestRepository(session).add("https://a.example/", trace_id=None)
@@ -248,7 +248,7 @@ async def test_many_scrapers_share_one_reading(
 async def test_ends_and_attempts_are_counted_exactly(
     settings: Settings, database: Database
 ) -> None:
-    async with open_job_context(settings.model_copy(update={"max_attempts": 2})) as jobs:
+    async with open_worker_context(settings.model_copy(update={"max_attempts": 2})) as jobs:
         ids = [await _add(jobs, database) for _ in range(6)]
         counted = Growth(worker.REGISTRY)
         await jobs.jobs.record(
@@ -277,7 +277,7 @@ async def test_ends_and_attempts_are_counted_exactly(
 
 
 async def test_the_time_from_acceptance_counts_from_the_row(
-    jobs: JobContext, database: Database, connection: asyncpg.Connection
+    jobs: WorkerContext, database: Database, connection: asyncpg.Connection
 ) -> None:
     request_id = await _add(jobs, database)
     await connection.execute("UPDATE parse_requests SET created_at = now() - interval '100 s'")
@@ -293,7 +293,7 @@ async def test_sweeps_are_counted_by_what_they_did(
     connection: asyncpg.Connection,
     redis: aioredis.Redis,
 ) -> None:
-    async with open_job_context(settings.model_copy(update={"max_attempts": 2})) as jobs:
+    async with open_worker_context(settings.model_copy(update={"max_attempts": 2})) as jobs:
         due, lost, announced, died, exhausted = [await _add(jobs, database) for _ in range(5)]
         await connection.execute(
             "INSERT INTO parse_requests (url, created_at) SELECT 'https://a.example/',"
@@ -338,7 +338,7 @@ async def test_sweeps_are_counted_by_what_they_did(
 
 
 async def test_a_sweep_that_somebody_else_does_is_not_counted(
-    jobs: JobContext, connection: asyncpg.Connection
+    jobs: WorkerContext, connection: asyncpg.Connection
 ) -> None:
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock(3180274996)")
@@ -348,7 +348,7 @@ async def test_a_sweep_that_somebody_else_does_is_not_counted(
 
 
 async def test_what_clean_up_deletes_is_counted(
-    jobs: JobContext, connection: asyncpg.Connection
+    jobs: WorkerContext, connection: asyncpg.Connection
 ) -> None:
     await connection.execute(
         "INSERT INTO parse_requests (url, status, created_at) SELECT 'https://a.example/',"

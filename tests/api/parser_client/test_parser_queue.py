@@ -12,13 +12,13 @@ from redis.exceptions import RedisError
 from api_service.config import Settings
 from api_service.parser_client.messages import Announcement
 from api_service.parser_client.queue import ParserQueue
-from api_service.worker.context import open_job_context
+from api_service.worker.context import open_worker_context
 from local.servers import Valkey
 from parser_service import config as parser_config
 from parser_service.dependencies import task_queue
+from tests.support.pipeline_steps import DONE, QUEUE, PipelineSteps
 from tests.support.time_travel import older_keys
 from tests.support.waiting import until
-from tests.support.way import DONE, QUEUE, Way
 
 BYTES = f"{DONE}:bytes"
 A_LOT = 10**9
@@ -100,13 +100,13 @@ async def test_a_taker_that_was_thought_dead_does_no_harm(raw: aioredis.Redis) -
 
 async def test_a_turn_is_one_processs_for_its_time(raw: aioredis.Redis) -> None:
     queues = [_queue(raw, str(number)) for number in range(5)]
-    claimed = await asyncio.gather(*(queue.claim_turn("look", 5) for queue in queues))
+    claimed = await asyncio.gather(*(queue.try_claim_chore("look", 5) for queue in queues))
     assert sum(claimed) == 1
-    assert await queues[0].claim_turn("other", 5)
+    assert await queues[0].try_claim_chore("other", 5)
     await older_keys(raw, 4)
-    assert not await queues[0].claim_turn("look", 5)
+    assert not await queues[0].try_claim_chore("look", 5)
     await older_keys(raw, 2)
-    assert await queues[1].claim_turn("look", 5)
+    assert await queues[1].try_claim_chore("look", 5)
 
 
 @pytest.fixture
@@ -119,19 +119,21 @@ def own_valkey(tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-async def troubled(own_valkey: str, settings: Settings, way: Way) -> AsyncIterator[Way]:
+async def troubled(
+    own_valkey: str, settings: Settings, steps: PipelineSteps
+) -> AsyncIterator[PipelineSteps]:
     """The way of jobs through a server of the test's own, with a result that is announced."""
     changed = settings.model_copy(update={"redis_url": own_valkey})
     parser_settings = parser_config.Settings(redis_url=own_valkey)
     async with (
-        open_job_context(changed) as context,
+        open_worker_context(changed) as context,
         aioredis.Redis.from_url(own_valkey, decode_responses=True) as redis,
         aioredis.Redis.from_url(own_valkey) as client,
     ):
-        troubled = Way(
+        troubled = PipelineSteps(
             context=context,
-            database=way.database,
-            connection=way.connection,
+            database=steps.database,
+            connection=steps.connection,
             redis=redis,
             parser=task_queue(client, parser_settings, name="parser"),
         )
@@ -140,12 +142,12 @@ async def troubled(own_valkey: str, settings: Settings, way: Way) -> AsyncIterat
         yield troubled
 
 
-async def _status(way: Way) -> str:
-    return str(await way.connection.fetchval("SELECT status FROM parse_requests"))
+async def _status(steps: PipelineSteps) -> str:
+    return str(await steps.connection.fetchval("SELECT status FROM parse_requests"))
 
 
 async def test_results_are_persisted_and_freed_where_redis_has_no_memory_left(
-    troubled: Way,
+    troubled: PipelineSteps,
 ) -> None:
     await troubled.redis.config_set("maxmemory", 1)
     await troubled.persist()
@@ -154,7 +156,7 @@ async def test_results_are_persisted_and_freed_where_redis_has_no_memory_left(
     assert not await troubled.redis.exists(DONE, BYTES, f"{QUEUE}:taken", "parser:results:1")
 
 
-async def test_results_wait_while_redis_is_read_only(troubled: Way) -> None:
+async def test_results_wait_while_redis_is_read_only(troubled: PipelineSteps) -> None:
     await troubled.redis.execute_command("REPLICAOF", "127.0.0.1", "1")
     await troubled.persist()
     with pytest.raises(RedisError):
@@ -170,7 +172,7 @@ async def test_results_wait_while_redis_is_read_only(troubled: Way) -> None:
 
 
 async def test_a_job_that_redis_had_no_memory_for_is_pushed_when_it_has_some(
-    troubled: Way,
+    troubled: PipelineSteps,
 ) -> None:
     await troubled.persist()
     request_id = await troubled.add()

@@ -40,20 +40,20 @@ from api_service.config import Settings
 from api_service.database import Database
 from api_service.parser_client.queue import ParserQueue
 from api_service.repository import ParseRequestRepository
-from api_service.worker.context import open_job_context
+from api_service.worker.context import open_worker_context
 from parser_service import config as parser_config
 from parser_service.dependencies import task_queue
 from parser_service.redis_queue.host_limits import (
     HostLimits,
     Slot,
+    parked_job,
     read_ready,
     ready_list,
-    waiting_job,
 )
-from parser_service.redis_queue.job_queue import Taken
+from parser_service.redis_queue.job_queue import TakenJob
+from tests.support.pipeline_steps import DONE, LEASES, QUEUE, URL, Job, PipelineSteps
 from tests.support.servers import dsn
 from tests.support.time_travel import pass_time
-from tests.support.way import DONE, LEASES, QUEUE, URL, Job, Way
 
 MAX_ATTEMPTS = 3
 HOST = "a.example"
@@ -96,7 +96,7 @@ def step(*variants: str, needs: str = "", weight: int = 1) -> Callable[[Method],
 class InHand:
     """A job in the hands of a parser that lives, with the slot of its host if it has one."""
 
-    taken: Taken
+    taken: TakenJob
     job: Job
     slot: Slot | None
 
@@ -131,7 +131,7 @@ class JobsWay(RuleBasedStateMachine):
             retry_delay=0.001,
         )
         enter = self._stack.enter_async_context
-        context = await enter(open_job_context(settings))
+        context = await enter(open_worker_context(settings))
         database = Database(settings.database_url, timeout=10, pool_size=2)
         self._stack.push_async_callback(database.dispose)
         connection = await asyncpg.connect(dsn(self.database_url))
@@ -144,7 +144,7 @@ class JobsWay(RuleBasedStateMachine):
         )
         await connection.execute("TRUNCATE parse_requests, idempotency_keys")
         await redis.flushdb()
-        self._way = Way(
+        self._steps = PipelineSteps(
             context=context,
             database=database,
             connection=connection,
@@ -160,12 +160,12 @@ class JobsWay(RuleBasedStateMachine):
     @step("taken", "started", "published", "not published", weight=2)
     async def api_accepts_a_request(self, fate: str, _: int) -> None:
         """It commits first and publishes then: it may die in between, or Redis may be away."""
-        request_id = await self._way.add()
+        request_id = await self._steps.add()
         self._accepted.append(request_id)
         if fate == "published":
             self._messages.append(request_id)
         if fate in ("started", "taken"):
-            await self._way.jobs.start([request_id])
+            await self._steps.jobs.start([request_id])
         if fate == "taken":
             await self._take(1)
 
@@ -177,12 +177,12 @@ class JobsWay(RuleBasedStateMachine):
         request_id = self._messages.pop(which % len(self._messages))
         if times == "and again later":
             self._messages.append(request_id)
-        await self._way.jobs.start([request_id])
+        await self._steps.jobs.start([request_id])
 
     @step("between commit and push", needs="_messages")
     async def worker_dies(self, _: str, which: int) -> None:
         request_id = self._messages[which % len(self._messages)]
-        async with self._way.database.transaction() as session:
+        async with self._steps.database.transaction() as session:
             await ParseRequestRepository(session).mark_processing([request_id])
 
     # A parser
@@ -192,7 +192,7 @@ class JobsWay(RuleBasedStateMachine):
         await self._take(1 if how_many == "one" else 3)
 
     async def _take(self, most: int) -> int:
-        taken = await self._way.parser.take(most)
+        taken = await self._steps.parser.take(most)
         for one in taken:
             hand = _read(one)
             self._in_hand.append(hand)
@@ -201,7 +201,7 @@ class JobsWay(RuleBasedStateMachine):
 
     @step("between pop and lease")
     async def parser_dies(self, _: str, __: int) -> None:
-        await self._way.redis.lpop(QUEUE)
+        await self._steps.redis.lpop(QUEUE)
 
     @step("nobody notices yet", "the next takes its job", "so do the next", needs="_in_hand")
     async def parser_dies_with_a_job(self, then: str, which: int) -> None:
@@ -212,14 +212,14 @@ class JobsWay(RuleBasedStateMachine):
                 self._in_hand.pop()
             for seconds in (17, 6):
                 await self._pass_time(seconds)
-                await self._way.context.sweep.run()
+                await self._steps.context.sweep.run()
             await self._take(1)
 
     @step("", needs="_in_hand", weight=2)
     async def parser_enters_the_host_or_parks_the_job(self, _: str, which: int) -> None:
         hand = self._in_hand.pop(which % len(self._in_hand))
         if hand.slot is None:
-            parked = waiting_job(json.dumps(hand.job).encode(), url=URL, redirects=[])
+            parked = parked_job(json.dumps(hand.job).encode(), url=URL, redirects=[])
             token = hand.job["token"]
             slot = await self._limits.enter_or_park(HOST, parked, token=token)
             if slot is None:
@@ -231,13 +231,13 @@ class JobsWay(RuleBasedStateMachine):
     async def parser_ends_a_job(self, outcome: str, which: int) -> None:
         await self._end(self._in_hand.pop(which % len(self._in_hand)), outcome)
         if outcome == "page, never announced":
-            await self._way.redis.rpop(DONE)
+            await self._steps.redis.rpop(DONE)
 
     async def _end(self, hand: InHand, outcome: str) -> None:
         if outcome.startswith("page"):
-            await self._way.finish(hand.job)
+            await self._steps.finish(hand.job)
         else:
-            await self._way.fail(hand.job, retryable=outcome == "try again")
+            await self._steps.fail(hand.job, retryable=outcome == "try again")
         if hand.slot is not None:
             await self._limits.leave(hand.slot)
         self._announced.append(hand.job["id"])
@@ -245,13 +245,13 @@ class JobsWay(RuleBasedStateMachine):
     @step("and hands a job back", needs="_in_hand")
     async def parser_stops(self, _: str, which: int) -> None:
         hand = self._in_hand.pop(which % len(self._in_hand))
-        await self._way.parser.hand_back(hand.taken, token=hand.job["token"])
+        await self._steps.parser.hand_back(hand.taken, token=hand.job["token"])
 
     @step("late", needs="_ever_taken")
     async def a_second_result_arrives(self, _: str, which: int) -> None:
         """From a parser that was silent for long, or that got the same message twice."""
         job = self._ever_taken[which % len(self._ever_taken)]
-        await self._way.finish(job)
+        await self._steps.finish(job)
         self._announced.append(job["id"])
 
     # The results process
@@ -272,7 +272,7 @@ class JobsWay(RuleBasedStateMachine):
         results = await queue.results([announced.id for announced in taken])
         tokens = {announced.token for announced in taken}
         valid = {i: result for i, result in results.items() if result.token in tokens}
-        await self._way.jobs.record(valid)
+        await self._steps.jobs.record(valid)
         if then == "and lives":
             await queue.release(taken, list(valid))
 
@@ -280,18 +280,18 @@ class JobsWay(RuleBasedStateMachine):
 
     @step("everything")
     async def redis_forgets(self, _: str, __: int) -> None:
-        await self._way.redis.flushdb()
+        await self._steps.redis.flushdb()
         self._messages.clear()
 
     @step("expires", needs="_accepted")
     async def a_result(self, _: str, which: int) -> None:
         request_id = self._accepted[which % len(self._accepted)]
-        await self._way.redis.delete(f"parser:results:{request_id}")
+        await self._steps.redis.delete(f"parser:results:{request_id}")
 
     @step("is doubled")
     async def a_job(self, _: str, __: int) -> None:
-        for raw in await self._way.redis.lrange(QUEUE, 0, 0):
-            await self._way.redis.rpush(QUEUE, raw)
+        for raw in await self._steps.redis.lrange(QUEUE, 0, 0):
+            await self._steps.redis.rpush(QUEUE, raw)
 
     # Time and the sweep
 
@@ -301,12 +301,12 @@ class JobsWay(RuleBasedStateMachine):
 
     async def _pass_time(self, seconds: float) -> None:
         """Parsers that live renew their leases meanwhile, as they do every second."""
-        await pass_time(self._way.connection, self._way.redis, seconds)
-        await self._way.parser.renew([hand.job["token"] for hand in self._in_hand])
+        await pass_time(self._steps.connection, self._steps.redis, seconds)
+        await self._steps.parser.renew([hand.job["token"] for hand in self._in_hand])
 
     @step("runs", "runs twice at once", weight=3)
     async def sweep(self, how: str, _: int) -> None:
-        sweep = self._way.context.sweep
+        sweep = self._steps.context.sweep
         await asyncio.gather(*(sweep.run() for _ in range(1 if how == "runs" else 2)))
 
     @rule(data=st.data(), which=st.integers(min_value=0, max_value=99))
@@ -322,7 +322,7 @@ class JobsWay(RuleBasedStateMachine):
     def what_has_ended_stays_as_it_is(self) -> None:
         if not hasattr(self, "_way"):
             return
-        rows = self._run(self._way.connection.fetch("SELECT * FROM parse_requests ORDER BY id"))
+        rows = self._run(self._steps.connection.fetch("SELECT * FROM parse_requests ORDER BY id"))
         assert [row["id"] for row in rows] == sorted(self._accepted)
         for row in map(dict, rows):
             assert row["attempts"] <= MAX_ATTEMPTS
@@ -346,44 +346,44 @@ class JobsWay(RuleBasedStateMachine):
         for _ in range(ROUNDS):
             if await self._is_quiet():
                 return
-            await self._way.jobs.start(self._messages)
+            await self._steps.jobs.start(self._messages)
             self._messages.clear()
             await self._pass_time(46)
             await self._limits.tick()
             while self._in_hand or await self._take(10):
                 await self._end(self._in_hand.pop(), "page")
-            await self._way.persist()
-            await self._way.context.sweep.run()
-        rows = await self._way.connection.fetch("SELECT * FROM parse_requests")
+            await self._steps.persist()
+            await self._steps.context.sweep.run()
+        rows = await self._steps.connection.fetch("SELECT * FROM parse_requests")
         left = [dict(row) for row in rows if row["status"] not in ("success", "failure")]
-        keys = await self._way.redis.keys("*")
+        keys = await self._steps.redis.keys("*")
         raise AssertionError(f"never came to an end: {left}, in Redis: {keys}")
 
     async def _repeat_everything(self) -> None:
         """All messages and results once more, when everything has ended."""
-        await self._way.jobs.start(self._accepted)
+        await self._steps.jobs.start(self._accepted)
         for job in self._ever_taken[:5]:
-            await self._way.finish(job)
-            await self._way.persist()
-            await self._way.fail(job, retryable=True)
-            await self._way.persist()
+            await self._steps.finish(job)
+            await self._steps.persist()
+            await self._steps.fail(job, retryable=True)
+            await self._steps.persist()
         await self._pass_time(120)
-        await self._way.context.sweep.run()
+        await self._steps.context.sweep.run()
         assert await self._is_quiet()
 
     async def _is_quiet(self) -> bool:
         query = "SELECT count(*) FROM parse_requests WHERE status IN ('pending', 'processing')"
-        if await self._way.connection.fetchval(query):
+        if await self._steps.connection.fetchval(query):
             return False
-        keys = map(str, await self._way.redis.keys(f"{QUEUE}*"))
+        keys = map(str, await self._steps.redis.keys(f"{QUEUE}*"))
         lists = [key for key in keys if key == LEASES or await self._is_list(key)]
         return not lists
 
     async def _is_list(self, key: str) -> bool:
-        return str(await self._way.redis.type(key)) == "list"
+        return str(await self._steps.redis.type(key)) == "list"
 
 
-def _read(taken: Taken) -> InHand:
+def _read(taken: TakenJob) -> InHand:
     """A message of either list, as the listener reads it."""
     if taken.list != ready_list(QUEUE):
         return InHand(taken, json.loads(taken.raw), None)

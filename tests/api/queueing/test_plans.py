@@ -21,7 +21,7 @@ from api_service.repository import (
     FailedAttempt,
     ParseRequestRepository,
     RetryPolicy,
-    Success,
+    SucceededAttempt,
 )
 from api_service.responses import ErrorFacts, PageFacts
 from tests.support.servers import dsn
@@ -103,16 +103,16 @@ CREATED = "ix_parse_requests_created_at"
 KEYS_PRIMARY = "idempotency_keys_pkey"
 KEYS_CREATED = "ix_idempotency_keys_created_at"
 
-A_PAGE = Success(FIRST_PUSHED, TOKENS[0], title="A", html="<p>", facts=PageFacts())
+A_PAGE = SucceededAttempt(FIRST_PUSHED, TOKENS[0], title="A", html="<p>", facts=PageFacts())
 A_FAILURE = FailedAttempt(FIRST_PUSHED, TOKENS[0], error=TIMEOUT, retry_after=None)
 
 CASES = {
-    "sweep: what is due": Case(_on_requests("mark_due", limit=1000), {NEXT, PRIMARY}, 2 * DUE),
+    "sweep: what is due": Case(_on_requests("claim_due", limit=1000), {NEXT, PRIMARY}, 2 * DUE),
     "sweep: what is stranded": Case(
-        _on_requests("mark_stranded", age=5, limit=1000), {OPEN, PRIMARY}, 2 * UNFINISHED
+        _on_requests("claim_stranded", age=5, limit=1000), {OPEN, PRIMARY}, 2 * UNFINISHED
     ),
     "sweep: dead holders": Case(
-        _on_requests("mark_holders_dead", TOKENS, POLICY), {OPEN, PRIMARY}, UNFINISHED
+        _on_requests("count_dead_attempts", TOKENS, POLICY), {OPEN, PRIMARY}, UNFINISHED
     ),
     "sweep: what is missing": Case(
         _on_requests("missing", PUSHED_IDS[:1800], before=datetime.now(UTC) + timedelta(hours=1)),
@@ -123,7 +123,7 @@ CASES = {
         _on_requests("note_suspects", PUSHED_IDS[-100:]), {OPEN, PRIMARY}, UNFINISHED
     ),
     "sweep: what is lost": Case(
-        _on_requests("mark_lost", age=45, limit=10_000), {SUSPECT, OPEN, PRIMARY}, UNFINISHED
+        _on_requests("claim_lost", age=45, limit=10_000), {SUSPECT, OPEN, PRIMARY}, UNFINISHED
     ),
     "worker: start": Case(
         _on_requests("mark_processing", list(range(ENDED + 1, ENDED + 101))), {OPEN, PRIMARY}, 3300

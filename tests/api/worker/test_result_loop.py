@@ -12,7 +12,7 @@ import redis.asyncio as aioredis
 from api_service.config import Settings
 from api_service.database import Database
 from api_service.repository import ParseRequestRepository
-from api_service.worker.context import JobContext, open_job_context
+from api_service.worker.context import WorkerContext, open_worker_context
 from api_service.worker.results import ResultLoop
 from tests.support.servers import dsn
 from tests.support.waiting import until
@@ -27,7 +27,7 @@ async def redis(redis_url: str) -> AsyncIterator[aioredis.Redis]:
 
 
 @contextlib.asynccontextmanager
-async def _running(jobs: JobContext) -> AsyncIterator[ResultLoop]:
+async def _running(jobs: WorkerContext) -> AsyncIterator[ResultLoop]:
     loop = ResultLoop(jobs)
     task = asyncio.create_task(loop.run())
     yield loop
@@ -35,7 +35,7 @@ async def _running(jobs: JobContext) -> AsyncIterator[ResultLoop]:
     await task
 
 
-async def _start(database: Database, jobs: JobContext, redis: aioredis.Redis) -> dict[str, str]:
+async def _start(database: Database, jobs: WorkerContext, redis: aioredis.Redis) -> dict[str, str]:
     """A request that a parser has just taken; returns its message."""
     async with database.transaction() as session:
         request_id = await ParseRequestRepository(session).add("https://a.example/", trace_id=None)
@@ -59,7 +59,7 @@ async def _store(redis: aioredis.Redis, job: dict[str, str], *, token: str | Non
 
 
 async def test_an_announced_result_is_persisted_and_forgotten(
-    jobs: JobContext, database: Database, database_url: str, redis: aioredis.Redis
+    jobs: WorkerContext, database: Database, database_url: str, redis: aioredis.Redis
 ) -> None:
     started = [await _start(database, jobs, redis) for _ in range(3)]
     async with _running(jobs):
@@ -79,7 +79,7 @@ async def _is_empty(redis: aioredis.Redis) -> bool:
 
 
 async def test_a_result_that_nobody_announced_is_found(
-    jobs: JobContext, database: Database, database_url: str, redis: aioredis.Redis
+    jobs: WorkerContext, database: Database, database_url: str, redis: aioredis.Redis
 ) -> None:
     job = await _start(database, jobs, redis)
     async with _running(jobs):
@@ -89,7 +89,7 @@ async def test_a_result_that_nobody_announced_is_found(
 
 
 async def test_a_result_of_another_attempt_changes_nothing(
-    jobs: JobContext, database: Database, database_url: str, redis: aioredis.Redis
+    jobs: WorkerContext, database: Database, database_url: str, redis: aioredis.Redis
 ) -> None:
     job = await _start(database, jobs, redis)
     async with _running(jobs):
@@ -118,7 +118,7 @@ async def test_a_result_that_is_none_is_a_failure(
     redis: aioredis.Redis,
     value: str,
 ) -> None:
-    async with open_job_context(settings.model_copy(update={"max_attempts": 1})) as jobs:
+    async with open_worker_context(settings.model_copy(update={"max_attempts": 1})) as jobs:
         job = await _start(database, jobs, redis)
         async with _running(jobs):
             await redis.set(f"parser:results:{job['id']}", value)
@@ -126,7 +126,7 @@ async def test_a_result_that_is_none_is_a_failure(
 
 
 async def test_a_stop_drains_what_was_announced(
-    jobs: JobContext, database: Database, database_url: str, redis: aioredis.Redis
+    jobs: WorkerContext, database: Database, database_url: str, redis: aioredis.Redis
 ) -> None:
     started = [await _start(database, jobs, redis) for _ in range(3)]
     for job in started:
@@ -138,7 +138,7 @@ async def test_a_stop_drains_what_was_announced(
 
 
 async def test_a_foreign_result_with_nul_in_it_is_stored(
-    jobs: JobContext, database: Database, database_url: str, redis: aioredis.Redis
+    jobs: WorkerContext, database: Database, database_url: str, redis: aioredis.Redis
 ) -> None:
     job = await _start(database, jobs, redis)
     result = {"status": "success", "title": "a\0b\ud800", "html": "\0\udfff<p>"}

@@ -3,7 +3,7 @@
 import pytest
 
 from parser_service.markup.content_type import Markup
-from parser_service.parser import PageFacts, Source
+from parser_service.parser import ParsedPage, RawPage
 from parser_service.parser import parse as parse_source
 
 # "Page" in Japanese and in Russian, and a mark outside ASCII.
@@ -12,8 +12,8 @@ JAPANESE, RUSSIAN, ACCENTED = "\u30da\u30fc\u30b8", "\u0421\u0442\u0440\u0430\u0
 
 def parse(
     body: bytes, *, markup: Markup = Markup.HTML, declared_charset: str | None = None
-) -> PageFacts:
-    return parse_source(Source(body, markup, "https://example.com/", declared_charset))
+) -> ParsedPage:
+    return parse_source(RawPage(body, markup, "https://example.com/", declared_charset))
 
 
 def _page(title: str, encoding: str, meta: str = "") -> bytes:

@@ -7,7 +7,7 @@ import pytest
 
 from parser_service.config import Settings
 from parser_service.exceptions import FetchError
-from parser_service.pipeline import open_handler
+from parser_service.pipeline import open_pipeline
 from tests.support.pages import Pages
 from tests.support.site import Site
 
@@ -97,7 +97,7 @@ async def test_a_page_over_the_limit_is_refused(site: Site, settings: Settings) 
     streamed = site.raw(
         "/streamed", b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n" + b"x" * 10_001
     )
-    async with open_handler(small) as handler:
+    async with open_pipeline(small) as handler:
         pages = Pages(handler)
         assert await _code(pages, url) == "too_large"
         assert await _code(pages, streamed) == "too_large"
@@ -112,7 +112,7 @@ async def test_a_site_that_drips_meets_the_deadline(site: Site, settings: Settin
             await asyncio.sleep(0.05)
 
     url = site.answer("/", drip)
-    async with open_handler(settings.model_copy(update={"fetch_timeout": 0.5})) as handler:
+    async with open_pipeline(settings.model_copy(update={"fetch_timeout": 0.5})) as handler:
         pages = Pages(handler)
         assert await _code(pages, url) == "timeout"
 
@@ -146,7 +146,7 @@ async def test_a_port_where_nobody_listens_is_a_connect_error(
 ) -> None:
     ports = settings.fetch_allowed_ports | {unused_tcp_port}
     changed = settings.model_copy(update={"fetch_allowed_ports": ports})
-    async with open_handler(changed) as handler:
+    async with open_pipeline(changed) as handler:
         assert (
             await _code(Pages(handler), f"http://127.0.0.1:{unused_tcp_port}/") == "connect_error"
         )
@@ -163,6 +163,6 @@ async def test_a_proxy_from_the_environment_is_ignored(
 ) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{unused_tcp_port}")
-    async with open_handler(settings) as handler:
+    async with open_pipeline(settings) as handler:
         pages = Pages(handler)
         assert (await pages.get(site.page("/", "<title>A</title>"))).title == "A"

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parser_service.markup.content_type import Markup
-from parser_service.parser import PageFacts, Source, parse
+from parser_service.parser import ParsedPage, RawPage, parse
 
 URL = "https://example.com/news/article?x=1"
 GOLDEN = Path(__file__).with_name("golden")
 
 
-def _facts(html: str, **options: Any) -> PageFacts:
-    return parse(Source(html.encode(), Markup.HTML, URL, "utf-8", **options))
+def _facts(html: str, **options: Any) -> ParsedPage:
+    return parse(RawPage(html.encode(), Markup.HTML, URL, "utf-8", **options))
 
 
 def _fact(name: str, html: str) -> Any:
@@ -139,7 +139,7 @@ def test_facts_are_bounded_in_size() -> None:
 @pytest.mark.parametrize("page", sorted(GOLDEN.glob("*.*html")), ids=lambda page: page.name)
 def test_golden_pages(page: Path) -> None:
     markup = Markup.XHTML if page.suffix == ".xhtml" else Markup.HTML
-    facts = parse(Source(page.read_bytes(), markup, URL))
+    facts = parse(RawPage(page.read_bytes(), markup, URL))
     found = {"title": facts.title, "charset": facts.charset} | facts.metadata.model_dump()
     assert found == json.loads(page.with_suffix(".json").read_text())
 
@@ -156,6 +156,6 @@ MARKUP = st.lists(st.sampled_from(PIECES) | st.text(max_size=5), max_size=80).ma
 @given(MARKUP)
 def test_wrong_markup_is_never_an_error(html: str) -> None:
     for markup in Markup:
-        facts = parse(Source(html.encode("utf-8", "replace"), markup, URL))
+        facts = parse(RawPage(html.encode("utf-8", "replace"), markup, URL))
         text = facts.metadata.model_dump_json()
         assert "\\u0000" not in text

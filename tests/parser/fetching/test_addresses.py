@@ -11,7 +11,7 @@ import pytest
 from parser_service.config import Settings
 from parser_service.exceptions import FetchError
 from parser_service.fetching.url_guard import is_public
-from parser_service.pipeline import open_handler
+from parser_service.pipeline import open_pipeline
 from tests.support.cases import cases
 from tests.support.dialler import recording_socket
 from tests.support.dns import NXDOMAIN, SERVFAIL, NameServer, open_name_server
@@ -43,7 +43,7 @@ async def guarded(
         fetch_connect_timeout=1,
     )
     sockets, dialled = recording_socket(site.port)
-    async with open_handler(settings, socket_class=sockets) as handler:
+    async with open_pipeline(settings, socket_class=sockets) as handler:
         yield Pages(handler), dialled
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from parser_service.config import MIB, Settings
 from parser_service.exceptions import FetchError
-from parser_service.pipeline import open_handler
+from parser_service.pipeline import open_pipeline
 from tests.support.pages import Pages
 from tests.support.site import HTML, Site
 
@@ -21,7 +21,7 @@ DEADLINE = 1.0
 
 @pytest.fixture
 async def pages(settings: Settings) -> AsyncIterator[Pages]:
-    async with open_handler(settings.model_copy(update={"fetch_timeout": DEADLINE})) as opened:
+    async with open_pipeline(settings.model_copy(update={"fetch_timeout": DEADLINE})) as opened:
         yield Pages(opened)
 
 
@@ -169,7 +169,7 @@ async def test_many_big_pages_at_once_stay_within_bounds(settings: Settings, sit
             await asyncio.sleep(0.01)
 
     watching = asyncio.create_task(watch())
-    async with open_handler(settings.model_copy(update={"fetch_timeout": 60})) as handler:
+    async with open_pipeline(settings.model_copy(update={"fetch_timeout": 60})) as handler:
         pages = Pages(handler)
 
         async def size() -> int:

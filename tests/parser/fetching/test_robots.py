@@ -6,7 +6,7 @@ import pytest
 
 from parser_service.config import Settings
 from parser_service.exceptions import FetchError
-from parser_service.pipeline import open_handler
+from parser_service.pipeline import open_pipeline
 from tests.support.pages import Pages
 from tests.support.site import Site
 
@@ -114,8 +114,8 @@ async def test_the_robot_is_named_by_the_user_agent(site: Site, settings: Settin
     site.respond("/robots.txt", 200, b"User-agent: MyBot\nDisallow: /\n", {})
     url = site.page("/", "<p>")
     changed = settings.model_copy(update={"fetch_user_agent": "MyBot/2.0 (+https://e.example)"})
-    async with open_handler(changed) as handler:
+    async with open_pipeline(changed) as handler:
         assert await _code(Pages(handler), url) == "robots_disallowed"
-    async with open_handler(settings) as handler:
+    async with open_pipeline(settings) as handler:
         assert await _code(Pages(handler), url) == "success"
     assert "user-agent: mybot/2.0 (+https://e.example)\r\n" in site.requests[0].lower()

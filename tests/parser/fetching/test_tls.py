@@ -13,7 +13,7 @@ import trustme
 
 from parser_service.config import Settings
 from parser_service.exceptions import FetchError
-from parser_service.pipeline import open_handler
+from parser_service.pipeline import open_pipeline
 from tests.support.dialler import recording_socket
 from tests.support.dns import NameServer, open_name_server
 from tests.support.pages import Pages
@@ -74,7 +74,7 @@ async def _fetch(
         fetch_ca_bundle=bundle,
     )
     sockets, _ = recording_socket(port)
-    async with open_handler(settings, socket_class=sockets) as handler:
+    async with open_pipeline(settings, socket_class=sockets) as handler:
         try:
             return (await Pages(handler).get(url)).title
         except FetchError as error:

@@ -9,9 +9,9 @@ import pytest
 
 from parser_service.exceptions import FetchTimeoutError, TooLargeError
 from parser_service.markup.content_type import Markup
-from parser_service.parser import Source
+from parser_service.parser import RawPage
 from parser_service.sandbox import pool as parse_pool
-from parser_service.sandbox.pool import ParsePool, is_harmless
+from parser_service.sandbox.pool import ParsePool, parses_quickly
 
 LONG_SCRIPT = b"<title>A</title><script>" + b"x" * 300_000 + b"</script>"
 
@@ -23,15 +23,15 @@ async def pool() -> AsyncIterator[ParsePool]:
     await opened.close()
 
 
-def _source(body: bytes) -> Source:
-    return Source(body, Markup.HTML, "https://example.com/")
+def _source(body: bytes) -> RawPage:
+    return RawPage(body, Markup.HTML, "https://example.com/")
 
 
 def test_what_may_take_long_is_told_apart() -> None:
-    assert is_harmless(b"<p>text</p>" * 5000)
-    assert not is_harmless(b"<div>" * 9000)
-    assert not is_harmless(b"<p " + b" ".join(b"a%d" % n for n in range(5000)) + b">")
-    assert is_harmless(b"")
+    assert parses_quickly(b"<p>text</p>" * 5000)
+    assert not parses_quickly(b"<div>" * 9000)
+    assert not parses_quickly(b"<p " + b" ".join(b"a%d" % n for n in range(5000)) + b">")
+    assert parses_quickly(b"")
 
 
 async def test_a_long_page_is_parsed_by_a_child(pool: ParsePool) -> None:

@@ -10,11 +10,11 @@ import asyncpg
 import redis.asyncio as aioredis
 
 from api_service.database import Database
-from api_service.queueing.sweep import Swept
+from api_service.queueing.sweep import SweepReport
 from api_service.repository import ParseRequestRepository
-from api_service.worker.context import JobContext
+from api_service.worker.context import WorkerContext
 from api_service.worker.results import ResultLoop
-from parser_service.redis_queue.job_queue import TaskQueue
+from parser_service.redis_queue.job_queue import JobQueue
 from tests.support.time_travel import pass_time
 
 URL = "https://a.example/"
@@ -27,7 +27,7 @@ FAILURE = {"status": "failure", "error": "Slow."}
 Job = dict[str, Any]
 
 
-class Way:
+class PipelineSteps:
     """The parts of the system that have a hand in a job.
 
     Attributes:
@@ -40,11 +40,11 @@ class Way:
     def __init__(
         self,
         *,
-        context: JobContext,
+        context: WorkerContext,
         database: Database,
         connection: asyncpg.Connection,
         redis: aioredis.Redis,
-        parser: TaskQueue,
+        parser: JobQueue,
     ) -> None:
         self.context = context
         self.jobs = context.jobs
@@ -81,7 +81,7 @@ class Way:
         loop.stop()
         await loop.run()
 
-    async def later(self, seconds: float) -> Swept:
+    async def later(self, seconds: float) -> SweepReport:
         """Let so many seconds pass and sweep once."""
         await pass_time(self.connection, self.redis, seconds)
         swept = await self.context.sweep.run()

@@ -1,0 +1,63 @@
+"""An import contract: modules and rooms on floors; what nobody placed is a capability."""
+
+from grimp import ImportGraph
+from importlinter import Contract, ContractCheck, fields, output
+
+OTHERS = "*"
+
+
+class FloorsContract(Contract):
+    """Let imports go down only, never up and never across a floor.
+
+    A floor is a line of names, separated by `|`, from the top of the house to its ground. The
+    floor `*` holds each module and room of the package that no other floor names: so a new room
+    obeys the strictest rule, that of a capability, from the day it is made.
+    """
+
+    type_name = "floors"
+
+    package = fields.StringField()
+    floors = fields.ListField(subfield=fields.StringField())
+
+    def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:  # noqa: FBT001 - their API
+        """Find each import between two rooms that does not go down."""
+        del verbose
+        rooms = {child.rpartition(".")[2] for child in graph.find_children(self.package)}
+        floor_of = _floor_of_each(rooms, self.floors)
+        breaches = sorted(
+            f"{importer} -> {imported}"
+            for importer, imported in _imports_between_rooms(graph, self.package)
+            if floor_of[_room(importer)] >= floor_of[_room(imported)]
+        )
+        return ContractCheck(kept=not breaches, metadata={"breaches": breaches})
+
+    def render_broken_contract(self, check: ContractCheck) -> None:
+        """List the imports that go up or across."""
+        for breach in check.metadata["breaches"]:
+            output.print_error(f"- {breach}")
+
+
+def _floor_of_each(rooms: set[str], floors: list[str]) -> dict[str, int]:
+    """Number the rooms' floors from the top, 0, to the ground."""
+    named = [{name.strip() for name in floor.split("|")} for floor in floors]
+    others = rooms - set().union(*named)
+    found = {}
+    for number, names in enumerate(named):
+        for room in others if OTHERS in names else names:
+            found[room] = number
+    return found
+
+
+def _imports_between_rooms(graph: ImportGraph, package: str) -> list[tuple[str, str]]:
+    inside = f"{package}."
+    return [
+        (importer, imported)
+        for importer in graph.modules
+        if importer.startswith(inside)
+        for imported in graph.find_modules_directly_imported_by(importer)
+        if imported.startswith(inside) and _room(importer) != _room(imported)
+    ]
+
+
+def _room(module: str) -> str:
+    return module.split(".")[1]

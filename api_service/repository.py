@@ -4,7 +4,6 @@ What changes many rows takes arrays and is one statement, in `statements.py`.
 """
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,6 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api_service.models import ParseRequest
+from api_service.parser_client.token import request_id_of
 from api_service.queueing import statements
 from api_service.responses import ErrorFacts, PageFacts
 from api_service.status_enum import StatusEnum
@@ -29,7 +29,6 @@ ENDED_CHANNEL = "parse_requests_ended"
 """The channel of PostgreSQL notifications; the payload is ids, separated by commas."""
 
 _IDS_IN_A_NOTICE = 300  # a payload has room for 8,000 bytes
-_ID_IN_TOKEN = re.compile(r"([0-9]{1,18})-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +188,7 @@ class ParseRequestRepository:
             What is to be pushed again, and those that have failed for good.
         """
         # Other producers have tokens of their own.
-        ids = [int(found[1]) for token in tokens if (found := _ID_IN_TOKEN.match(token))]
+        ids = [i for token in tokens if (i := request_id_of(token)) is not None]
         result = await self._session.execute(
             statements.COUNT_DEAD_ATTEMPTS,
             {"ids": ids, "tokens": list(tokens), "max_attempts": policy.max_attempts},

@@ -139,7 +139,7 @@ def cleanup_parse_requests(self: Task) -> int:
 @celery_app.task(name=PULSE)
 def pulse() -> None:
     """Show that this worker consumes; there is always one of these to be consumed."""
-    _run(lambda context: context.queue.record_heartbeat())
+    _run(lambda context: context.census.record_heartbeat())
 
 
 @task_postrun.connect

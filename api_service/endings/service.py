@@ -12,6 +12,7 @@ from api_service.database import Database
 from api_service.exceptions import UnstorableError
 from api_service.idempotency.service import forget_old_keys
 from api_service.metrics import worker as metrics
+from api_service.parser_client.jobs import JobList
 from api_service.parser_client.messages import (
     FailureResult,
     Job,
@@ -19,7 +20,6 @@ from api_service.parser_client.messages import (
     Result,
     not_understood,
 )
-from api_service.parser_client.queue import ParserQueue
 from api_service.repository import (
     FailedAttempt,
     JobToPush,
@@ -53,12 +53,12 @@ class JobService:
         self,
         *,
         database: Database,
-        queue: ParserQueue,
+        job_list: JobList,
         retries: RetryPolicy,
         retention: timedelta,
     ) -> None:
         self._database = database
-        self._queue = queue
+        self._job_list = job_list
         self._retries = retries
         self._retention = retention
 
@@ -154,13 +154,13 @@ class JobService:
         """Hand requests to the parsers that have just become theirs."""
         if not requests:
             return
-        await self._queue.push(
+        await self._job_list.push(
             [
                 Job(
                     id=request.request_id,
                     url=request.url,
                     token=request.token,
-                    reply=self._queue.reply_list,
+                    reply=self._job_list.reply_list,
                     trace=request.trace_id,
                     respect_robots=request.options.get("respect_robots"),
                     title_fallback=request.options.get("title_fallback"),

@@ -44,6 +44,7 @@ RESULT = text("""
 """)
 
 # A new token for each push: a late result of an earlier one then counts no more.
+# Its twin, which reads the format, is `parser_client/token.py`.
 _NEW_TOKEN = "r.id || '-' || substr(replace(gen_random_uuid()::text, '-', ''), 1, 16)"  # noqa: S105
 
 _AGE = "extract(epoch FROM clock_timestamp() - r.created_at)::float8 AS age"

@@ -27,7 +27,8 @@ from api_service.database import Database
 from api_service.endings.service import JobService
 from api_service.metrics import worker as metrics
 from api_service.parser_client.messages import Announcement
-from api_service.parser_client.queue import ParserQueue
+from api_service.parser_client.queues import ParserQueues
+from api_service.queueing.chores import Chores
 from api_service.repository import JobToPush, ParseRequestRepository, RetryPolicy
 
 BATCH = 1000
@@ -82,13 +83,17 @@ class Sweep:
         self,
         *,
         database: Database,
-        queue: ParserQueue,
+        queues: ParserQueues,
+        chores: Chores,
         jobs: JobService,
         retries: RetryPolicy,
         policy: SweepPolicy,
     ) -> None:
         self._database = database
-        self._queue = queue
+        self._leases = queues.leases
+        self._results = queues.results
+        self._census = queues.census
+        self._chores = chores
         self._jobs = jobs
         self._retries = retries
         self._policy = policy
@@ -109,11 +114,11 @@ class Sweep:
         due = await self._push_due()
         stranded = await self._push_stranded()
         died, exhausted = await self._recover_from_dead_parsers()
-        reclaimed = metrics.swept("reclaimed", await self._queue.reclaim())
+        reclaimed = metrics.swept("reclaimed", await self._results.reclaim())
         announced = suspects = lost = 0
-        if await self._queue.try_claim_chore("keys", KEYS_SECONDS):
+        if await self._chores.try_claim("keys", every=KEYS_SECONDS):
             await self._jobs.forget_keys()
-        if await self._queue.try_claim_chore("look", self._policy.look_every):
+        if await self._chores.try_claim("look", every=self._policy.look_every):
             announced, suspects, lost = await self._look_for_lost()
         return SweepReport(due, stranded, died, exhausted, reclaimed, announced, suspects, lost)
 
@@ -131,8 +136,8 @@ class Sweep:
 
     async def _recover_from_dead_parsers(self) -> tuple[int, int]:
         """Push the jobs of dead parsers again, or fail them; how many of each."""
-        tokens = await self._queue.expired_tokens(
-            after_ms=int(self._policy.lease_grace * 1000), most=BATCH
+        tokens = await self._leases.expired_tokens(
+            after_ms=int(self._policy.lease_grace * 1000), limit=BATCH
         )
         if not tokens:
             return 0, 0
@@ -145,14 +150,14 @@ class Sweep:
         for item in failed:
             metrics.request_failed("attempts_exhausted", age=item.age)
         await self._push("died", again)
-        await self._queue.drop_leases(tokens)
+        await self._leases.drop(tokens)
         return len(again), len(failed)
 
     async def _look_for_lost(self) -> tuple[int, int, int]:
         """How many were announced, how many are suspects, and how many were pushed."""
         async with self._database.transaction() as session:
             begun = await ParseRequestRepository(session).now()
-        seen = [request_id async for request_id in self._queue.standing()]
+        seen = [request_id async for request_id in self._census.ids_in_redis()]
         async with self._database.transaction() as session:
             missing = await ParseRequestRepository(session).missing(seen, before=begun)
         tokens = {row.id: row.token for row in missing}
@@ -180,13 +185,14 @@ class Sweep:
 
     async def _announce_stored(self, tokens: dict[int, str]) -> set[int]:
         """Announce results whose announcement was lost; those without a token are polled for."""
-        stored = await self._queue.sizes(list(tokens))
+        sizes = await self._results.sizes(list(tokens))
+        stored = await self._results.stored_tokens(list(sizes))
         announcements = [
-            Announcement(id=request_id, token=tokens[request_id], bytes=size)
-            for request_id, size in stored.items()
-            if await self._queue.has_token(request_id, tokens[request_id])
+            Announcement(id=request_id, token=token, bytes=sizes[request_id])
+            for request_id, token in stored.items()
+            if token == tokens[request_id]
         ]
-        await self._queue.announce(announcements)
+        await self._results.announce(announcements)
         metrics.swept("announced", len(announcements))
         return {announcement.id for announcement in announcements}
 

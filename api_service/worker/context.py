@@ -10,7 +10,13 @@ from typing import Any, TypeVar
 from api_service.config import Settings
 from api_service.database import Database
 from api_service.endings.service import JobService
-from api_service.parser_client.queue import ParserQueue, open_queue, open_redis
+from api_service.parser_client.census import Census
+from api_service.parser_client.keys import Keys
+from api_service.parser_client.queues import build_parser_queues
+from api_service.parser_client.results import ResultStore
+from api_service.process.identity import process_name
+from api_service.process.redis_connection import open_redis
+from api_service.queueing.chores import Chores
 from api_service.queueing.sweep import Sweep, SweepPolicy
 from api_service.repository import RetryPolicy
 
@@ -25,7 +31,8 @@ class WorkerContext:
     """What the worker's processes use; one for each event loop."""
 
     jobs: JobService
-    queue: ParserQueue
+    results: ResultStore
+    census: Census
     sweep: Sweep
 
 
@@ -39,7 +46,7 @@ async def open_worker_context(settings: Settings) -> AsyncIterator[WorkerContext
         redis = await stack.enter_async_context(
             open_redis(settings.redis_url, timeout=REDIS_SECONDS)
         )
-        queue = open_queue(redis, settings)
+        queues = build_parser_queues(redis, settings)
         retries = RetryPolicy(
             max_attempts=settings.max_attempts,
             base_delay=settings.retry_delay,
@@ -47,18 +54,19 @@ async def open_worker_context(settings: Settings) -> AsyncIterator[WorkerContext
         )
         jobs = JobService(
             database=database,
-            queue=queue,
+            job_list=queues.jobs,
             retries=retries,
             retention=timedelta(days=settings.retention_days),
         )
         sweep = Sweep(
             database=database,
-            queue=queue,
+            queues=queues,
+            chores=Chores(redis, Keys.of(settings), name=process_name()),
             jobs=jobs,
             retries=retries,
             policy=SweepPolicy(lost_after=settings.lost_after),
         )
-        yield WorkerContext(jobs=jobs, queue=queue, sweep=sweep)
+        yield WorkerContext(jobs=jobs, results=queues.results, census=queues.census, sweep=sweep)
 
 
 class TaskRunner:

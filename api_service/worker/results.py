@@ -51,7 +51,7 @@ class ResultLoop:
 
     def __init__(self, context: WorkerContext) -> None:
         self._jobs = context.jobs
-        self._queue = context.queue
+        self._results = context.results
         self._stopping = asyncio.Event()
         self._next_poll = 0.0
         self._polled_up_to = 0
@@ -82,22 +82,22 @@ class ResultLoop:
 
     async def _persist_announced(self) -> bool:
         """Persist one batch; whether there was anything."""
-        taken = await self._queue.take(most=BATCH, most_bytes=BATCH_BYTES)
+        taken = await self._results.take(limit=BATCH, max_bytes=BATCH_BYTES)
         if not taken:
             if not self._stopping.is_set():
                 await self._wait()
             return False
-        results = await self._queue.results([announced.id for announced in taken])
+        results = await self._results.read([announced.id for announced in taken])
         tokens = {announced.token: announced.id for announced in taken}
         # A key may hold the result of another attempt by now: that one is announced itself.
         valid = {i: r for i, r in results.items() if r.token and tokens.get(r.token) == i}
         await self._jobs.record(valid)
-        await self._queue.release(taken, list(valid))
+        await self._results.acknowledge(taken, list(valid))
         return True
 
     async def _wait(self) -> None:
         try:
-            await self._queue.wait_for_announcement(BLOCK_SECONDS)
+            await self._results.wait_for_announcement(BLOCK_SECONDS)
         except OutOfMemoryError:
             # Where Redis has no memory left, moving is refused; taking, which frees some, is not.
             await self._pause(0.1)
@@ -115,7 +115,7 @@ class ResultLoop:
             ids += more
         batch: list[int] = []
         size = 0
-        for request_id, length in (await self._queue.foreign_result_sizes(ids)).items():
+        for request_id, length in (await self._results.foreign_sizes(ids)).items():
             batch.append(request_id)
             size += length
             if len(batch) == BATCH or size > BATCH_BYTES:
@@ -124,11 +124,11 @@ class ResultLoop:
         await self._persist_unannounced(batch)
 
     async def _persist_unannounced(self, request_ids: list[int]) -> None:
-        results: dict[int, Result] = await self._queue.results(request_ids)
+        results: dict[int, Result] = await self._results.read(request_ids)
         foreign = {i: r for i, r in results.items() if r.token is None}
         if foreign:
             await self._jobs.record(foreign)
-            await self._queue.forget(list(foreign))
+            await self._results.forget(list(foreign))
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

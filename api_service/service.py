@@ -1,7 +1,7 @@
 """What clients can do. Each use case owns its transaction; the repository works within it."""
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import ExitStack
 from time import monotonic
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ from api_service.endings.wakeups import RECHECK_SECONDS, EndingListener
 from api_service.exceptions import DatabaseUnavailableError, NotFoundError
 from api_service.idempotency.service import KeyedRequest, ScopedKey
 from api_service.parser_client.http import ParserHttp
+from api_service.process.deadline import Deadline
 from api_service.queueing.admission import Admission
 from api_service.queueing.batching import Batcher
 from api_service.queueing.enqueue import Publisher
@@ -57,8 +58,7 @@ class ParseRequestService:
         self._publisher = publisher
         self._notices = notices
         self._parser = parser
-        self._timeout = timeout
-        self._given_up: set[asyncio.Task[Any]] = set()
+        self._deadline = Deadline(timeout)
         self._intake = Batcher(self._add, most=BATCH, timeout=timeout)
         self._statuses = Batcher(self._find_statuses, most=BATCH, timeout=timeout)
 
@@ -95,7 +95,9 @@ class ParseRequestService:
             with self._admission.room():
                 request_id, is_new = await _timeout_as_unavailable(self._intake.ask(request)), True
         else:
-            request_id, is_new = await self._with_timeout(self._add_keyed(request, key))
+            request_id, is_new = await _timeout_as_unavailable(
+                self._deadline.run(self._add_keyed(request, key))
+            )
         structlog.contextvars.bind_contextvars(request_id=request_id)
         if is_new:
             await self._publisher.parse_url(request_id, url, trace_id)
@@ -140,26 +142,6 @@ class ParseRequestService:
                     pass
                 ended.clear()
 
-    async def _with_timeout(self, work: Coroutine[Any, Any, T]) -> T:
-        """The outcome of work on the database that is not done with others'.
-
-        Where the server is silent, even giving up takes seconds; the client does not wait for it.
-
-        Raises:
-            DatabaseUnavailableError: it did not come in time.
-        """
-        task = asyncio.create_task(work)
-        try:
-            async with asyncio.timeout(self._timeout):
-                return await asyncio.shield(task)
-        except TimeoutError as error:
-            raise DatabaseUnavailableError from error
-        finally:
-            if not task.done():
-                task.cancel()
-                self._given_up.add(task)
-                task.add_done_callback(self._given_up.discard)
-
     async def _status(self, request_id: int) -> StatusAnswer:
         answer = await _timeout_as_unavailable(self._statuses.ask(request_id))
         if answer is None:
@@ -180,7 +162,7 @@ class ParseRequestService:
         """
         if wait:
             await self.status(request_id, wait=wait)
-        row = await self._with_timeout(self._find_result(request_id))
+        row = await _timeout_as_unavailable(self._deadline.run(self._find_result(request_id)))
         if row is None:
             raise NotFoundError
         return _result_answer(row)
@@ -191,7 +173,7 @@ class ParseRequestService:
 
 
 async def _timeout_as_unavailable(outcome: Awaitable[T]) -> T:
-    """What was asked of the database with others.
+    """Return what the database answered.
 
     Raises:
         DatabaseUnavailableError: it did not come in time.

@@ -128,11 +128,10 @@ def results_persisted(number: int) -> None:
     RESULTS.inc(number)
 
 
-def swept(action: str, number: int) -> int:
-    """Count what a sweep has just done; returns the number."""
+def count_swept(action: str, number: int) -> None:
+    """Count what a sweep has just done."""
     if number:
         _swept[action].inc(number)
-    return number
 
 
 def sweep_ended(seconds: float) -> None:

@@ -7,8 +7,8 @@ from redis.exceptions import RedisError
 from api_service.database import Database
 from api_service.exceptions import ApiError
 from api_service.models import NEWEST_MIGRATION
+from api_service.operation.responses import Readiness
 from api_service.parser_client.queue import ParserQueue
-from api_service.responses import Readiness
 
 CHECK_SECONDS = 3
 

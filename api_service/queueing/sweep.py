@@ -109,7 +109,8 @@ class Sweep:
         due = await self._push_due()
         stranded = await self._push_stranded()
         died, exhausted = await self._recover_from_dead_parsers()
-        reclaimed = metrics.swept("reclaimed", await self._queue.reclaim())
+        reclaimed = await self._queue.reclaim()
+        metrics.count_swept("reclaimed", reclaimed)
         announced = suspects = lost = 0
         if await self._queue.try_claim_chore("keys", KEYS_SECONDS):
             await self._jobs.forget_keys()
@@ -141,7 +142,7 @@ class Sweep:
             again, failed = await repository.count_dead_attempts(tokens, self._retries)
             await repository.notify_ended([item.request_id for item in failed])
         metrics.attempts_retried(len(again))
-        metrics.swept("exhausted", len(failed))
+        metrics.count_swept("exhausted", len(failed))
         for item in failed:
             metrics.request_failed("attempts_exhausted", age=item.age)
         await self._push("died", again)
@@ -187,9 +188,10 @@ class Sweep:
             if await self._queue.has_token(request_id, tokens[request_id])
         ]
         await self._queue.announce(announcements)
-        metrics.swept("announced", len(announcements))
+        metrics.count_swept("announced", len(announcements))
         return {announcement.id for announcement in announcements}
 
     async def _push(self, action: str, requests: list[JobToPush]) -> int:
         await self._jobs.push(requests)
-        return metrics.swept(action, len(requests))
+        metrics.count_swept(action, len(requests))
+        return len(requests)

@@ -234,7 +234,7 @@ async def test_many_scrapers_share_one_reading(
     client: httpx.AsyncClient, connection: asyncpg.Connection
 ) -> None:
     app = client._transport.app  # type: ignore[attr-defined]
-    gauges: Gauges = app.state.context.gauges
+    gauges: Gauges = app.state.collaborators.get(Gauges)
     async with connection.transaction():
         await connection.execute("LOCK TABLE parse_requests IN ACCESS EXCLUSIVE MODE")
         first, *others = [asyncio.create_task(gauges.read()) for _ in range(50)]

@@ -12,6 +12,7 @@ import structlog
 from fastapi import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api_service.edge.draining import Draining
 from api_service.metrics.api import http_request_served
 
 TRACE_HEADER = b"x-request-id"
@@ -26,8 +27,9 @@ log = structlog.get_logger()
 class RequestContext:
     """Takes the trace id that the client sent, or makes one; logs the answer; limits the body."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, draining: Draining) -> None:
         self._app = app
+        self._draining = draining
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -43,7 +45,7 @@ class RequestContext:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = [*message["headers"], (TRACE_HEADER, trace_id.encode())]
-                if scope["app"].state.is_draining:
+                if self._draining.has_begun:
                     headers.append((b"connection", b"close"))
                 message["headers"] = headers
             await send(message)

@@ -1,11 +1,11 @@
-"""Domain errors: each class has a stable code and an HTTP status; `main.py` renders them."""
+"""Errors: each class has a stable code and an HTTP status; `edge/problems.py` renders them."""
 
 from http import HTTPStatus
 from typing import ClassVar
 
 
 class ApiError(Exception):
-    """What a client is told when a request cannot be served.
+    """Tell a client why its request cannot be served.
 
     Attributes:
         message: one sentence for the client.
@@ -35,7 +35,7 @@ class NotFoundError(ApiError):
 
 
 class DatabaseUnavailableError(ApiError):
-    """PostgreSQL does not answer in time. Of a commit without an answer nothing is known."""
+    """PostgreSQL does not answer in time. An unanswered commit may have succeeded."""
 
     code = "database_unavailable"
     http_status = HTTPStatus.SERVICE_UNAVAILABLE
@@ -44,7 +44,7 @@ class DatabaseUnavailableError(ApiError):
 
 
 class QueueFullError(ApiError):
-    """More requests wait than are allowed to. Nothing was stored."""
+    """Too many requests are unfinished. Nothing was stored."""
 
     code = "queue_full"
     http_status = HTTPStatus.SERVICE_UNAVAILABLE
@@ -53,7 +53,7 @@ class QueueFullError(ApiError):
 
 
 class UnstorableError(Exception):
-    """The database does not take a value: a mistake of whoever made it, not an outage."""
+    """PostgreSQL rejects a value: the fault of what made the value, not an outage."""
 
 
 class SchemaOutdatedError(Exception):

@@ -1,4 +1,4 @@
-"""What was read of PostgreSQL and Redis, as metrics."""
+"""Metrics of what was read from PostgreSQL and Redis."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,14 @@ from api_service.repository import Unfinished
 
 @dataclass(frozen=True, slots=True)
 class RedisSnapshot:
-    """What Redis says."""
+    """Hold what was read from Redis.
+
+    Attributes:
+        depths: of the parsers' queue.
+        parsers: that were seen in the last seconds.
+        workers: the same.
+        messages: Celery's, by queue.
+    """
 
     depths: QueueDepths
     parsers: int
@@ -22,7 +29,13 @@ class RedisSnapshot:
 
 
 class GaugeSnapshot(Collector):
-    """What was read, as metrics; None for a server that was away."""
+    """Render what was read as metrics.
+
+    Args:
+        unfinished: requests by state; None if PostgreSQL did not answer.
+        queue: None if Redis did not answer.
+        limit: of unfinished requests.
+    """
 
     def __init__(
         self,
@@ -45,7 +58,7 @@ class GaugeSnapshot(Collector):
         )
         yield GaugeMetricFamily(
             "page_parser_requests_limit",
-            "Requests that have not ended, from which on no more are accepted.",
+            "Unfinished requests from which on no more are accepted.",
             value=self._limit,
         )
         if self._unfinished is not None:
@@ -58,18 +71,18 @@ def _of_database(unfinished: Mapping[str, Unfinished]) -> Iterable[Metric]:
     yield _by(
         "state",
         "page_parser_requests_unfinished",
-        "Requests that have not ended, by where they stand; counted up to the limit.",
+        "Unfinished requests, by state; counted up to the limit.",
         {state: found.requests for state, found in unfinished.items()},
     )
     yield _by(
         "state",
         "page_parser_requests_oldest_age_seconds",
-        "Time since the oldest of them was accepted; 0 where there is none.",
+        "Time since the oldest of them was accepted; 0 if there is none.",
         {state: found.oldest_age for state, found in unfinished.items()},
     )
     yield GaugeMetricFamily(
         "page_parser_requests_suspect",
-        "Requests for which nothing was found in Redis at the last look.",
+        "Requests of which the last look found no trace in Redis.",
         value=sum(found.suspects for found in unfinished.values()),
     )
 
@@ -79,7 +92,7 @@ def _of_queue(queue: RedisSnapshot) -> Iterable[Metric]:
     yield _by(
         "place",
         "page_parser_queue_jobs",
-        "Jobs on their way to a page, by place: list, ready, host (waiting for it), held.",
+        "Jobs that wait or run, by place: list, ready, host (waiting for a slot), held.",
         {
             "list": depths.jobs,
             "ready": depths.ready,
@@ -89,7 +102,7 @@ def _of_queue(queue: RedisSnapshot) -> Iterable[Metric]:
     )
     yield GaugeMetricFamily(
         "page_parser_queue_results",
-        "Results that were announced and are not taken over yet.",
+        "Results that were announced and are not persisted yet.",
         value=depths.results,
     )
     yield GaugeMetricFamily(
@@ -100,19 +113,19 @@ def _of_queue(queue: RedisSnapshot) -> Iterable[Metric]:
     yield _by(
         "queue",
         "page_parser_celery_messages",
-        "Celery's messages, by queue; unacked are those in workers' hands.",
+        "Celery's messages, by queue; unacked are those that workers hold.",
         queue.messages,
     )
     yield _by(
         "kind",
         "page_parser_processes_seen",
-        "Parsers and workers that showed themselves in the last seconds.",
+        "Parsers and workers that sent a heartbeat in the last seconds.",
         {"parser": queue.parsers, "worker": queue.workers},
     )
 
 
 def _by(label: str, name: str, text: str, values: Mapping[str, float]) -> Metric:
-    """A gauge with one label."""
+    """Make a gauge with one label."""
     family = GaugeMetricFamily(name, text, labels=[label])
     for value, number in values.items():
         family.add_metric([value], number)

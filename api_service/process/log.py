@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line on standard output."""
+"""Structured logs: one JSON object per line on standard output."""
 
 import logging
 import sys
@@ -10,7 +10,12 @@ from structlog.typing import EventDict, WrappedLogger
 
 
 def configure(service: str, level: str) -> None:
-    """Send this process's logs, the libraries' included, through structlog."""
+    """Send this process's logs, including those of libraries, through structlog.
+
+    Args:
+        service: the name of this process in each line.
+        level: the lowest level that is logged.
+    """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,

@@ -138,7 +138,7 @@ async def test_ended_requests_are_not_looked_at(connection: asyncpg.Connection) 
         " FROM generate_series(1, 20000) AS n"
     )
     await connection.execute("ANALYZE parse_requests")
-    statement = str(UNFINISHED).replace(":most", "250000")
+    statement = str(SUMMARISE_UNFINISHED).replace(":limit", "250000")
     plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {statement}"))
     assert "ix_parse_requests_unfinished" in plan, plan
     assert "Seq Scan" not in plan, plan
@@ -352,7 +352,6 @@ async def test_what_clean_up_deletes_is_counted(
         "INSERT INTO parse_requests (url, status, created_at) SELECT 'https://a.example/',"
         " 'success', now() - interval '40 days' FROM generate_series(1, 7)"
     )
-    assert isinstance(jobs.jobs, JobService)
     counted = Growth(worker.REGISTRY)
     await jobs.retention.clean_up()
     assert counted.grown() == {"page_parser_requests_deleted_total": 7}

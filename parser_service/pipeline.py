@@ -26,7 +26,8 @@ from parser_service.fetching.fetcher import (
     HostAccess,
     NotFetchedYetError,
 )
-from parser_service.fetching.transport import GuardedTransport, client_tls_context
+from parser_service.fetching.tls import client_tls_context
+from parser_service.fetching.transport import GuardedTransport
 from parser_service.fetching.url_guard import UrlGuard
 from parser_service.log import loggable_url
 from parser_service.page import Page, PageOptions, Redirect

@@ -2,12 +2,15 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
 from time import monotonic
+from typing import Protocol
 
+import httpx
 from protego import Protego
 
-from parser_service.exceptions import FetchError, RobotsDisallowedError
+from parser_service.exceptions import FetchError, RobotsDisallowedError, TooManyRedirectsError
+from parser_service.fetching.requester import Requester
+from parser_service.fetching.response import body_decoder, is_redirect
 from parser_service.fetching.url_guard import Target
 
 KEPT = 2000
@@ -16,20 +19,70 @@ KEPT_SECONDS = 3600.0
 """RFC 9309, 2.4: no longer than 24 hours."""
 UNREACHABLE_SECONDS = 60.0
 FETCH_SECONDS = 10.0
+MAX_ROBOTS = 500 * 1024
+"""Bytes of robots.txt that are read (RFC 9309, 2.5)."""
 
-Fetch = Callable[[str], Awaitable[tuple[int, bytes]]]
+
+class RobotsSource(Protocol):
+    """Where robots.txt comes from."""
+
+    async def fetch(self, url: str) -> tuple[int, bytes]:
+        """The status and the beginning of the body of a robots.txt.
+
+        Raises:
+            FetchError: why there is none.
+        """
+
+
+class RobotsFiles:
+    """Fetches robots.txt, redirects followed (RFC 9309, 2.3.1.2).
+
+    Args:
+        requester: sends the requests.
+        max_redirects: how many redirects are followed.
+        max_decoded: bytes that a piece of the body may decode to.
+    """
+
+    def __init__(self, requester: Requester, *, max_redirects: int, max_decoded: int) -> None:
+        self._requester = requester
+        self._max_redirects = max_redirects
+        self._max_decoded = max_decoded
+
+    async def fetch(self, url: str) -> tuple[int, bytes]:
+        """See `RobotsSource`."""
+        target = self._requester.admit(url)
+        for _ in range(self._max_redirects + 1):
+            response = await self._requester.send(target)
+            try:
+                if not is_redirect(response):
+                    return response.status_code, await self._read_head(response)
+                target = self._requester.redirect_target(response, target)
+            finally:
+                await response.aclose()
+        raise TooManyRedirectsError
+
+    async def _read_head(self, response: httpx.Response) -> bytes:
+        if not 200 <= response.status_code < 300:
+            return b""
+        decoder = body_decoder(response)
+        body = bytearray()
+        async for chunk in response.aiter_raw():
+            body += decoder.feed(chunk, self._max_decoded - len(body))
+            if len(body) >= MAX_ROBOTS:
+                break
+        return bytes(body[:MAX_ROBOTS])
 
 
 class RobotsRules:
     """The rules of sites for one robot.
 
     Args:
-        fetch: the status and body of a URL; raises `FetchError`.
+        source: where robots.txt comes from.
         user_agent: what the robot calls itself; rules are looked up by its first word.
     """
 
-    def __init__(self, *, fetch: Fetch, user_agent: str) -> None:
-        self._fetch = fetch
+    def __init__(self, source: RobotsSource, *, user_agent: str) -> None:
+        self._source = source
         self._robot = user_agent.partition("/")[0].partition(" ")[0] or "*"
         self._known: OrderedDict[str, tuple[float, Protego | None]] = OrderedDict()
         self._asking: dict[str, asyncio.Future[Protego | None]] = {}
@@ -67,7 +120,7 @@ class RobotsRules:
         rules: Protego | None = None
         try:
             async with asyncio.timeout(FETCH_SECONDS):
-                status, body = await self._fetch(f"{origin}/robots.txt")
+                status, body = await self._source.fetch(f"{origin}/robots.txt")
         except (FetchError, TimeoutError):
             status, body = 599, b""
         if 200 <= status < 300:

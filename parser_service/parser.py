@@ -11,11 +11,8 @@ of BeautifulSoup's time. XHTML is XML, which lexbor does not read: BeautifulSoup
 does, for the few pages that are served so (decision record 0004).
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from html.entities import html5
-from typing import TYPE_CHECKING
 
 from selectolax.lexbor import LexborHTMLParser
 
@@ -23,11 +20,12 @@ from parser_service.extractors.metadata import metadata
 from parser_service.extractors.title import fallback_title, title
 from parser_service.markup import charset
 from parser_service.markup.content_type import Markup
-from parser_service.markup.document import Document, read_html, read_xhtml, storable
+from parser_service.markup.decoders import decode
+from parser_service.markup.document import Document
+from parser_service.markup.lexbor import read_html
+from parser_service.markup.text import storable
+from parser_service.markup.xhtml import read_xhtml
 from parser_service.page import Metadata, TitleSource
-
-if TYPE_CHECKING:
-    from bs4 import BeautifulSoup
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +96,16 @@ def _read_html(source: RawPage) -> tuple[str, str, Document]:
         or charset.by_prescan(body)
     )
     if name is not None:
-        text = charset.decode(body, name)
+        text = decode(body, name)
         page = LexborHTMLParser(text)
     else:
         name = charset.by_guess(body)
-        text = charset.decode(body, name)
+        text = decode(body, name)
         page = LexborHTMLParser(text)
         late = _late_meta(page)
         if late is not None and late != name:
             name = late
-            text = charset.decode(body, name)
+            text = decode(body, name)
             page = LexborHTMLParser(text)
     return text, name, read_html(page, url=source.url)
 
@@ -128,26 +126,5 @@ def _read_xhtml(source: RawPage) -> tuple[str, str, Document]:
         or charset.by_xml_declaration(source.body)
         or "utf-8"
     )
-    text = charset.decode(source.body, name)
-    return text, name, read_xhtml(_soup(text), url=source.url)
-
-
-def _soup(text: str) -> "BeautifulSoup":
-    # Imported for the few pages that need them: they take 5 MB in each process.
-    from bs4 import BeautifulSoup  # noqa: PLC0415
-    from bs4.exceptions import ParserRejectedMarkup  # noqa: PLC0415
-
-    if "<" not in text:  # BeautifulSoup takes that for a mistake of its caller
-        return BeautifulSoup("", "lxml-xml")
-    try:
-        return BeautifulSoup(_HTML_ENTITY.sub(_entity, text), "lxml-xml")
-    except ParserRejectedMarkup:  # such as a reference to half a surrogate pair
-        return BeautifulSoup("", "lxml-xml")
-
-
-# HTML Standard, 14.2: browsers know HTML's named characters in XHTML too.
-_HTML_ENTITY = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)([A-Za-z][A-Za-z0-9]{1,30};)")
-
-
-def _entity(found: re.Match[str]) -> str:
-    return html5.get(found[1], found[0])
+    text = decode(source.body, name)
+    return text, name, read_xhtml(text, url=source.url)

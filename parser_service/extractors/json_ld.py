@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from parser_service.markup.document import Document, collapse, storable
+from parser_service.markup.document import Document
+from parser_service.markup.text import collapse, storable
 
 MAX_TEXT = 256 * 1024
 """Characters of JSON-LD that are read."""

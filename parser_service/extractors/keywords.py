@@ -4,7 +4,8 @@ import re
 from collections.abc import Sequence
 
 from parser_service.extractors.json_ld import Node, nodes
-from parser_service.markup.document import Document, collapse
+from parser_service.markup.document import Document
+from parser_service.markup.text import collapse
 
 MAX_KEYWORDS = 50
 MAX_LENGTH = 200

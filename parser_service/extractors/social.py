@@ -1,6 +1,7 @@
 """Open Graph (ogp.me) and Twitter cards, as the page has them."""
 
-from parser_service.markup.document import Document, collapse
+from parser_service.markup.document import Document
+from parser_service.markup.text import collapse
 
 MAX_PROPERTIES = 100
 MAX_VALUES = 20

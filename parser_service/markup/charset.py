@@ -9,8 +9,6 @@ import re
 
 import webencodings
 
-from parser_service.markup import decoders
-
 PRESCAN_LENGTH = 1024
 DEFAULT = "windows-1252"
 
@@ -76,11 +74,6 @@ def by_guess(body: bytes) -> str:
     except UnicodeDecodeError:
         return DEFAULT
     return "utf-8"
-
-
-def decode(body: bytes, name: str) -> str:
-    """The text of a body in a named encoding, with U+FFFD for what is not of that encoding."""
-    return decoders.decode(body, name)
 
 
 class _EndOfHeadError(Exception):

@@ -21,15 +21,8 @@ import structlog
 
 from parser_service import metrics
 from parser_service.exceptions import FetchTimeoutError, InternalError, TooLargeError
-from parser_service.markup.content_type import Markup
 from parser_service.parser import ParsedPage, RawPage, parse
-
-SHORT = 64 * 1024
-LONG = 256 * 1024
-SHORT_XHTML = 4 * 1024
-"""BeautifulSoup, which reads XHTML, is slow, and keeps the interpreter's lock."""
-MAX_START_TAGS = 8000
-BLOCK = 8 * 1024
+from parser_service.sandbox.triage import Place, place_for
 
 LONG_PAGE = 1024 * 1024
 """Bytes from which a child is not kept after a page: it may have grown by hundreds of MB."""
@@ -40,19 +33,6 @@ CHILD_SECONDS = 5.0
 CHILD_IDLE_SECONDS = 60.0
 
 log = structlog.get_logger()
-
-
-def parses_quickly(body: bytes) -> bool:
-    """Whether no page of such bytes can take long: few elements, and no long tag.
-
-    A tag that spans no block can only have so many attributes, and every block that has a
-    `<` in it ends one or begins one.
-    """
-    if body.count(b"<") - body.count(b"</") > MAX_START_TAGS:
-        return False
-    return all(
-        body.find(b"<", start, start + BLOCK) != -1 for start in range(0, len(body) - BLOCK, BLOCK)
-    )
 
 
 class ParsePool:
@@ -71,16 +51,14 @@ class ParsePool:
             FetchTimeoutError: it takes too long.
             TooLargeError: its markup takes too much memory.
         """
-        size = len(source.body)
-        if source.markup is Markup.XHTML:
-            if size <= SHORT_XHTML:
+        match place_for(source):
+            case Place.HERE:
                 return parse(source)
-        elif size <= LONG and parses_quickly(source.body):
-            if size <= SHORT:
-                return parse(source)
-            return await asyncio.to_thread(parse, source)
-        async with self._room:
-            return await self._parse_in_child(source)
+            case Place.THREAD:
+                return await asyncio.to_thread(parse, source)
+            case Place.CHILD:
+                async with self._room:
+                    return await self._parse_in_child(source)
 
     async def close(self) -> None:
         """End all processes."""

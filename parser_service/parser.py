@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from selectolax.lexbor import LexborHTMLParser
 
-from parser_service.extractors.metadata import metadata
+from parser_service.extractors.all import metadata
 from parser_service.extractors.title import fallback_title, title
 from parser_service.markup import charset
 from parser_service.markup.content_type import Markup

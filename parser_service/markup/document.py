@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import ada_url
 
+from parser_service.markup.json_ld import JsonLd
 from parser_service.markup.text import collapse
 
 MAX_URL = 2083
@@ -41,7 +42,7 @@ class Document:
         meta: contents of `<meta>` by `name`, `property`, `itemprop` or `http-equiv`, in lower
             case; several of a name in the order of the page.
         links: in the order of the page.
-        json_ld: the texts of JSON-LD scripts, as they stand there.
+        json_ld: the objects of its JSON-LD scripts.
         robots_headers: values of X-Robots-Tag headers.
     """
 
@@ -51,7 +52,7 @@ class Document:
     heading: str | None = None
     meta: Mapping[str, Sequence[str]] = field(default_factory=dict)
     links: Sequence[Link] = ()
-    json_ld: Sequence[str] = ()
+    json_ld: JsonLd = field(default_factory=JsonLd)
     robots_headers: Sequence[str] = ()
 
     def first_meta(self, *names: str) -> str | None:

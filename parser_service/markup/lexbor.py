@@ -6,6 +6,7 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from parser_service.markup.attributes import base_url_of, is_json_ld, links_of, meta_by_name
 from parser_service.markup.document import Document
+from parser_service.markup.json_ld import JsonLd
 
 MAX_TITLE_STEPS = 20_000
 """Elements looked at in search of the title: a page may be made of nothing else."""
@@ -33,7 +34,9 @@ def read_html(page: LexborHTMLParser, *, url: str) -> Document:
         heading=None if title else _first_heading(page),
         meta=meta_by_name(node.attributes for node in page.tags("meta")),
         links=links_of(node.attributes for node in page.tags("link")),
-        json_ld=[node.text() for node in page.tags("script") if is_json_ld(node.attributes)],
+        json_ld=JsonLd.parse(
+            node.text() for node in page.tags("script") if is_json_ld(node.attributes)
+        ),
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from parser_service.markup.attributes import base_url_of, is_json_ld, links_of, meta_by_name
 from parser_service.markup.document import Document
+from parser_service.markup.json_ld import JsonLd
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup
@@ -33,7 +34,9 @@ def read_xhtml(text: str, *, url: str) -> Document:
         heading=heading.get_text() if heading else None,
         meta=meta_by_name(_attributes(tag) for tag in _xhtml(page, "meta")),
         links=links_of(_attributes(tag) for tag in _xhtml(page, "link")),
-        json_ld=[tag.get_text() for tag in _xhtml(page, "script") if is_json_ld(_attributes(tag))],
+        json_ld=JsonLd.parse(
+            tag.get_text() for tag in _xhtml(page, "script") if is_json_ld(_attributes(tag))
+        ),
     )
 
 

@@ -16,7 +16,8 @@ from api_service.idempotency.service import ScopedKey
 from api_service.operation.gauges import Gauges
 from api_service.operation.readiness import ReadinessCheck
 from api_service.parser_client.http import ParserHttp
-from api_service.parser_client.queue import open_queue, open_redis
+from api_service.parser_client.queues import build_parser_queues
+from api_service.process.redis_connection import open_redis
 from api_service.queueing.admission import Admission
 from api_service.queueing.enqueue import Publisher
 from api_service.service import ParseRequestService
@@ -62,9 +63,11 @@ async def open_api_context(settings: Settings) -> AsyncIterator[ApiContext]:
             admission=admission,
             timeout=settings.database_timeout,
         )
-        queue = open_queue(redis, settings)
-        readiness = ReadinessCheck(database=database, queue=queue)
-        gauges = Gauges(database=database, queue=queue, redis=redis, limit=settings.max_queue_depth)
+        census = build_parser_queues(redis, settings).census
+        readiness = ReadinessCheck(database=database, census=census)
+        gauges = Gauges(
+            database=database, census=census, redis=redis, limit=settings.max_queue_depth
+        )
         yield ApiContext(service=service, readiness=readiness, gauges=gauges, notices=notices)
 
 

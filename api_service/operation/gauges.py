@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 
 from api_service.celery_app import API_QUEUE, CONTROL_QUEUE
 from api_service.database import Database
-from api_service.parser_client.queue import ParserQueue, QueueDepths
+from api_service.parser_client.census import Census, QueueDepths
 from api_service.repository import ParseRequestRepository, Unfinished
 
 ANSWER_SECONDS = 2.5
@@ -152,10 +152,10 @@ class Gauges:
     """
 
     def __init__(
-        self, *, database: Database, queue: ParserQueue, redis: aioredis.Redis, limit: int
+        self, *, database: Database, census: Census, redis: aioredis.Redis, limit: int
     ) -> None:
         self._database = database
-        self._queue = queue
+        self._census = census
         self._redis = redis
         self._limit = limit
         self._reading: asyncio.Task[Reading] | None = None
@@ -206,8 +206,8 @@ class Gauges:
             return await ParseRequestRepository(session).unfinished(most=self._limit)
 
     async def _ask_queue(self) -> RedisSnapshot:
-        depths = await self._queue.depths()
-        parsers, workers = await self._queue.counts_seen()
+        depths = await self._census.depths()
+        parsers, workers = await self._census.count_alive()
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.llen(API_QUEUE)
             pipe.llen(CONTROL_QUEUE)

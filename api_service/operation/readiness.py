@@ -7,7 +7,7 @@ from redis.exceptions import RedisError
 from api_service.database import Database
 from api_service.exceptions import ApiError
 from api_service.models import NEWEST_MIGRATION
-from api_service.parser_client.queue import ParserQueue
+from api_service.parser_client.census import Census
 from api_service.responses import Readiness
 
 CHECK_SECONDS = 3
@@ -16,9 +16,9 @@ CHECK_SECONDS = 3
 class ReadinessCheck:
     """Looks at every part that a request needs on its way."""
 
-    def __init__(self, *, database: Database, queue: ParserQueue) -> None:
+    def __init__(self, *, database: Database, census: Census) -> None:
         self._database = database
-        self._queue = queue
+        self._census = census
 
     async def run(self) -> Readiness:
         """All checks at once; the answer names what is missing."""
@@ -42,7 +42,7 @@ class ReadinessCheck:
     async def _check_queue(self) -> tuple[str, str, str]:
         try:
             async with asyncio.timeout(CHECK_SECONDS):
-                parsers, workers = await self._queue.counts_seen()
+                parsers, workers = await self._census.count_alive()
         except (TimeoutError, RedisError, OSError):
             return "does not answer", "unknown", "unknown"
         return "ok", _seen(parsers), _seen(workers)

@@ -1,7 +1,6 @@
 """The stages of a job that are the parser's."""
 
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
 
@@ -13,15 +12,16 @@ from benchmarks.stopwatch import Stopwatch
 from parser_service.config import Settings
 from parser_service.dependencies import host_limits, open_redis, task_queue
 from parser_service.fetching.fetcher import FetchedPage, Fetcher
-from parser_service.fetching.host_access import JobAccess
 from parser_service.fetching.transport import GuardedTransport, client_tls_context
 from parser_service.fetching.url_guard import UrlGuard
+from parser_service.jobs.access import JobAccess
 from parser_service.markup.content_type import Markup
+from parser_service.page import PageOptions
 from parser_service.parser import ParsedPage, RawPage, parse
 from parser_service.redis_queue.host_limits import HostLimits
 from parser_service.redis_queue.job_queue import JobQueue, TakenJob
+from parser_service.redis_queue.messages import SuccessResult, encode_with_html_appended
 from parser_service.requests import Job
-from parser_service.responses import SuccessResult, html_apart
 
 
 async def run_parser_stages(watch: Stopwatch, settings: Settings, *, jobs: int, batch: int) -> None:
@@ -61,9 +61,8 @@ async def _visit(
     guard = _guard(settings)
 
     async def one(message: TakenJob, job: Job) -> None:
-        visit = JobAccess(limits, message.raw, respect_robots=False, token=job.token)
-        async with visit:
-            await visit.enter(guard.admit(job.url), [])
+        async with JobAccess(limits, message.raw, token=job.token) as access:
+            await access.wait_for_slot(guard.admit(job.url), [])
 
     with watch.stage("slot of the host, taken and left", len(taken)):
         await at_most(batch, [partial(one, *item) for item in taken])
@@ -83,9 +82,8 @@ async def _fetch(
         fetcher = Fetcher(client=client, guard=guard, settings=settings)
 
         async def one(message: TakenJob, job: Job) -> FetchedPage:
-            async with AsyncExitStack() as holding:
-                free = JobAccess(None, message.raw, respect_robots=False)
-                return await fetcher.fetch(job.url, visit=free, holding=holding)
+            async with JobAccess(None, message.raw) as access:
+                return await fetcher.fetch(job.url, access=access, options=PageOptions.of(job))
 
         with watch.stage("fetch", len(taken)):
             return await at_most(batch, [partial(one, *item) for item in taken])
@@ -120,7 +118,7 @@ def _write(
                 elapsed_ms=1,
                 fetched_at=datetime.now(UTC),
             )
-            results.append(html_apart(result))
+            results.append(encode_with_html_appended(result))
     return results
 
 

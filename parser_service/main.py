@@ -34,12 +34,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             os._exit(1)
         log.configure("parser", current.log_level)
         async with (
-            open_pipeline(current) as handler,
+            open_pipeline(current) as pipeline,
             open_redis(current) as redis,
             _shown_alive(os.environ.get("HTTP_ALIVE_FILE")),
         ):
-            app.state.settings = current
-            app.state.page_handler = handler
+            app.state.page_pipeline = pipeline
             app.state.host_limits = host_limits(redis, current)
             app.state.room = asyncio.Semaphore(current.fetch_concurrency)
             yield

@@ -24,7 +24,7 @@ from parser_service.extractors.title import fallback_title, title
 from parser_service.markup import charset
 from parser_service.markup.content_type import Markup
 from parser_service.markup.document import Document, read_html, read_xhtml, storable
-from parser_service.responses import Metadata, TitleSource
+from parser_service.page import Metadata, TitleSource
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup

@@ -8,7 +8,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from time import perf_counter
@@ -19,13 +19,18 @@ import structlog
 from parser_service import metrics
 from parser_service.config import Settings
 from parser_service.exceptions import FetchError, FetchTimeoutError, InternalError
-from parser_service.fetching.fetcher import FetchedPage, Fetcher, Hop, Visit
-from parser_service.fetching.host_access import ParkedError
+from parser_service.fetching.fetcher import (
+    FetchedPage,
+    Fetcher,
+    Hop,
+    HostAccess,
+    NotFetchedYetError,
+)
 from parser_service.fetching.transport import GuardedTransport, client_tls_context
 from parser_service.fetching.url_guard import UrlGuard
 from parser_service.log import loggable_url
+from parser_service.page import Page, PageOptions, Redirect
 from parser_service.parser import ParsedPage, RawPage
-from parser_service.responses import Page, Redirect
 from parser_service.sandbox.pool import ParsePool
 
 log = structlog.get_logger()
@@ -39,36 +44,34 @@ class PagePipeline:
         self._pool = pool
         self._timeout = timeout
 
-    async def handle(
+    async def run(
         self,
         url: str,
         *,
-        visit: Visit,
-        holding: AsyncExitStack,
-        title_fallback: bool = False,
+        access: HostAccess,
+        options: PageOptions,
         hops: Sequence[Hop] = (),
     ) -> Page:
         """Fetch and parse a page.
 
         Args:
             url: where to begin, or to go on after some hops.
-            visit: asked before each request.
-            holding: gets what the page occupies until it has been delivered.
-            title_fallback: whether something else may stand in for a missing title.
+            access: asked before each request; holds what the page occupies.
+            options: what the client asked for besides the URL.
             hops: redirects that were followed before.
 
         Raises:
             FetchError: why it cannot be had.
-            ParkedError: the visit had the job wait.
+            NotFetchedYetError: the host has no slot now; the page is fetched later.
         """
         started = perf_counter()
         metrics.UNDER_WAY.inc()
         try:
             async with asyncio.timeout(self._timeout):
-                fetched = await self._fetcher.fetch(url, visit=visit, holding=holding, hops=hops)
+                fetched = await self._fetcher.fetch(url, access=access, options=options, hops=hops)
                 fetched_at = datetime.now(UTC)
-                facts = await self._pool.parse(_source(fetched, title_fallback=title_fallback))
-        except ParkedError:
+                facts = await self._pool.parse(_raw_page(fetched, options))
+        except NotFetchedYetError:
             raise
         except TimeoutError:
             raise _failed(url, started, FetchTimeoutError()) from None
@@ -115,14 +118,14 @@ async def open_pipeline(
     await pool.close()
 
 
-def _source(page: FetchedPage, *, title_fallback: bool) -> RawPage:
+def _raw_page(page: FetchedPage, options: PageOptions) -> RawPage:
     return RawPage(
         body=page.body,
         markup=page.markup,
         url=page.final_url,
         declared_charset=page.declared.charset if page.declared else None,
         robots_headers=page.robots_headers,
-        title_fallback=title_fallback,
+        title_fallback=options.title_fallback,
     )
 
 

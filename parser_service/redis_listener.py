@@ -23,7 +23,6 @@ import signal
 import socket
 from collections import deque
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -38,12 +37,18 @@ from parser_service.config import Settings
 from parser_service.dependencies import host_limits, open_redis, task_queue
 from parser_service.exceptions import FetchError
 from parser_service.fetching.fetcher import Hop
-from parser_service.fetching.host_access import JobAccess, ParkedError
+from parser_service.jobs.access import JobAccess, ParkedError
+from parser_service.page import PageOptions
 from parser_service.pipeline import PagePipeline, open_pipeline
 from parser_service.redis_queue.host_limits import HostLimits, Slot, read_ready, ready_list
 from parser_service.redis_queue.job_queue import JobQueue, TakenJob
+from parser_service.redis_queue.messages import (
+    ErrorFacts,
+    FailureResult,
+    SuccessResult,
+    encode_with_html_appended,
+)
 from parser_service.requests import Job, ParkedJob
-from parser_service.responses import ErrorFacts, FailureResult, SuccessResult, html_apart
 
 BLOCK_SECONDS = 1
 RENEW_SECONDS = 1.0
@@ -73,13 +78,13 @@ class Listener:
         *,
         queue: JobQueue,
         limits: HostLimits | None,
-        handler: PagePipeline,
+        pipeline: PagePipeline,
         settings: Settings,
         block_seconds: float = BLOCK_SECONDS,
     ) -> None:
         self._queue = queue
         self._limits = limits
-        self._handler = handler
+        self._pipeline = pipeline
         self._settings = settings
         self._block_seconds = block_seconds
         self._stopping = False
@@ -209,34 +214,22 @@ class Listener:
 
     async def _run_job(self, work: RunnableJob) -> None:
         job = work.job
-        visit = JobAccess(
-            self._limits,
-            work.raw,
-            token=job.token,
-            respect_robots=job.respect_robots or self._settings.respect_robots,
-            slot=work.slot,
-        )
+        access = JobAccess(self._limits, work.raw, token=job.token, slot=work.slot)
         # What a page occupies is given back only when its result is stored.
-        async with AsyncExitStack() as holding, visit:
+        async with access:
             structlog.contextvars.bind_contextvars(job_id=job.id, trace_id=job.trace)
             try:
-                result = await self._result_of(work, visit, holding)
+                result = await self._result_of(work, access)
             except ParkedError:
                 log.info("job waits for its host")
                 return
             await self._store(job, result)
 
-    async def _result_of(
-        self, work: RunnableJob, visit: JobAccess, holding: AsyncExitStack
-    ) -> bytes:
+    async def _result_of(self, work: RunnableJob, access: JobAccess) -> bytes:
         token = work.job.token
         try:
-            page = await self._handler.handle(
-                work.url,
-                visit=visit,
-                holding=holding,
-                title_fallback=work.job.title_fallback,
-                hops=work.hops,
+            page = await self._pipeline.run(
+                work.url, access=access, options=PageOptions.of(work.job), hops=work.hops
             )
         except FetchError as error:
             reason = ErrorFacts(
@@ -249,7 +242,11 @@ class Listener:
             failure = FailureResult(error=error.message, reason=reason, token=token)
             return failure.model_dump_json(exclude_none=True).encode()
         result = SuccessResult(token=token, **dict(page))
-        return html_apart(result) if work.job.html_apart else result.model_dump_json().encode()
+        return (
+            encode_with_html_appended(result)
+            if work.job.html_apart
+            else result.model_dump_json().encode()
+        )
 
     async def _store(self, job: Job, result: bytes) -> None:
         """Store a result, trying until Redis takes it: the job's place stays occupied."""
@@ -309,11 +306,11 @@ class Listener:
 async def serve(settings: Settings) -> None:
     """Run a listener until SIGTERM or SIGINT."""
     name = f"{socket.gethostname()}:{os.getpid()}"
-    async with open_redis(settings) as redis, open_pipeline(settings) as handler:
+    async with open_redis(settings) as redis, open_pipeline(settings) as pipeline:
         listener = Listener(
             queue=task_queue(redis, settings, name=name),
             limits=host_limits(redis, settings),
-            handler=handler,
+            pipeline=pipeline,
             settings=settings,
         )
         loop = asyncio.get_running_loop()

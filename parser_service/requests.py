@@ -2,7 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
+from pydantic import BaseModel, Field, StrictInt, StrictStr
+
+from parser_service.page import PageOptions
 
 Url = Annotated[
     str,
@@ -16,17 +18,13 @@ Url = Annotated[
 ]
 
 
-class FetchQuery(BaseModel):
+class FetchQuery(PageOptions):
     """The query of `GET /fetch`."""
 
     url: Url
-    respect_robots: Annotated[bool, Field(description="Whether robots.txt is asked.")] = False
-    title_fallback: Annotated[
-        bool, Field(description="Whether og:title or the first h1 stands in for a missing title.")
-    ] = False
 
 
-class Job(BaseModel):
+class Job(PageOptions):
     """One message on the list `TASK_QUEUE`; members that are not named here are ignored.
 
     Attributes:
@@ -34,21 +32,15 @@ class Job(BaseModel):
         token: echoed in the result. Only a job that has one is announced.
         reply: the list on which a finished job is announced.
         trace: ties the log lines of one request together.
-        respect_robots: whether robots.txt is asked.
-        title_fallback: whether something else may stand in for a missing title.
         alone: whether no other job may be under way in the same parser.
         html_apart: whether the HTML of the result is to come behind its JSON, not in it.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     id: StrictInt | StrictStr
     url: str
     token: str | None = None
     reply: str | None = None
     trace: str | None = None
-    respect_robots: bool = False
-    title_fallback: bool = False
     alone: bool = False
     html_apart: bool = False
 

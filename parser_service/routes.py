@@ -1,6 +1,5 @@
 """HTTP of the parser service. It is for the API beside it, never for the public network."""
 
-from contextlib import AsyncExitStack
 from typing import Annotated, Any
 
 import structlog
@@ -9,6 +8,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from parser_service import metrics
 from parser_service.fetching.host_access import RequestAccess
 from parser_service.fetching.url_guard import normalise
+from parser_service.page import PageOptions
 from parser_service.pipeline import PagePipeline
 from parser_service.requests import FetchQuery
 from parser_service.responses import FetchAnswer, Health, Problem
@@ -19,17 +19,15 @@ OUR_ANSWER = "application/vnd.page-parser.answer+json"
 """Tells the API, if it asks for that, that it can pass the body on as it is."""
 
 
-async def page_handler(request: Request) -> PagePipeline:
-    """The process's one handler, made by the application's lifespan."""
-    handler: PagePipeline = request.app.state.page_handler
-    return handler
+async def page_pipeline(request: Request) -> PagePipeline:
+    """Return the process's one pipeline, made by the application's lifespan."""
+    pipeline: PagePipeline = request.app.state.page_pipeline
+    return pipeline
 
 
-async def open_visit(request: Request, query: Annotated[FetchQuery, Query()]) -> RequestAccess:
-    """The visit of this request: polite to hosts, and bounded in number."""
-    state = request.app.state
-    respect_robots = query.respect_robots or state.settings.respect_robots
-    return RequestAccess(state.host_limits, state.room, respect_robots=respect_robots)
+async def host_access(request: Request) -> RequestAccess:
+    """Make this request's access to hosts: polite to each, and bounded in number."""
+    return RequestAccess(request.app.state.host_limits, request.app.state.room)
 
 
 def problem(description: str) -> dict[str, Any]:
@@ -51,21 +49,16 @@ def problem(description: str) -> dict[str, Any]:
 )
 async def fetch(
     query: Annotated[FetchQuery, Query()],
-    handler: Annotated[PagePipeline, Depends(page_handler)],
-    visit: Annotated[RequestAccess, Depends(open_visit)],
+    pipeline: Annotated[PagePipeline, Depends(page_pipeline)],
+    access: Annotated[RequestAccess, Depends(host_access)],
     x_request_id: Annotated[str | None, Header(max_length=64)] = None,
     accept: Annotated[str, Header()] = "",
 ) -> Response:
     """Fetch a page now and answer with its title, text and what else is known of it."""
     target = normalise(query.url)
     with structlog.contextvars.bound_contextvars(trace_id=x_request_id):
-        async with AsyncExitStack() as holding, visit:
-            page = await handler.handle(
-                target.url,
-                visit=visit,
-                holding=holding,
-                title_fallback=query.title_fallback,
-            )
+        async with access:
+            page = await pipeline.run(target.url, access=access, options=PageOptions.of(query))
     answer = FetchAnswer(url=target.url, **dict(page))
     # Made here: validating and copying the longest part once more would take as long again.
     media_type = OUR_ANSWER if OUR_ANSWER in accept else "application/json"

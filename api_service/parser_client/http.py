@@ -11,7 +11,6 @@ from yarl import URL
 
 from api_service.exceptions import InvalidUrlError, PageError, ParserUnavailableError
 from api_service.parser_client.messages import FetchAnswer, ParserProblem
-from api_service.responses import ParseSyncAnswer
 
 OUR_ANSWER = "application/vnd.page-parser.answer+json"
 """The media type of our own parser: its body has exactly the members of `GET /parse_sync`."""
@@ -82,5 +81,4 @@ def _page_error(body: bytes) -> PageError:
 
 def _complete_answer(body: bytes) -> bytes:
     """Set the members that a foreign parser leaves out to null."""
-    page = FetchAnswer.model_validate_json(body)
-    return ParseSyncAnswer.model_validate(page).model_dump_json().encode()
+    return FetchAnswer.model_validate_json(body).model_dump_json().encode()

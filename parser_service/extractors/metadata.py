@@ -14,7 +14,7 @@ from parser_service.extractors.site_name import site_name
 from parser_service.extractors.social import open_graph, twitter_card
 from parser_service.extractors.times import modified_time, published_time
 from parser_service.markup.document import Document
-from parser_service.responses import Feed, Metadata
+from parser_service.page import Feed, Metadata
 
 
 def metadata(document: Document) -> Metadata:

@@ -3,14 +3,14 @@
 For each URL on the way, redirects' targets included:
 
 1. The guard admits it, or refuses it.
-2. The visit enters the host: politeness may have it wait.
+2. The request waits for a slot of its host.
 3. robots.txt is asked, where that is wanted.
 4. The request is sent; a redirect begins the next round, anything else is read or refused.
 """
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -32,6 +32,7 @@ from parser_service.fetching.inflate import ACCEPT_ENCODING, decoder_for
 from parser_service.fetching.robots import RobotsRules
 from parser_service.fetching.url_guard import Target, UrlGuard
 from parser_service.markup import content_type as ct
+from parser_service.page import PageOptions
 
 SNIFF_LENGTH = 1445
 """Bytes that decide on the kind of a document without a type (MIME Sniffing Standard, 5.2)."""
@@ -73,17 +74,18 @@ class FetchedPage:
     redirects: Sequence[Hop] = field(default=())
 
 
-class Visit(Protocol):
-    """How one page may be fetched: what stands between its requests and the hosts.
+class NotFetchedYetError(Exception):
+    """Access to the host was put off: the page is neither fetched nor failed."""
 
-    Attributes:
-        respect_robots: whether robots.txt is asked.
-    """
 
-    respect_robots: bool
+class HostAccess(Protocol):
+    """Permission to send one page's requests, and what the page occupies until it is delivered."""
 
-    async def enter(self, target: Target, hops: Sequence[Hop]) -> None:
-        """Called before each request; returns when it may be sent, or raises."""
+    async def wait_for_slot(self, target: Target, hops: Sequence[Hop]) -> None:
+        """Return when a request to this host may be sent, or raise. Called before each request."""
+
+    async def hold(self, resource: AbstractAsyncContextManager[object]) -> None:
+        """Enter a resource now and leave it when the page is delivered."""
 
 
 class Fetcher:
@@ -96,6 +98,7 @@ class Fetcher:
         self._client = client
         self._guard = guard
         self._max_body = settings.fetch_max_body
+        self._respect_robots = settings.respect_robots
         self._max_redirects = settings.fetch_max_redirects
         self._headers = {
             "User-Agent": settings.fetch_user_agent,
@@ -106,14 +109,14 @@ class Fetcher:
         self._robots = RobotsRules(fetch=self._fetch_robots, user_agent=settings.fetch_user_agent)
 
     async def fetch(
-        self, url: str, *, visit: Visit, holding: AsyncExitStack, hops: Sequence[Hop] = ()
+        self, url: str, *, access: HostAccess, options: PageOptions, hops: Sequence[Hop] = ()
     ) -> FetchedPage:
         """Fetch a page, following redirects.
 
         Args:
             url: where to begin, or to go on after some hops.
-            visit: asked before each request.
-            holding: gets what the page occupies until it has been dealt with.
+            access: asked before each request; holds what the page occupies.
+            options: whether to obey robots.txt.
             hops: redirects that were followed before.
 
         Raises:
@@ -122,13 +125,13 @@ class Fetcher:
         target = self._guard.admit(url)
         passed = list(hops)
         while True:
-            await visit.enter(target, passed)
-            if visit.respect_robots:
+            await access.wait_for_slot(target, passed)
+            if self._respect_robots or options.respect_robots:
                 await self._robots.require_allowed(target)
             response = await self._send(target)
             try:
                 if response.status_code not in _REDIRECTS:
-                    return await self._read(response, target, passed, holding)
+                    return await self._read(response, target, passed, access)
                 passed.append(Hop(target.url, response.status_code))
                 if len(passed) > self._max_redirects:
                     raise TooManyRedirectsError
@@ -158,7 +161,7 @@ class Fetcher:
         response: httpx.Response,
         target: Target,
         hops: Sequence[Hop],
-        holding: AsyncExitStack,
+        access: HostAccess,
     ) -> FetchedPage:
         status = response.status_code
         if not 200 <= status < 300 or status in _EMPTY_SUCCESSES:
@@ -168,7 +171,7 @@ class Fetcher:
         is_unknown = declared is None or declared.is_unknown
         if not is_unknown and ct.markup_of(declared, b"") is None:
             raise UnsupportedContentTypeError
-        body = await self._read_body(response, sniff=is_unknown, holding=holding)
+        body = await self._read_body(response, sniff=is_unknown, access=access)
         markup = ct.markup_of(declared, body[:SNIFF_LENGTH])
         if markup is None:
             raise UnsupportedContentTypeError
@@ -184,7 +187,7 @@ class Fetcher:
         )
 
     async def _read_body(
-        self, response: httpx.Response, *, sniff: bool, holding: AsyncExitStack
+        self, response: httpx.Response, *, sniff: bool, access: HostAccess
     ) -> bytes:
         decoder = decoder_for(",".join(response.headers.get_list("content-encoding")))
         length = response.headers.get("content-length", "")
@@ -200,7 +203,7 @@ class Fetcher:
                 sniff = False
             if len(body) > BIG_BODY and not is_big:
                 is_big = True
-                await holding.enter_async_context(self._big_bodies)
+                await access.hold(self._big_bodies)
         decoder.finish()
         return bytes(body)
 

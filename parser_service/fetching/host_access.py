@@ -1,4 +1,4 @@
-"""How the two entrances visit hosts: a job steps aside for its turn, a request waits for it.
+"""Wait for a host's slot before each request to it, and hold it meanwhile.
 
 Politeness is best effort while Redis is away: then pages are fetched without it.
 """
@@ -6,6 +6,7 @@ Politeness is best effort while Redis is away: then pages are fetched without it
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Self
 
 import structlog
@@ -14,35 +15,38 @@ from redis.exceptions import RedisError
 from parser_service import metrics
 from parser_service.fetching.fetcher import Hop
 from parser_service.fetching.url_guard import Target
-from parser_service.redis_queue.host_limits import HostLimits, Slot, host_of, parked_job
+from parser_service.redis_queue.host_limits import HostLimits, Slot, host_of
 
 POLL_SECONDS = 0.025
 
 log = structlog.get_logger()
 
 
-class ParkedError(Exception):
-    """The job waits in its host's list: somebody will be handed it when its turn has come."""
+class SlotHolder:
+    """Holds one slot at a time, and what else the page occupies, until the block ends.
 
+    Args:
+        slot: a slot that is held already.
+    """
 
-class _Visit:
-    """Holds one slot at a time and leaves it at the end."""
-
-    def __init__(
-        self, limits: HostLimits | None, *, respect_robots: bool, slot: Slot | None = None
-    ) -> None:
-        self.respect_robots = respect_robots
+    def __init__(self, limits: HostLimits | None, *, slot: Slot | None = None) -> None:
         self._limits = limits
         self._slot = slot
+        self._resources = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._leave()
+        async with self._resources:
+            await self._leave()
 
-    async def enter(self, target: Target, hops: Sequence[Hop]) -> None:
-        """See `fetcher.Visit`."""
+    async def hold(self, resource: AbstractAsyncContextManager[object]) -> None:
+        """See `fetcher.HostAccess`."""
+        await self._resources.enter_async_context(resource)
+
+    async def wait_for_slot(self, target: Target, hops: Sequence[Hop]) -> None:
+        """See `fetcher.HostAccess`."""
         if self._limits is None:
             return
         host = host_of(target)
@@ -69,51 +73,15 @@ class _Visit:
             log.warning("slot left to expire", error=repr(error))
 
 
-class JobAccess(_Visit):
-    """The visit of a job from the list.
-
-    Args:
-        raw: the job's message, which is parked while it waits.
-        token: the job's, by which it is leased while it does not wait.
-        slot: what it has got already, if it waited before.
-    """
-
-    def __init__(
-        self,
-        limits: HostLimits | None,
-        raw: bytes,
-        *,
-        respect_robots: bool,
-        token: str | None = None,
-        slot: Slot | None = None,
-    ) -> None:
-        super().__init__(limits, respect_robots=respect_robots, slot=slot)
-        self._raw = raw
-        self._token = token
-
-    async def _take_slot(
-        self, limits: HostLimits, host: str, target: Target, hops: Sequence[Hop]
-    ) -> Slot:
-        redirects = [(hop.url, hop.status) for hop in hops]
-        parked = parked_job(self._raw, url=target.url, redirects=redirects)
-        slot = await limits.enter_or_park(host, parked, token=self._token)
-        if slot is None:
-            metrics.JOB_WAITS.inc()
-            raise ParkedError
-        return slot
-
-
-class RequestAccess(_Visit):
+class RequestAccess(SlotHolder):
     """The visit of a request that a client waits for.
 
     Args:
         room: bounds the requests that are under way, those that wait for a host not counted.
     """
 
-    def __init__(
-        self, limits: HostLimits | None, room: asyncio.Semaphore, *, respect_robots: bool
-    ) -> None:
-        super().__init__(limits, respect_robots=respect_robots)
+    def __init__(self, limits: HostLimits | None, room: asyncio.Semaphore) -> None:
+        super().__init__(limits)
         self._room = room
         self._has_room = False
 
@@ -122,9 +90,9 @@ class RequestAccess(_Visit):
             self._room.release()
         await super().__aexit__()
 
-    async def enter(self, target: Target, hops: Sequence[Hop]) -> None:
-        """See `fetcher.Visit`."""
-        await super().enter(target, hops)
+    async def wait_for_slot(self, target: Target, hops: Sequence[Hop]) -> None:
+        """Wait for the host's slot, then for room in this process."""
+        await super().wait_for_slot(target, hops)
         if not self._has_room:
             await self._room.acquire()
             self._has_room = True

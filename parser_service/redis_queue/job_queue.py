@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import redis.asyncio as aioredis
 
 from parser_service.redis_queue.lua_pipeline import ScriptPipeline
-from parser_service.responses import Announcement, JobId
+from parser_service.redis_queue.messages import Announcement, JobId
 
 LEASE_SECONDS = 15
 SEEN_SECONDS = 60

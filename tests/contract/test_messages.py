@@ -17,6 +17,7 @@ from pydantic import BaseModel, TypeAdapter
 from api_service.parser_client import messages
 from api_service.responses import ParseSyncAnswer
 from parser_service import requests, responses
+from parser_service.redis_queue import messages as parser_messages
 from parser_service.responses import FetchAnswer
 
 GOLDEN = Path(__file__).with_name("golden.jsonl")
@@ -34,8 +35,8 @@ READERS: dict[str, Read] = {
 }
 WRITERS: dict[str, Read] = {
     "job": messages.Job,
-    "result": TypeAdapter(responses.SuccessResult | responses.FailureResult),
-    "announcement": responses.Announcement,
+    "result": TypeAdapter(parser_messages.SuccessResult | parser_messages.FailureResult),
+    "announcement": parser_messages.Announcement,
     "page": responses.FetchAnswer,
     "problem": responses.Problem,
 }
@@ -96,9 +97,9 @@ HTML = '7\n{"title": "no JSON"}\n<p title="a \\ b">\N{GRINNING FACE}\u2028\r\n</
 
 def test_html_that_comes_apart_is_read_as_if_it_came_inside() -> None:
     message = _latest("result")["success"] | {"html": HTML}
-    written = responses.SuccessResult.model_validate(message)
+    written = parser_messages.SuccessResult.model_validate(message)
     inside = messages.read_result(written.model_dump_json().encode())
-    apart = messages.read_result(responses.html_apart(written))
+    apart = messages.read_result(parser_messages.encode_with_html_appended(written))
     assert apart.model_dump() == inside.model_dump()
     assert isinstance(apart, messages.PageResult)
     assert apart.html == HTML

@@ -12,11 +12,11 @@ from parser_service.redis_listener import Listener
 
 @contextlib.asynccontextmanager
 async def listening(settings: Settings, *, name: str = "test") -> AsyncIterator[Listener]:
-    async with open_redis(settings) as redis, open_pipeline(settings) as handler:
+    async with open_redis(settings) as redis, open_pipeline(settings) as pipeline:
         listener = Listener(
             queue=task_queue(redis, settings, name=name),
             limits=host_limits(redis, settings),
-            handler=handler,
+            pipeline=pipeline,
             settings=settings,
             block_seconds=0.05,
         )

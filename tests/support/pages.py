@@ -1,23 +1,19 @@
 """Fetching single pages, without regard to hosts' limits."""
 
-from contextlib import AsyncExitStack
-
-from parser_service.fetching.host_access import JobAccess
+from parser_service.jobs.access import JobAccess
+from parser_service.page import Page, PageOptions
 from parser_service.pipeline import PagePipeline
-from parser_service.responses import Page
 
 
 class Pages:
-    """A handler, asked as an entrance of the parser asks it."""
+    """Ask a pipeline for pages, as an entrance of the parser does."""
 
-    def __init__(self, handler: PagePipeline) -> None:
-        self.handler = handler
+    def __init__(self, pipeline: PagePipeline) -> None:
+        self.pipeline = pipeline
 
     async def get(
         self, url: str, *, respect_robots: bool = False, title_fallback: bool = False
     ) -> Page:
-        visit = JobAccess(None, b"", respect_robots=respect_robots)
-        async with AsyncExitStack() as holding:
-            return await self.handler.handle(
-                url, visit=visit, holding=holding, title_fallback=title_fallback
-            )
+        options = PageOptions(respect_robots=respect_robots, title_fallback=title_fallback)
+        async with JobAccess(None, b"") as access:
+            return await self.pipeline.run(url, access=access, options=options)

@@ -1,0 +1,1 @@
+"""Run jobs from the Redis list: take, run, park, store, hand back."""

@@ -1,0 +1,46 @@
+"""Access to hosts for a job: it is parked until its host has a slot for it."""
+
+from collections.abc import Sequence
+
+from parser_service import metrics
+from parser_service.fetching.fetcher import Hop, NotFetchedYetError
+from parser_service.fetching.host_access import SlotHolder
+from parser_service.fetching.url_guard import Target
+from parser_service.redis_queue.host_limits import HostLimits, Slot, parked_job
+
+
+class ParkedError(NotFetchedYetError):
+    """The job waits in its host's list: somebody will be handed it when its turn has come."""
+
+
+class JobAccess(SlotHolder):
+    """The visit of a job from the list.
+
+    Args:
+        raw: the job's message, which is parked while it waits.
+        token: the job's, by which it is leased while it does not wait.
+        slot: what it has got already, if it waited before.
+    """
+
+    def __init__(
+        self,
+        limits: HostLimits | None,
+        raw: bytes,
+        *,
+        token: str | None = None,
+        slot: Slot | None = None,
+    ) -> None:
+        super().__init__(limits, slot=slot)
+        self._raw = raw
+        self._token = token
+
+    async def _take_slot(
+        self, limits: HostLimits, host: str, target: Target, hops: Sequence[Hop]
+    ) -> Slot:
+        redirects = [(hop.url, hop.status) for hop in hops]
+        parked = parked_job(self._raw, url=target.url, redirects=redirects)
+        slot = await limits.enter_or_park(host, parked, token=self._token)
+        if slot is None:
+            metrics.JOB_WAITS.inc()
+            raise ParkedError
+        return slot

@@ -1,0 +1,59 @@
+"""Messages about jobs: results under their keys, and announcements (`docs/wire-contract.md`)."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from parser_service.page import Page
+
+JobId = int | str
+
+
+class ErrorFacts(BaseModel):
+    """Why a page could not be had."""
+
+    code: Annotated[str, Field(description="A stable name of the reason.")]
+    message: Annotated[str, Field(description="One sentence that explains it.")]
+    retryable: Annotated[bool, Field(description="Whether trying again later may help.")]
+    page_status: Annotated[
+        int | None, Field(description="The page's own HTTP status, where that is the reason.")
+    ] = None
+    retry_after: Annotated[
+        float | None, Field(description="Seconds that the site asked us to stay away.")
+    ] = None
+
+
+class SuccessResult(Page):
+    """What is stored under a finished job's key."""
+
+    status: Literal["success"] = "success"
+    token: str | None = None
+
+
+def encode_with_html_appended(result: SuccessResult) -> bytes:
+    """A result whose HTML is not escaped into its JSON: length of the JSON, line feed, both.
+
+    That saves each side a pass over the longest part.
+    """
+    facts = result.model_dump_json(exclude={"html"}).encode()
+    return b"%d\n%s%s" % (len(facts), facts, result.html.encode())
+
+
+class FailureResult(BaseModel):
+    """What is stored under the key of a job whose page could not be had.
+
+    `error` is the sentence of the first version of this message; `reason` has the whole.
+    """
+
+    status: Literal["failure"] = "failure"
+    error: str
+    reason: ErrorFacts
+    token: str | None = None
+
+
+class Announcement(BaseModel):
+    """One message on a job's reply list: its result is stored."""
+
+    id: JobId
+    token: str
+    bytes: int

@@ -1,10 +1,10 @@
 """The use cases of clients. Each owns its transaction; the repository works within it."""
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import ExitStack
 from time import monotonic
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import structlog
 
@@ -15,6 +15,7 @@ from api_service.exceptions import DatabaseUnavailableError, NotFoundError
 from api_service.idempotency.service import KeyedRequest, ScopedKey
 from api_service.page.facts import ErrorFacts, PageFacts
 from api_service.parser_client.http import ParserHttp
+from api_service.process.deadline import Deadline
 from api_service.queueing.admission import Admission
 from api_service.queueing.batching import Batcher
 from api_service.queueing.enqueue import Publisher
@@ -53,8 +54,7 @@ class ParseRequestService:
         self._publisher = publisher
         self._ending_listener = ending_listener
         self._parser = parser
-        self._timeout = timeout
-        self._given_up: set[asyncio.Task[Any]] = set()
+        self._deadline = Deadline(timeout)
         self._intake = Batcher(self._add, limit=SERVICE_BATCH, timeout=timeout)
         self._statuses = Batcher(self._find_statuses, limit=SERVICE_BATCH, timeout=timeout)
 
@@ -88,9 +88,12 @@ class ParseRequestService:
         request = NewRequest(url, trace_id, options.enabled(), caller.owner_id)
         if key is None:
             with self._admission.reserve():
-                request_id, is_new = await _timeout_as_unavailable(self._intake.submit(request)), True
+                request_id = await _timeout_as_unavailable(self._intake.submit(request))
+            is_new = True
         else:
-            request_id, is_new = await self._with_timeout(self._add_keyed(request, key))
+            request_id, is_new = await _timeout_as_unavailable(
+                self._deadline.run(self._add_keyed(request, key))
+            )
         structlog.contextvars.bind_contextvars(request_id=request_id)
         if is_new:
             await self._publisher.parse_url(request_id, url, trace_id)
@@ -136,26 +139,6 @@ class ParseRequestService:
                     pass
                 ended.clear()
 
-    async def _with_timeout(self, work: Coroutine[Any, Any, T]) -> T:
-        """The outcome of work on the database that is not done with others'.
-
-        Where the server is silent, even giving up takes seconds; the client does not wait for it.
-
-        Raises:
-            DatabaseUnavailableError: it did not come in time.
-        """
-        task = asyncio.create_task(work)
-        try:
-            async with asyncio.timeout(self._timeout):
-                return await asyncio.shield(task)
-        except TimeoutError as error:
-            raise DatabaseUnavailableError from error
-        finally:
-            if not task.done():
-                task.cancel()
-                self._given_up.add(task)
-                task.add_done_callback(self._given_up.discard)
-
     async def _status(self, key: RequestKey) -> StatusAnswer:
         answer = await _timeout_as_unavailable(self._statuses.submit(key))
         if answer is None:
@@ -181,7 +164,7 @@ class ParseRequestService:
         if wait:
             await self.status(caller, request_id, wait=wait)
         key = RequestKey(request_id, caller.owner_id)
-        return await self._with_timeout(self._find_result(key))
+        return await _timeout_as_unavailable(self._deadline.run(self._find_result(key)))
 
     async def _find_result(self, key: RequestKey) -> ResultAnswer:
         async with self._database.read_session() as session:
@@ -201,7 +184,7 @@ class ParseRequestService:
 
 
 async def _timeout_as_unavailable(outcome: Awaitable[T]) -> T:
-    """What was asked of the database with others.
+    """Return what the database answered.
 
     Raises:
         DatabaseUnavailableError: it did not come in time.

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from api_service.database import Database, Session
-from api_service.exceptions import IdempotencyConflictError, IdempotencyMismatchError
+from api_service.idempotency.exceptions import (
+    IdempotencyConflictError,
+    IdempotencyMismatchError,
+)
 from api_service.idempotency.repository import IdempotencyRepository, KnownKey
 
 KEPT = timedelta(hours=24)

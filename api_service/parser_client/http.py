@@ -9,7 +9,11 @@ import structlog
 from pydantic import ValidationError
 from yarl import URL
 
-from api_service.exceptions import InvalidUrlError, PageError, ParserUnavailableError
+from api_service.parser_client.exceptions import (
+    InvalidUrlError,
+    PageError,
+    ParserUnavailableError,
+)
 from api_service.parser_client.messages import FetchAnswer, ParserProblem
 
 OUR_ANSWER = "application/vnd.page-parser.answer+json"

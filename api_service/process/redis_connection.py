@@ -1,8 +1,8 @@
-"""Open connections to Redis whose failures redis-py's users catch.
+"""Connections to Redis that fail as redis-py expects.
 
-uvloop raises RuntimeError for a write to a connection that was just reset; asyncio's own loop
-raises nothing or an OSError. redis-py passes the RuntimeError on, and code that retries after
-an error of Redis would not retry after this one.
+uvloop raises RuntimeError for a write to a connection that was reset a moment ago, while
+asyncio's own loop raises nothing or an OSError. redis-py passes the RuntimeError on, and code
+that retries after an error of Redis would not retry after this one.
 """
 
 from typing import Any
@@ -13,17 +13,17 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 
 class _UvloopSafe:
-    """Mix into a connection of redis-py to translate that error."""
+    """Translate uvloop's errors; mixed into a connection class of redis-py."""
 
     async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
-        """Raise a closed transport's error as a Redis error."""
+        """Raise a closed transport's error as one of Redis."""
         try:
             await super().send_packed_command(*args, **kwargs)  # type: ignore[misc]
         except RuntimeError as error:
             raise RedisConnectionError(str(error)) from error
 
     async def read_response(self, *args: Any, **kwargs: Any) -> Any:
-        """Raise a closed transport's error as a Redis error."""
+        """Raise a closed transport's error as one of Redis."""
         try:
             return await super().read_response(*args, **kwargs)  # type: ignore[misc]
         except RuntimeError as error:
@@ -39,7 +39,7 @@ class _TlsConnection(_UvloopSafe, aioredis.SSLConnection):
 
 
 def use_uvloop_safe_connections(redis: aioredis.Redis) -> aioredis.Redis:
-    """Make a client that has not connected yet use such connections."""
+    """Make a client that has not connected yet use these connections."""
     pool = redis.connection_pool
     has_tls = issubclass(pool.connection_class, aioredis.SSLConnection)
     pool.connection_class = _TlsConnection if has_tls else _Connection

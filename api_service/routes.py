@@ -68,6 +68,7 @@ DATABASE_AWAY = "The database does not answer; ask again after `Retry-After` sec
 async def parse_async(
     body: ParseAsyncBody,
     service: Service,
+    caller: CurrentCaller,
     trace_id: TraceId,
     key: OptionalKey,
     response: Response,
@@ -76,7 +77,9 @@ async def parse_async(
 
     What was accepted is stored, and ends as `success` or `failure`.
     """
-    accepted = await service.submit(body.url, options=body.chosen(), trace_id=trace_id, key=key)
+    accepted = await service.submit(
+        caller, body.url, options=body, trace_id=trace_id, key=key
+    )
     response.headers["Location"] = f"/status/{accepted.request_id}"
     response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return accepted
@@ -91,10 +94,13 @@ async def parse_async(
     ),
 )
 async def status(
-    request_id: RequestId, query: Annotated[WaitQuery, Query()], service: Service
+    request_id: RequestId,
+    query: Annotated[WaitQuery, Query()],
+    service: Service,
+    caller: CurrentCaller,
 ) -> StatusAnswer:
     """Answer at once, or with `wait` as soon as the request has ended."""
-    return await service.status(request_id, wait=query.wait)
+    return await service.status(caller, request_id, wait=query.wait)
 
 
 @router.get(
@@ -107,10 +113,13 @@ async def status(
     ),
 )
 async def result(
-    request_id: RequestId, query: Annotated[WaitQuery, Query()], service: Service
+    request_id: RequestId,
+    query: Annotated[WaitQuery, Query()],
+    service: Service,
+    caller: CurrentCaller,
 ) -> Response:
     """Answer with the page of a `success`, the reason of a `failure`, or neither as yet."""
-    answer = await service.result(request_id, wait=query.wait)
+    answer = await service.result(caller, request_id, wait=query.wait)
     # Made here: what is longest would else be validated and copied once more.
     return Response(answer.model_dump_json(), media_type="application/json")
 
@@ -132,5 +141,5 @@ async def parse_sync(
     query: Annotated[ParseSyncQuery, Query()], service: Service, trace_id: TraceId
 ) -> Response:
     """Fetch a page while the client waits. Nothing is stored."""
-    answer = await service.parse_now(query.url, options=query.chosen(), trace_id=trace_id)
+    answer = await service.parse_now(query.url, options=query, trace_id=trace_id)
     return Response(answer, media_type="application/json")

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry
 
 from api_service.metrics import api, beat, worker
 from api_service.operation.gauge_metrics import GaugeSnapshot, RedisSnapshot
-from api_service.parser_client.queue import QueueDepths
+from api_service.parser_client.census import QueueDepths
 from api_service.repository import Unfinished
 from parser_service import metrics as parser
 from tests.support.system import ROOT

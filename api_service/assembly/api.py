@@ -36,22 +36,26 @@ async def open_api(settings: Settings, draining: Draining) -> AsyncIterator[Coll
         stack.push_async_callback(parser.close)
         publisher = Publisher(celery_app, timeout=settings.publish_timeout)
         stack.push_async_callback(publisher.close)
-        notices = EndingListener(settings.database_url)
-        notices.open()
-        stack.push_async_callback(notices.close)
-        draining.on_begin(notices.end_waits)
-        admission = Admission(stores.database, max_depth=settings.max_queue_depth)
-        await admission.count()
+        ending_listener = EndingListener(settings.database_dsn)
+        ending_listener.open()
+        stack.push_async_callback(ending_listener.close)
+        draining.on_begin(ending_listener.end_waits)
+        admission = await Admission.open(stores.database, max_depth=settings.max_queue_depth)
         service = ParseRequestService(
             database=stores.database,
             publisher=publisher,
-            notices=notices,
+            ending_listener=ending_listener,
             parser=parser,
             admission=admission,
             timeout=settings.database_timeout,
         )
         collaborators = Collaborators(
-            stores.database, stores.redis, stores.queue, notices, draining, service
+            stores.database,
+            stores.redis,
+            stores.queues.census,
+            ending_listener,
+            draining,
+            service,
         )
         for capability in CAPABILITIES:
             if capability.open is not None:

@@ -11,7 +11,8 @@ import redis.asyncio as aioredis
 
 from api_service.config import Settings
 from api_service.database import Database
-from api_service.parser_client.queue import ParserQueue, open_queue, open_redis
+from api_service.parser_client.queues import ParserQueues, build_parser_queues
+from api_service.process.redis_connection import open_redis
 
 REDIS_SECONDS = 3
 """Seconds for one Redis command."""
@@ -23,7 +24,7 @@ class Stores:
 
     database: Database
     redis: aioredis.Redis
-    queue: ParserQueue
+    queues: ParserQueues
 
 
 @asynccontextmanager
@@ -48,4 +49,4 @@ async def open_stores(
         redis = await stack.enter_async_context(
             open_redis(settings.redis_url, timeout=REDIS_SECONDS)
         )
-        yield Stores(database, redis, open_queue(redis, settings))
+        yield Stores(database, redis, build_parser_queues(redis, settings))

@@ -7,7 +7,7 @@ from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from api_service.parser_client.queue import QueueDepths
+from api_service.parser_client.census import QueueDepths
 from api_service.repository import Unfinished
 
 

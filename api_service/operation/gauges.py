@@ -16,7 +16,7 @@ import structlog
 from api_service.celery_app import API_QUEUE, CONTROL_QUEUE
 from api_service.database import Database
 from api_service.operation.gauge_metrics import GaugeSnapshot, RedisSnapshot
-from api_service.parser_client.queue import ParserQueue
+from api_service.parser_client.census import Census
 from api_service.process.deadline import Deadline
 from api_service.repository import ParseRequestRepository, Unfinished
 
@@ -46,13 +46,13 @@ class Gauges:
         self,
         *,
         database: Database,
-        queue: ParserQueue,
+        census: Census,
         redis: aioredis.Redis,
         limit: int,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._database = database
-        self._queue = queue
+        self._census = census
         self._redis = redis
         self._limit = limit
         self._clock = clock
@@ -93,8 +93,8 @@ class Gauges:
             return await ParseRequestRepository(session).unfinished(most=self._limit)
 
     async def _ask_redis(self) -> RedisSnapshot:
-        depths = await self._queue.depths()
-        parsers, workers = await self._queue.counts_seen()
+        depths = await self._census.depths()
+        parsers, workers = await self._census.count_alive()
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.llen(API_QUEUE)
             pipe.llen(CONTROL_QUEUE)

@@ -6,9 +6,9 @@ from redis.exceptions import RedisError
 
 from api_service.database import Database
 from api_service.exceptions import ApiError
-from api_service.models import NEWEST_MIGRATION
 from api_service.operation.responses import Readiness
-from api_service.parser_client.queue import ParserQueue
+from api_service.parser_client.census import ALIVE_WITHIN_SECONDS, Census
+from api_service.schema import NEWEST_MIGRATION
 
 CHECK_SECONDS = 3
 """Seconds after which a part that does not answer counts as missing."""
@@ -17,9 +17,9 @@ CHECK_SECONDS = 3
 class ReadinessCheck:
     """Check every part that a request needs."""
 
-    def __init__(self, *, database: Database, queue: ParserQueue) -> None:
+    def __init__(self, *, database: Database, census: Census) -> None:
         self._database = database
-        self._queue = queue
+        self._census = census
 
     async def run(self) -> Readiness:
         """Run all checks at once; the answer names what is missing."""
@@ -43,11 +43,11 @@ class ReadinessCheck:
     async def _check_queue(self) -> tuple[str, str, str]:
         try:
             async with asyncio.timeout(CHECK_SECONDS):
-                parsers, workers = await self._queue.counts_seen()
+                parsers, workers = await self._census.count_alive()
         except (TimeoutError, RedisError, OSError):
             return "does not answer", "unknown", "unknown"
         return "ok", _seen(parsers), _seen(workers)
 
 
 def _seen(count: int) -> str:
-    return "ok" if count else "none seen in the last seconds"
+    return "ok" if count else f"none seen in the last {ALIVE_WITHIN_SECONDS} s"

@@ -9,19 +9,19 @@ from api_service.config import Settings
 from api_service.database import Database
 from api_service.operation.gauges import Gauges
 from api_service.operation.readiness import ReadinessCheck
-from api_service.parser_client.queue import ParserQueue
+from api_service.parser_client.census import Census
 from api_service.process.collaborators import Collaborators
 
 
 @asynccontextmanager
 async def open_operation(settings: Settings, collaborators: Collaborators) -> AsyncIterator[None]:
     """Add what reads the system's state; it opens no connection of its own."""
-    database, queue = collaborators.get(Database), collaborators.get(ParserQueue)
-    collaborators.add(ReadinessCheck(database=database, queue=queue))
+    database, census = collaborators.get(Database), collaborators.get(Census)
+    collaborators.add(ReadinessCheck(database=database, census=census))
     collaborators.add(
         Gauges(
             database=database,
-            queue=queue,
+            census=census,
             redis=collaborators.get(aioredis.Redis),
             limit=settings.max_queue_depth,
         )

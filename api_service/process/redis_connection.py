@@ -8,6 +8,7 @@ that retries after an error of Redis would not retry after this one.
 from typing import Any
 
 import redis.asyncio as aioredis
+from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 
@@ -43,3 +44,14 @@ def use_uvloop_safe_connections(redis: aioredis.Redis) -> aioredis.Redis:
     has_tls = issubclass(pool.connection_class, aioredis.SSLConnection)
     pool.connection_class = _TlsConnection if has_tls else _Connection
     return redis
+
+
+def open_redis(url: str, *, timeout: float) -> aioredis.Redis:
+    """Return a client that tries once and gives up after `timeout` seconds: its users retry."""
+    redis = aioredis.Redis.from_url(
+        url,
+        socket_timeout=timeout,
+        socket_connect_timeout=min(timeout, 3),
+        retry=aioredis.retry.Retry(NoBackoff(), 0),
+    )
+    return use_uvloop_safe_connections(redis)

@@ -38,7 +38,8 @@ from hypothesis.stateful import (
 
 from api_service.config import Settings
 from api_service.database import Database
-from api_service.parser_client.queue import ParserQueue
+from api_service.parser_client.keys import Keys
+from api_service.parser_client.results import ResultStore
 from api_service.repository import ParseRequestRepository
 from api_service.worker.context import open_worker_context
 from parser_service import config as parser_config
@@ -260,21 +261,18 @@ class JobsWay(RuleBasedStateMachine):
     async def results_process_takes_a_batch(self, then: str, _: int) -> None:
         self._announced.clear()
         self._takers += 1
-        queue = ParserQueue(
-            self._raw_redis,
-            name=f"taker-{self._takers}",
-            task_queue=QUEUE,
-            result_prefix="parser:results:",
+        store = ResultStore(
+            self._raw_redis, Keys(QUEUE, "parser:results:"), name=f"taker-{self._takers}"
         )
-        taken = await queue.take(most=3, most_bytes=10**6)
+        taken = await store.take(limit=3, max_bytes=10**6)
         if then == "and dies before its commit":
             return
-        results = await queue.results([announced.id for announced in taken])
+        results = await store.read([announced.id for announced in taken])
         tokens = {announced.token for announced in taken}
         valid = {i: result for i, result in results.items() if result.token in tokens}
         await self._steps.jobs.record(valid)
         if then == "and lives":
-            await queue.release(taken, list(valid))
+            await store.acknowledge(taken, list(valid))
 
     # Redis
 

@@ -15,7 +15,6 @@ from api_service.parser_client.exceptions import (
     ParserUnavailableError,
 )
 from api_service.parser_client.messages import FetchAnswer, ParserProblem
-from api_service.responses import ParseSyncAnswer
 
 OUR_ANSWER = "application/vnd.page-parser.answer+json"
 """What our own parser answers if it is asked to: the very body of `GET /parse_sync`."""
@@ -85,5 +84,4 @@ def _page_error(body: bytes) -> PageError:
 
 
 def _whole_answer(body: bytes) -> bytes:
-    page = FetchAnswer.model_validate_json(body)
-    return ParseSyncAnswer.model_validate(page).model_dump_json().encode()
+    return FetchAnswer.model_validate_json(body).model_dump_json().encode()

@@ -24,7 +24,7 @@ from pydantic import (
     WrapValidator,
 )
 
-from api_service.responses import Metadata, Redirect
+from api_service.page.facts import Metadata, PageFacts, Redirect
 
 log = structlog.get_logger()
 
@@ -65,7 +65,12 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 Text = Annotated[str, AfterValidator(_storable)]
 Fact = Annotated[Text | None, WrapValidator(_or_nothing)]
 Count = Annotated[Annotated[int, Field(ge=0, le=2**31 - 1)] | None, WrapValidator(_or_nothing)]
+Kind = Annotated[str, BeforeValidator(lambda kind: kind if isinstance(kind, str) else PAGE)]
 HttpStatus = Annotated[Annotated[int, Field(ge=0, le=999)] | None, WrapValidator(_or_nothing)]
+
+
+PAGE = "page"
+"""The kind of a job or result that names none."""
 
 
 class _Message(BaseModel):
@@ -84,6 +89,7 @@ class Job(_Message):
     title_fallback: bool | None = None
     alone: bool | None = None
     html_apart: bool | None = None
+    kind: str | None = None
 
 
 class Announcement(_Message):
@@ -127,6 +133,7 @@ class PageResult(_Message):
     elapsed_ms: Count = None
     fetched_at: Annotated[datetime | None, WrapValidator(_or_nothing)] = None
     token: str | None = None
+    kind: Kind = PAGE
 
 
 class ApartResult(PageResult):
@@ -148,22 +155,12 @@ Result = PageResult | FailureResult
 RESULT: TypeAdapter[Result] = TypeAdapter(Annotated[Result, Field(discriminator="status")])
 
 
-class FetchAnswer(_Message):
+class FetchAnswer(PageFacts):
     """The answer of the parser's `GET /fetch`."""
 
     url: str
     title: str
-    title_source: str | None = None
     html: str
-    metadata: Metadata | None = None
-    final_url: str | None = None
-    redirects: list[Redirect] | None = None
-    http_status: int | None = None
-    content_type: str | None = None
-    charset: str | None = None
-    bytes: int | None = None
-    elapsed_ms: int | None = None
-    fetched_at: datetime | None = None
 
 
 class ParserProblem(_Message):

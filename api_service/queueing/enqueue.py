@@ -29,11 +29,13 @@ class TaskSender:
     """Sends tasks in blocking calls over one connection that tries once and gives up in time.
 
     Args:
+        broker_url: in place of the application's own.
         timeout: seconds for connecting, and for each command.
     """
 
-    def __init__(self, app: Celery, *, timeout: float) -> None:
+    def __init__(self, app: Celery, *, timeout: float, broker_url: str | None = None) -> None:
         self._app = app
+        self._broker_url = broker_url
         self._timeout = timeout
         self._connection: Connection | None = None
 
@@ -78,7 +80,7 @@ class TaskSender:
             "max_retries": 0,
         }
         options = self._app.conf.broker_transport_options | limits
-        return self._app.connection_for_write(transport_options=options)
+        return self._app.connection_for_write(self._broker_url, transport_options=options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +97,8 @@ class Publisher:
         timeout: seconds after which a caller goes on without its publication.
     """
 
-    def __init__(self, app: Celery, *, timeout: float) -> None:
-        self._sender = TaskSender(app, timeout=timeout)
+    def __init__(self, app: Celery, *, timeout: float, broker_url: str | None = None) -> None:
+        self._sender = TaskSender(app, timeout=timeout, broker_url=broker_url)
         self._batcher = Batcher(self._send_in_thread, limit=PUBLISH_BATCH, timeout=timeout)
 
     async def parse_url(self, request_id: int, url: str, trace_id: str | None) -> bool:

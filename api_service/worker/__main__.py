@@ -1,7 +1,7 @@
 """The Celery worker's process. Run as `python -m api_service.worker`.
 
 It does what `celery -A api_service.celery_app worker --pool=solo --queues=api,api.control` does.
-Without Celery's command line, its imports stay out of memory.
+Without Celery's command line, that part's imports stay out of memory.
 """
 
 import sys
@@ -10,10 +10,10 @@ from api_service.celery_app import API_QUEUE, CONTROL_QUEUE, celery_app
 
 
 def main() -> None:
-    """The process's entry.
+    """Start the process.
 
-    One process that does one thing at a time: a task takes about a millisecond, because none
-    waits for a page. More come from more replicas.
+    It does one thing at a time: a task takes about a millisecond, because none waits for a page.
+    More throughput comes from more replicas.
     """
     worker = celery_app.Worker(
         pool_cls="solo",

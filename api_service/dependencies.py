@@ -6,6 +6,7 @@ from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
 
+from api_service.caller import ANONYMOUS, Caller
 from api_service.process.collaborators import Collaborators
 
 T = TypeVar("T")
@@ -30,5 +31,11 @@ async def _trace_id(request: Request) -> str | None:
     return trace_id
 
 
+async def _caller() -> Caller:
+    return ANONYMOUS
+
+
+CurrentCaller = Annotated[Caller, Depends(_caller)]
+"""Who calls, found once for each request."""
 TraceId = Annotated[str | None, Depends(_trace_id)]
 """The id that ties the log lines of one request together; see `edge/request_context.py`."""

@@ -1,10 +1,11 @@
 """What clients get."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from api_service.page.facts import ErrorFacts, PageFacts
 from api_service.status_enum import StatusEnum
 
 RequestId = Annotated[int, Field(description="Names the request.", examples=[42])]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 
-from api_service.dependencies import TraceId, provided
+from api_service.dependencies import CurrentCaller, TraceId, provided
 from api_service.edge.problems import Declared, problems
 from api_service.idempotency.dependencies import OptionalKey
 from api_service.requests import ParseAsyncBody, ParseSyncQuery, WaitQuery
@@ -65,7 +65,7 @@ DATABASE_AWAY = "The database does not answer; ask again after `Retry-After` sec
         }
     ),
 )
-async def parse_async(
+async def parse_async(  # noqa: PLR0917 - FastAPI passes by name
     body: ParseAsyncBody,
     service: Service,
     caller: CurrentCaller,

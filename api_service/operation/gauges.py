@@ -90,7 +90,7 @@ class Gauges:
 
     async def _ask_database(self) -> Mapping[str, Unfinished]:
         async with self._database.transaction() as session:
-            return await ParseRequestRepository(session).unfinished(most=self._limit)
+            return await ParseRequestRepository(session).summarise_unfinished(limit=self._limit)
 
     async def _ask_redis(self) -> RedisSnapshot:
         depths = await self._census.depths()

@@ -5,12 +5,13 @@ task modules and entries of beat's schedule. Routers are loaded when called: a p
 serves no HTTP never imports FastAPI.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from api_service.config import Settings
+from api_service.endings.service import EndingStep
 from api_service.process.collaborators import Collaborators
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 Opener = Callable[[Settings, Collaborators], AbstractAsyncContextManager[None]]
 """Makes a capability's collaborators from those that are there, and closes them at the end."""
-EndingStep = Callable[..., Awaitable[None]]
-"""Runs in the transaction that ends requests; its arguments are those of the room `endings`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,9 +60,11 @@ async def _serving(draining: Draining) -> AsyncIterator[tuple[uvicorn.Server, in
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
     await until(lambda: server.started)
-    yield server, server.servers[0].sockets[0].getsockname()[1]
-    server.should_exit = True
-    await serving
+    try:
+        yield server, server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        await serving
 
 
 async def _get(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:

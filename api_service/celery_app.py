@@ -78,7 +78,7 @@ def _configuration() -> dict[str, Any]:
         "service_name": "worker",  # ours, for logs; beat's entry says otherwise
         "timezone": "UTC",
         "enable_utc": True,
-        "imports": ["api_service.tasks"],
+        "imports": ("api_service.tasks",),
         "beat_scheduler": "api_service.worker.scheduler:SteadyScheduler",
         "beat_schedule": {
             "cleanup": {

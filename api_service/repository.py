@@ -41,13 +41,13 @@ _STATUSES = text(f"""
     SELECT {_STATUS_COLUMNS}
     FROM unnest(CAST(:ids AS bigint[]), CAST(:owner_ids AS uuid[])) AS v(id, owner_id)
     JOIN parse_requests r ON r.id = v.id AND r.owner_id IS NOT DISTINCT FROM v.owner_id
-""")  # noqa: S608 - the text is ours, values are parameters
+""")
 
 # For one alone: PostgreSQL plans the statement above again for each call on a large table.
 _STATUS = text(f"""
     SELECT {_STATUS_COLUMNS} FROM parse_requests r
     WHERE r.id = :id AND r.owner_id IS NOT DISTINCT FROM CAST(:owner_id AS uuid)
-""")  # noqa: S608
+""")
 
 # Facts of rows that a version up to migration 0003 wrote, in the form of today.
 _OLDER_FACTS = """
@@ -64,13 +64,13 @@ _RESULT = text(f"""
         CASE WHEN facts IS NULL THEN {_OLDER_FACTS} ELSE facts END::text AS facts
     FROM parse_requests
     WHERE id = :id AND owner_id IS NOT DISTINCT FROM CAST(:owner_id AS uuid)
-""")  # noqa: S608
+""")
 
 _COUNT_UNFINISHED = text(f"""
     SELECT count(*) FROM (
         SELECT 1 FROM parse_requests WHERE {UNFINISHED} LIMIT :limit
     ) AS unfinished
-""")  # noqa: S608
+""")
 
 # Through the partial index: ended requests cost nothing.
 SUMMARISE_UNFINISHED = text(f"""
@@ -85,7 +85,7 @@ SUMMARISE_UNFINISHED = text(f"""
         ORDER BY id LIMIT :limit
     ) AS unfinished
     GROUP BY state
-""")  # noqa: S608
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class JobToPush:
     url: str
     token: str
     trace_id: str | None
-    options: dict[str, bool]
+    options: dict[str, Any]
     alone: bool
 
 

@@ -67,6 +67,7 @@ DATABASE_AWAY = "The database does not answer; ask again after `Retry-After` sec
 )
 async def parse_async(  # noqa: PLR0917 - FastAPI passes by name
     body: ParseAsyncBody,
+    *,
     service: Service,
     caller: CurrentCaller,
     trace_id: TraceId,
@@ -77,9 +78,7 @@ async def parse_async(  # noqa: PLR0917 - FastAPI passes by name
 
     What was accepted is stored, and ends as `success` or `failure`.
     """
-    accepted = await service.submit(
-        caller, body.url, options=body, trace_id=trace_id, key=key
-    )
+    accepted = await service.submit(caller, body.url, options=body, trace_id=trace_id, key=key)
     response.headers["Location"] = f"/status/{accepted.request_id}"
     response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return accepted

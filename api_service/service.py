@@ -88,7 +88,8 @@ class ParseRequestService:
         request = NewRequest(url, trace_id, options.enabled(), caller.owner_id)
         if key is None:
             with self._admission.reserve():
-                request_id, is_new = await _timeout_as_unavailable(self._intake.submit(request)), True
+                request_id = await _timeout_as_unavailable(self._intake.submit(request))
+            is_new = True
         else:
             request_id, is_new = await _timeout_as_unavailable(
                 self._deadline.run(self._add_keyed(request, key))

@@ -12,6 +12,7 @@ import psutil
 import redis.asyncio as aioredis
 from starlette.types import Message
 
+from api_service.assembly.worker import WorkerContext
 from api_service.celery_app import celery_app
 from api_service.config import Settings
 from api_service.database import Database
@@ -22,7 +23,6 @@ from api_service.repository import NewRequest, ParseRequestRepository
 from api_service.responses import AcceptedAnswer
 from api_service.service import ParseRequestService
 from api_service.status_enum import StatusEnum
-from api_service.worker.context import WorkerContext
 from benchmarks.stopwatch import Stopwatch
 from benchmarks.system import ROOT, TASKS
 
@@ -155,7 +155,7 @@ async def record(watch: Stopwatch, context: WorkerContext, jobs: int, batch: int
         with watch.stage("read results", len(taken)):
             results = await context.results.read([announced.id for announced in taken])
         with watch.stage("persist", len(taken)):
-            await context.jobs.record(results)
+            await context.endings.record(results)
         with watch.stage("delete results", len(taken)):
             await context.results.acknowledge(taken, list(results))
         done += len(taken)

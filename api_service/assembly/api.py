@@ -34,7 +34,9 @@ async def open_api(settings: Settings, draining: Draining) -> AsyncIterator[Coll
         )
         parser = ParserHttp(settings.parser_url, timeout=settings.parser_timeout)
         stack.push_async_callback(parser.close)
-        publisher = Publisher(celery_app, timeout=settings.publish_timeout)
+        publisher = Publisher(
+            celery_app, timeout=settings.publish_timeout, broker_url=settings.redis_url
+        )
         stack.push_async_callback(publisher.close)
         ending_listener = EndingListener(settings.database_dsn)
         ending_listener.open()
@@ -50,12 +52,7 @@ async def open_api(settings: Settings, draining: Draining) -> AsyncIterator[Coll
             timeout=settings.database_timeout,
         )
         collaborators = Collaborators(
-            stores.database,
-            stores.redis,
-            stores.queues.census,
-            ending_listener,
-            draining,
-            service,
+            stores.database, stores.redis, stores.queues, ending_listener, draining, service
         )
         for capability in CAPABILITIES:
             if capability.open is not None:

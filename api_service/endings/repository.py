@@ -40,9 +40,7 @@ class EndingRepository:
                 "tokens": [attempt.token for attempt in attempts],
                 "titles": [attempt.title for attempt in attempts],
                 "htmls": [attempt.html for attempt in attempts],
-                "facts": [
-                    attempt.facts.model_dump_json(exclude_none=True) for attempt in attempts
-                ],
+                "facts": [attempt.facts.model_dump_json(exclude_none=True) for attempt in attempts],
             },
         )
         return [_status_change(row) for row in result]

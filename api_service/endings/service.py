@@ -166,7 +166,7 @@ class Endings:
         await EndingRepository(session).notify_ended([change.request_id for change in ended])
 
     def _failed_attempt(self, request_id: int, result: FailureResult) -> FailedAttempt:
-        """Allow another attempt if the failure may pass, unless the site asks for a longer pause."""
+        """Allow another attempt if the failure may pass and the site asks for no longer pause."""
         error = _error_facts(result)
         asked_for = (result.reason.retry_after if result.reason else None) or 0.0
         again = error.retryable and asked_for <= self._retries.max_delay

@@ -9,14 +9,15 @@ from api_service.config import Settings
 from api_service.database import Database
 from api_service.operation.gauges import Gauges
 from api_service.operation.readiness import ReadinessCheck
-from api_service.parser_client.census import Census
+from api_service.parser_client.queues import ParserQueues
 from api_service.process.collaborators import Collaborators
 
 
 @asynccontextmanager
 async def open_operation(settings: Settings, collaborators: Collaborators) -> AsyncIterator[None]:
     """Add what reads the system's state; it opens no connection of its own."""
-    database, census = collaborators.get(Database), collaborators.get(Census)
+    database = collaborators.get(Database)
+    census = collaborators.get(ParserQueues).census
     collaborators.add(ReadinessCheck(database=database, census=census))
     collaborators.add(
         Gauges(

@@ -18,7 +18,7 @@ Neither a long wait nor list position causes a second push. Ended requests cost 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from time import monotonic, perf_counter
 
 import structlog
@@ -114,7 +114,7 @@ class Sweep:
             report = await self._sweep()
         metrics.sweep_ended(perf_counter() - started)
         if report.repaired:
-            log.warning("swept", **{item.name: getattr(report, item.name) for item in fields(report)})
+            log.warning("swept", **asdict(report))
         return report
 
     async def _sweep(self) -> SweepReport:

@@ -6,15 +6,18 @@ Without Celery's command line, that part's imports stay out of memory.
 
 import sys
 
+from api_service.capabilities import CAPABILITIES
 from api_service.celery_app import API_QUEUE, CONTROL_QUEUE, celery_app
 
 
 def main() -> None:
-    """Start the process.
+    """Start the process with the tasks of the core and of every capability.
 
     It does one thing at a time: a task takes about a millisecond, because none waits for a page.
     More throughput comes from more replicas.
     """
+    for capability in CAPABILITIES:
+        celery_app.conf.imports += capability.task_modules
     worker = celery_app.Worker(
         pool_cls="solo",
         queues=[API_QUEUE, CONTROL_QUEUE],

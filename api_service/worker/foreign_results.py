@@ -43,7 +43,8 @@ class ForeignResults:
         self._next_poll = self._clock() + POLL_SECONDS
         batch: list[int] = []
         size = 0
-        for request_id, length in (await self._results.foreign_sizes(await self._next_ids())).items():
+        sizes = await self._results.foreign_sizes(await self._next_ids())
+        for request_id, length in sizes.items():
             batch.append(request_id)
             size += length
             if len(batch) == PERSIST_BATCH or size > PERSIST_BATCH_BYTES:

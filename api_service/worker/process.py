@@ -17,12 +17,12 @@ from celery.signals import (
 )
 from redis.exceptions import RedisError
 
+from api_service.assembly.worker import WorkerContext, open_worker
 from api_service.celery_app import SWEEP_SECONDS, celery_app
 from api_service.config import Settings
 from api_service.exceptions import ApiError, SchemaOutdatedError
 from api_service.process.alive import touch_alive_file
 from api_service.queueing.sweep import Cooldown
-from api_service.worker.context import WorkerContext, open_worker_context
 from api_service.worker.pulse import PulsePublisher
 from api_service.worker.runner import TaskRunner
 
@@ -51,7 +51,7 @@ class WorkerProcess:
     def __init__(self, settings: Settings) -> None:
         self.sweep_cooldown = Cooldown(SWEEP_SECONDS / 2)
         self._alive_file = settings.alive_file
-        self._runner = TaskRunner(open_worker_context(settings))
+        self._runner = TaskRunner(open_worker(settings))
         self._pulse = PulsePublisher(celery_app)
 
     def run(self, call: Call[T]) -> T | None:

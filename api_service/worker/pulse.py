@@ -1,4 +1,4 @@
-"""Give the worker a task every two seconds, so that a healthy one proves itself by running tasks."""
+"""Send the worker a task every two seconds: a healthy one proves itself by running it."""
 
 import threading
 

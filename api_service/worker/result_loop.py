@@ -9,10 +9,12 @@
 
 import asyncio
 import contextlib
+from pathlib import Path
 
 import structlog
 from redis.exceptions import OutOfMemoryError, RedisError
 
+from api_service.assembly.worker import WorkerContext
 from api_service.endings.service import Endings
 from api_service.exceptions import ApiError
 from api_service.parser_client.results import ResultStore
@@ -26,6 +28,20 @@ BLOCK_SECONDS = 1.0
 """How long it waits for an announcement; shorter than a Redis command may take."""
 
 log = structlog.get_logger()
+
+
+def build_result_loop(
+    context: WorkerContext, *, own_file: Path | None = None, celery_file: Path | None = None
+) -> "ResultLoop":
+    """Make a loop on a worker's collaborators; see `CeleryWatchdog` for the files."""
+    return ResultLoop(
+        results=context.results,
+        endings=context.endings,
+        foreign=ForeignResults(
+            database=context.database, results=context.results, endings=context.endings
+        ),
+        watchdog=CeleryWatchdog(own_file=own_file, celery_file=celery_file),
+    )
 
 
 class ResultLoop:

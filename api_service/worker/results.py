@@ -11,30 +11,22 @@ import sys
 import structlog
 import uvloop
 
+from api_service.assembly.worker import open_worker
 from api_service.config import Settings
 from api_service.exceptions import ApiError, SchemaOutdatedError
 from api_service.metrics import exposition
 from api_service.metrics import worker as metrics
 from api_service.process import log as logging_setup
-from api_service.worker.context import open_worker_context
-from api_service.worker.foreign_results import ForeignResults
-from api_service.worker.result_loop import ResultLoop
-from api_service.worker.watchdog import CeleryWatchdog
+from api_service.worker.result_loop import build_result_loop
 
 log = structlog.get_logger()
 
 
 async def serve(settings: Settings) -> None:
     """Run the loop until SIGTERM or SIGINT."""
-    async with open_worker_context(settings) as context:
-        watchdog = CeleryWatchdog(
-            own_file=settings.results_alive_file, celery_file=settings.alive_file
-        )
-        foreign = ForeignResults(
-            database=context.database, results=context.results, endings=context.endings
-        )
-        loop = ResultLoop(
-            results=context.results, endings=context.endings, foreign=foreign, watchdog=watchdog
+    async with open_worker(settings) as context:
+        loop = build_result_loop(
+            context, own_file=settings.results_alive_file, celery_file=settings.alive_file
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, loop.stop)

@@ -8,11 +8,11 @@ import pytest
 import redis.asyncio as aioredis
 from redis.exceptions import RedisError
 
+from api_service.assembly.worker import open_worker
 from api_service.config import Settings
 from api_service.parser_client.keys import Keys
 from api_service.parser_client.messages import Announcement
 from api_service.parser_client.results import ResultStore
-from api_service.worker.context import open_worker_context
 from local.servers import Valkey
 from parser_service import config as parser_config
 from parser_service.dependencies import task_queue
@@ -168,7 +168,7 @@ async def troubled(
     changed = settings.model_copy(update={"redis_url": own_valkey})
     parser_settings = parser_config.Settings(redis_url=own_valkey)
     async with (
-        open_worker_context(changed) as context,
+        open_worker(changed) as context,
         aioredis.Redis.from_url(own_valkey, decode_responses=True) as redis,
         aioredis.Redis.from_url(own_valkey) as client,
     ):
@@ -220,7 +220,7 @@ async def test_a_job_that_redis_had_no_memory_for_is_pushed_when_it_has_some(
     request_id = await troubled.add()
     await troubled.redis.config_set("maxmemory", 1)
     with pytest.raises(RedisError):
-        await troubled.jobs.start([request_id])
+        await troubled.handover.start([request_id])
     await troubled.redis.config_set("maxmemory", 0)
     await troubled.later(6)
     await troubled.later(46)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from api_service import tasks
-from api_service.endings.service import CleanupProgress
+from api_service.retention import CleanupProgress
 
 
 class Runner:

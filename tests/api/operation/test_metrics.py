@@ -20,6 +20,7 @@ from api_service.main import create_app
 from api_service.metrics import api, worker
 from api_service.operation.gauges import Gauges
 from api_service.parser_client.messages import FailureReason, FailureResult, PageResult
+from api_service.repository import SUMMARISE_UNFINISHED
 from tests.support.metrics import Growth, Series, series
 from tests.support.rows import add_request
 from tests.support.servers import dsn

@@ -65,7 +65,7 @@ DATABASE_AWAY = "The database does not answer; ask again after `Retry-After` sec
         }
     ),
 )
-async def parse_async(  # noqa: PLR0917 - FastAPI passes by name
+async def parse_async(
     body: ParseAsyncBody,
     *,
     service: Service,

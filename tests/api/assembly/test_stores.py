@@ -9,7 +9,7 @@ from api_service.database import Database
 
 WITHOUT_HTTP = """
 import sys
-import api_service.assembly.stores, api_service.capabilities, api_service.worker.context
+import api_service.assembly.stores, api_service.capabilities, api_service.assembly.worker
 found = {"fastapi", "starlette", "uvicorn", "aiohttp"} & set(sys.modules)
 sys.exit(f"a worker imports {found}" if found else 0)
 """

@@ -1,4 +1,4 @@
-"""What any room's handlers may depend on; a room's own dependencies are in the room."""
+"""Provide dependencies to the handlers of any room; a room's own are in the room."""
 
 from collections.abc import Awaitable, Callable
 from functools import cache
@@ -36,6 +36,6 @@ async def _caller() -> Caller:
 
 
 CurrentCaller = Annotated[Caller, Depends(_caller)]
-"""Who calls, found once for each request."""
+"""The caller, found once for each request; all callers are anonymous."""
 TraceId = Annotated[str | None, Depends(_trace_id)]
 """The id that ties the log lines of one request together; see `edge/request_context.py`."""

@@ -1,4 +1,4 @@
-"""Readiness: whether the system can serve requests from end to end, part by part."""
+"""Check part by part whether the system can serve requests from end to end."""
 
 import asyncio
 

@@ -13,7 +13,6 @@ import pytest
 import redis.asyncio as aioredis
 
 from api_service.assembly.worker import WorkerContext, open_worker
-from api_service.celery_app import celery_app
 from api_service.config import Settings
 from api_service.database import Database
 from api_service.main import create_app

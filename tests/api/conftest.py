@@ -9,7 +9,6 @@ import pytest
 import redis.asyncio as aioredis
 
 from api_service.assembly.worker import WorkerContext, open_worker
-from api_service.celery_app import celery_app
 from api_service.config import Settings
 from api_service.database import Database
 from api_service.main import create_app
@@ -32,13 +31,6 @@ def settings(database_url: str, redis_url: str, site: Site) -> Settings:
         database_timeout=2,
         publish_timeout=0.5,
     )
-
-
-@pytest.fixture(autouse=True)
-def celery_on_the_tests_redis(redis_url: str) -> None:
-    celery_app.conf.broker_url = redis_url
-    celery_app.conf.broker_write_url = redis_url
-    celery_app.conf.broker_read_url = redis_url
 
 
 @pytest.fixture

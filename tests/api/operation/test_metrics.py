@@ -360,8 +360,8 @@ async def test_what_clean_up_deletes_is_counted(
 async def test_a_task_that_is_not_published_is_counted(
     settings: Settings, unused_tcp_port: int
 ) -> None:
-    away = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{unused_tcp_port}/0"})
-    async with _opened(away) as client:
+    nowhere = f"redis://127.0.0.1:{unused_tcp_port}/0"
+    async with _opened(settings.model_copy(update={"redis_url": nowhere})) as client:
         counted = Growth(api.REGISTRY)
         response = await client.post("/parse_async", json={"url": "https://a.example/"})
         assert response.status_code == 202

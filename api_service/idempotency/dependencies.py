@@ -1,4 +1,4 @@
-"""How handlers get the Idempotency-Key of a request."""
+"""Read the Idempotency-Key of a request."""
 
 import hashlib
 from typing import Annotated

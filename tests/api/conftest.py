@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import asyncpg
-import httpx
 import pytest
 import redis.asyncio as aioredis
 
@@ -16,6 +15,7 @@ from api_service.worker.context import WorkerContext, open_worker_context
 from parser_service import config as parser_config
 from parser_service.dependencies import task_queue
 from parser_service.redis_queue.job_queue import JobQueue
+from tests.support.app_client import AppClient, OpenApp, open_app
 from tests.support.pipeline_steps import PipelineSteps
 from tests.support.servers import dsn
 from tests.support.site import Site
@@ -42,14 +42,14 @@ def celery_on_the_tests_redis(redis_url: str) -> None:
 
 
 @pytest.fixture
-async def client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(settings)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://api", trust_env=False
-        ) as opened,
-    ):
+def open_api(settings: Settings) -> OpenApp:
+    """Open the API with the test's settings, some of them changed by keyword."""
+    return lambda **changes: open_app(create_app(settings.model_copy(update=changes)))
+
+
+@pytest.fixture
+async def client(open_api: OpenApp) -> AsyncIterator[AppClient]:
+    async with open_api() as opened:
         yield opened
 
 

@@ -1,7 +1,6 @@
 """What the API and the worker tell Prometheus, on a real database and Redis."""
 
 import asyncio
-import contextlib
 import json
 import re
 from collections.abc import AsyncIterator
@@ -16,13 +15,13 @@ from api_service.celery_app import celery_app
 from api_service.config import Settings
 from api_service.database import Database
 from api_service.endings.service import JobService
-from api_service.main import create_app
 from api_service.metrics import api, worker
 from api_service.operation.gauges import Gauges
 from api_service.parser_client.messages import FailureReason, FailureResult, PageResult
 from api_service.queueing.statements import UNFINISHED
 from api_service.repository import ParseRequestRepository
 from api_service.worker.context import WorkerContext, open_worker_context
+from tests.support.app_client import AppClient, OpenApp
 from tests.support.metrics import Growth, Series, series
 from tests.support.servers import dsn
 from tests.support.system import ROOT
@@ -40,18 +39,6 @@ async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
 @pytest.fixture
 async def redis(redis_url: str) -> AsyncIterator[aioredis.Redis]:
     async with aioredis.Redis.from_url(redis_url) as opened:
-        yield opened
-
-
-@contextlib.asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(settings)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://api", trust_env=False
-        ) as opened,
-    ):
         yield opened
 
 
@@ -185,10 +172,9 @@ async def test_what_waits_in_redis_is_shown_by_place(
 
 
 async def test_a_silent_database_is_said_to_be_away_and_holds_up_no_scrape(
-    settings: Settings, connection: asyncpg.Connection
+    open_api: OpenApp, connection: asyncpg.Connection
 ) -> None:
-    patient = settings.model_copy(update={"database_timeout": 60})
-    async with _opened(patient) as client, connection.transaction():
+    async with open_api(database_timeout=60) as client, connection.transaction():
         await connection.execute("LOCK TABLE parse_requests IN ACCESS EXCLUSIVE MODE")
         started = perf_counter()
         shown = await asyncio.gather(*(_scrape(client) for _ in range(20)))
@@ -219,10 +205,9 @@ async def test_a_database_that_refuses_is_said_to_be_away(
 
 
 async def test_without_redis_the_database_is_shown_all_the_same(
-    settings: Settings, unused_tcp_port: int
+    open_api: OpenApp, unused_tcp_port: int
 ) -> None:
-    away = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{unused_tcp_port}/0"})
-    async with _opened(away) as client:
+    async with open_api(redis_url=f"redis://127.0.0.1:{unused_tcp_port}/0") as client:
         shown = await _scrape(client)
     assert shown["page_parser_up{part=redis}"] == 0
     assert shown["page_parser_up{part=database}"] == 1
@@ -231,10 +216,9 @@ async def test_without_redis_the_database_is_shown_all_the_same(
 
 
 async def test_many_scrapers_share_one_reading(
-    client: httpx.AsyncClient, connection: asyncpg.Connection
+    client: AppClient, connection: asyncpg.Connection
 ) -> None:
-    app = client._transport.app  # type: ignore[attr-defined]
-    gauges: Gauges = app.state.context.gauges
+    gauges: Gauges = client.app.state.context.gauges
     async with connection.transaction():
         await connection.execute("LOCK TABLE parse_requests IN ACCESS EXCLUSIVE MODE")
         first, *others = [asyncio.create_task(gauges.read()) for _ in range(50)]
@@ -361,10 +345,10 @@ async def test_what_clean_up_deletes_is_counted(
 
 
 async def test_a_task_that_is_not_published_is_counted(
-    settings: Settings, unused_tcp_port: int
+    open_api: OpenApp, unused_tcp_port: int
 ) -> None:
     celery_app.conf.broker_write_url = f"redis://127.0.0.1:{unused_tcp_port}/0"
-    async with _opened(settings) as client:
+    async with open_api() as client:
         counted = Growth(api.REGISTRY)
         response = await client.post("/parse_async", json={"url": "https://a.example/"})
         assert response.status_code == 202

@@ -10,7 +10,7 @@ import redis.asyncio as aioredis
 
 from parser_service import metrics
 from parser_service.config import Settings
-from parser_service.main import create_app
+from tests.support.app_client import OpenApp
 from tests.support.listening import listening
 from tests.support.metrics import Growth, series
 from tests.support.site import Site
@@ -25,17 +25,6 @@ STRANGE = "<title>A</title><script>" + "x" * 300_000 + "</script>"
 async def redis(redis_url: str) -> AsyncIterator[aioredis.Redis]:
     async with aioredis.Redis.from_url(redis_url) as client:
         yield client
-
-
-@pytest.fixture
-async def client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(settings)
-    transport = httpx.ASGITransport(app)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://parser") as opened,
-    ):
-        yield opened
 
 
 def _under_way() -> float:
@@ -119,19 +108,13 @@ async def test_time_without_taking_jobs_is_counted(
 
 
 async def test_waits_for_hosts_are_counted_by_entrance(
-    settings: Settings, redis: aioredis.Redis, site: Site
+    settings: Settings, open_parser: OpenApp, redis: aioredis.Redis, site: Site
 ) -> None:
     page = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<title>A</title>"
     url = site.raw("/slow", page, delay=1)
-    one = settings.model_copy(update={"host_max_concurrent": 1})
-    app = create_app(one)
-    transport = httpx.ASGITransport(app)
+    one = {"host_max_concurrent": 1}
     counted = Growth(metrics.REGISTRY)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://parser", timeout=60) as client,
-        listening(one),
-    ):
+    async with open_parser(**one) as client, listening(settings.model_copy(update=one)):
         first = asyncio.create_task(client.get("/fetch", params={"url": url}))
         await until(lambda: site.count("/slow") == 1, seconds=60)
         second = asyncio.create_task(client.get("/fetch", params={"url": url}))

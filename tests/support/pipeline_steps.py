@@ -15,12 +15,10 @@ from api_service.repository import ParseRequestRepository
 from api_service.worker.context import WorkerContext
 from api_service.worker.results import ResultLoop
 from parser_service.redis_queue.job_queue import JobQueue
+from tests.support.keys import QUEUE
 from tests.support.time_travel import pass_time
 
 URL = "https://a.example/"
-QUEUE = "parser:tasks"
-DONE = f"{QUEUE}:done"
-LEASES = f"{QUEUE}:leases"
 PAGE = {"status": "success", "title": "A", "html": "<p>"}
 FAILURE = {"status": "failure", "error": "Slow."}
 

@@ -22,6 +22,7 @@ from api_service.repository import (
 from api_service.responses import ErrorFacts, PageFacts
 from api_service.status_enum import LEGAL_MOVES, StatusEnum, before
 from api_service.worker.context import WorkerContext, open_worker_context
+from tests.support.keys import DONE, QUEUE
 from tests.support.servers import dsn
 
 SUCCESS = PageResult(status="success", title="A", html="<title>A</title>")
@@ -54,7 +55,7 @@ async def test_a_started_request_is_on_the_parsers_list(
     await jobs.jobs.start([first])
     await jobs.jobs.start([second])
     async with aioredis.Redis.from_url(redis_url) as redis:
-        messages = [json.loads(raw) for raw in await redis.lrange("parser:tasks", 0, -1)]
+        messages = [json.loads(raw) for raw in await redis.lrange(QUEUE, 0, -1)]
     row = await _row(database_url, first)
     assert row["status"] == "processing"
     assert [message["id"] for message in messages] == [first, second]
@@ -62,7 +63,7 @@ async def test_a_started_request_is_on_the_parsers_list(
         "id": first,
         "url": "https://a.example/",
         "token": row["token"],
-        "reply": "parser:tasks:done",
+        "reply": DONE,
         "trace": "t",
         "html_apart": True,
     }
@@ -75,13 +76,13 @@ async def test_a_doubled_task_pushes_once(
     await jobs.jobs.start([request_id])
     await jobs.jobs.start([request_id])
     async with aioredis.Redis.from_url(redis_url) as redis:
-        assert await redis.llen("parser:tasks") == 1
+        assert await redis.llen(QUEUE) == 1
 
 
 async def test_a_task_without_a_row_does_nothing(jobs: WorkerContext, redis_url: str) -> None:
     await jobs.jobs.start([12345])
     async with aioredis.Redis.from_url(redis_url) as redis:
-        assert await redis.llen("parser:tasks") == 0
+        assert await redis.llen(QUEUE) == 0
 
 
 @pytest.mark.parametrize(("first", "then"), [(SUCCESS, FAILURE), (FAILURE, SUCCESS)])

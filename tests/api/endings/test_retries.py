@@ -13,9 +13,8 @@ from api_service.database import Database
 from api_service.parser_client.messages import FailureReason, FailureResult, PageResult
 from api_service.repository import ParseRequestRepository
 from api_service.worker.context import WorkerContext, open_worker_context
+from tests.support.keys import QUEUE
 from tests.support.servers import dsn
-
-QUEUE = "parser:tasks"
 
 
 @pytest.fixture

@@ -22,6 +22,22 @@ from api_service.queueing.statements import UNFINISHED
 from api_service.repository import ParseRequestRepository
 from api_service.worker.context import WorkerContext, open_worker_context
 from tests.support.app_client import AppClient, OpenApp
+from tests.support.keys import (
+    CELERY_UNACKED,
+    DONE,
+    DONE_BYTES,
+    ENDED_LEASES,
+    HOSTS,
+    LEASES,
+    PARSERS,
+    QUEUE,
+    READY,
+    TAKERS,
+    WORKERS,
+    result_key,
+    taken_key,
+    waiting_key,
+)
 from tests.support.metrics import Growth, Series, series
 from tests.support.servers import dsn
 from tests.support.system import ROOT
@@ -136,19 +152,19 @@ async def test_ended_requests_are_not_looked_at(connection: asyncpg.Connection) 
 async def test_what_waits_in_redis_is_shown_by_place(
     client: httpx.AsyncClient, redis: aioredis.Redis
 ) -> None:
-    await redis.rpush("parser:tasks", *"1234")
-    await redis.rpush("parser:tasks:ready", *"123")
+    await redis.rpush(QUEUE, *"1234")
+    await redis.rpush(READY, *"123")
     for host in ("a", "b"):
-        await redis.zadd("parser:tasks:hosts", {host: 1})
-        await redis.rpush(f"parser:tasks:host:{host}:waiting", "x")
-    await redis.zadd("parser:tasks:leases", {"1-a": 1})
-    await redis.rpush("parser:tasks:done", *"12345")
-    await redis.set("parser:tasks:done:bytes", 77)
+        await redis.zadd(HOSTS, {host: 1})
+        await redis.rpush(waiting_key(host), "x")
+    await redis.zadd(LEASES, {"1-a": 1})
+    await redis.rpush(DONE, *"12345")
+    await redis.set(DONE_BYTES, 77)
     await redis.rpush("api.control", *"12")
-    await redis.hset("unacked", mapping=dict.fromkeys("abc", "x"))
+    await redis.hset(CELERY_UNACKED, mapping=dict.fromkeys("abc", "x"))
     now = (await redis.time())[0]
-    await redis.zadd("parser:tasks:parsers", {"p": now, "q": now, "gone": now - 30})
-    await redis.zadd("parser:tasks:workers", {"w": now})
+    await redis.zadd(PARSERS, {"p": now, "q": now, "gone": now - 30})
+    await redis.zadd(WORKERS, {"w": now})
     await client.post("/parse_async", json={"url": "https://a.example/"})
     shown = await _scrape(client)
     ours = {
@@ -293,14 +309,14 @@ async def test_sweeps_are_counted_by_what_they_did(
         await connection.execute("UPDATE parse_requests SET attempts = 1 WHERE id = $1", exhausted)
         rows = await connection.fetch("SELECT id, token FROM parse_requests")
         tokens = {row["id"]: row["token"] for row in rows}
-        await redis.delete("parser:tasks")
+        await redis.delete(QUEUE)
         stored = PAGE.model_copy(update={"token": tokens[announced]})
-        await redis.set(f"parser:results:{announced}", stored.model_dump_json())
+        await redis.set(result_key(announced), stored.model_dump_json())
         dead = {tokens[died]: 1, tokens[exhausted]: 1}
-        await redis.zadd("parser:tasks:leases", dead)
-        await redis.zadd("parser:tasks:leases:ended", dead)
-        await redis.zadd("parser:tasks:takers", {"gone": 1})
-        await redis.rpush("parser:tasks:taken:gone", json.dumps({"id": 1, "token": "x"}))
+        await redis.zadd(LEASES, dead)
+        await redis.zadd(ENDED_LEASES, dead)
+        await redis.zadd(TAKERS, {"gone": 1})
+        await redis.rpush(taken_key("gone"), json.dumps({"id": 1, "token": "x"}))
         counted = Growth(worker.REGISTRY)
         assert await jobs.sweep.run()
     prefix = "page_parser_"

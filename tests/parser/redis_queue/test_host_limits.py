@@ -20,11 +20,11 @@ from parser_service.redis_queue.host_limits import (
     ready_list,
 )
 from tests.support.app_client import OpenApp
+from tests.support.keys import QUEUE, result_key, waiting_key
 from tests.support.listening import listening
 from tests.support.site import Site
 from tests.support.waiting import until
 
-QUEUE = "parser:tasks"
 READY = ready_list(QUEUE)
 
 
@@ -186,13 +186,13 @@ async def test_a_hanging_host_leaves_the_others_at_full_speed(
         await _push(redis, f"good-{n}", site.url(f"/{n}", host="127.0.0.2"))
 
     async def all_good() -> bool:
-        return len(await redis.keys("parser:results:good-*")) == 20
+        return len(await redis.keys(result_key("good-*"))) == 20
 
     await until(all_good)
     assert perf_counter() - started < 2
     assert most == 4
-    assert await redis.llen(f"{QUEUE}:host:127.0.0.1:{site.port}:waiting") == 96
-    await redis.delete(f"{QUEUE}:host:127.0.0.1:{site.port}:waiting")
+    assert await redis.llen(waiting_key(f"127.0.0.1:{site.port}")) == 96
+    await redis.delete(waiting_key(f"127.0.0.1:{site.port}"))
 
 
 async def test_redirects_to_a_busy_host_wait_there_and_go_on(
@@ -204,13 +204,13 @@ async def test_redirects_to_a_busy_host_wait_there_and_go_on(
     busy = _limits(redis, max_concurrent=4)
     slots = [await busy.enter_or_park(f"127.0.0.2:{site.port}", b"{}") for _ in range(4)]
     await _push(redis, "job", first)
-    await until(lambda: redis.exists(f"{QUEUE}:host:127.0.0.2:{site.port}:waiting"))
+    await until(lambda: redis.exists(waiting_key(f"127.0.0.2:{site.port}")))
     assert site.count("/end") == 0
     for slot in slots:
         assert slot
         await busy.leave(slot)
-    await until(lambda: redis.exists("parser:results:job"))
-    result = json.loads(await redis.get("parser:results:job") or "")
+    await until(lambda: redis.exists(result_key("job")))
+    result = json.loads(await redis.get(result_key("job")) or "")
     assert result["title"] == "end"
     assert result["redirects"] == [{"url": first, "status": 302}]
     assert site.count("/first") == 1

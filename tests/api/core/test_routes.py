@@ -8,9 +8,9 @@ import httpx
 import pytest
 import redis.asyncio as aioredis
 
+from api_service.assembly.worker import WorkerContext
 from api_service.parser_client.messages import FailureReason, FailureResult, PageResult
-from api_service.worker.context import WorkerContext
-from tests.support.keys import CELERY_QUEUE, PARSERS, QUEUE, WORKERS
+from tests.support.keys import PARSERS, QUEUE, WORKERS
 from tests.support.site import Site
 
 URL = "https://example.com/"
@@ -288,9 +288,9 @@ async def test_the_trace_id_of_the_client_goes_all_the_way(
         "/parse_async", json={"url": URL}, headers={"X-Request-ID": "my-trace"}
     )
     assert response.headers["x-request-id"] == "my-trace"
-    await jobs.jobs.start([response.json()["request_id"]])
+    await jobs.handover.start([response.json()["request_id"]])
     async with aioredis.Redis.from_url(redis_url) as redis:
-        celery_message = json.loads((await redis.lrange(CELERY_QUEUE, 0, 0))[0])
+        celery_message = json.loads((await redis.lrange("api", 0, 0))[0])
         job = json.loads((await redis.lrange(QUEUE, 0, 0))[0])
     assert celery_message["headers"]["trace_id"] == "my-trace"
     assert job["trace"] == "my-trace"

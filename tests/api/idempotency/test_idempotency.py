@@ -10,7 +10,7 @@ import httpx
 import pytest
 import redis.asyncio as aioredis
 
-from api_service.worker.context import WorkerContext
+from api_service.assembly.worker import WorkerContext
 from tests.support.app_client import AppClient, OpenApp
 from tests.support.servers import dsn
 from tests.support.waiting import until
@@ -44,7 +44,7 @@ async def test_the_first_answer_comes_again(
     first = await _post(client, "k")
     assert first.status_code == 202
     again = await _post(client, "k")
-    await jobs.jobs.start([first.json()["request_id"]])
+    await jobs.handover.start([first.json()["request_id"]])
     much_later = await _post(client, "k")
     for answer in (again, much_later):
         assert (answer.status_code, answer.json()) == (202, first.json())

@@ -7,7 +7,6 @@ stored, or dropped. An unreadable result fails its request, which otherwise woul
 
 import json
 import re
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import structlog
@@ -21,9 +20,10 @@ from pydantic import (
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
+    field_validator,
 )
 
-from api_service.page.facts import Metadata, PageFacts, Redirect
+from api_service.page.facts import PageFacts
 
 log = structlog.get_logger()
 
@@ -66,10 +66,9 @@ PAGE = "page"
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 Text = Annotated[str, AfterValidator(_storable)]
-Fact = Annotated[Text | None, WrapValidator(_or_none)]
-Count = Annotated[Annotated[int, Field(ge=0, le=2**31 - 1)] | None, WrapValidator(_or_none)]
+Count = Annotated[int, Field(ge=0, le=2**31 - 1)] | None
 Kind = Annotated[str, BeforeValidator(lambda kind: kind if isinstance(kind, str) else PAGE)]
-HttpStatus = Annotated[Annotated[int, Field(ge=0, le=999)] | None, WrapValidator(_or_none)]
+HttpStatus = Annotated[int, Field(ge=0, le=999)] | None
 
 
 class _Message(BaseModel):
@@ -105,34 +104,35 @@ class FailureReason(_Message):
     code: Text
     message: Text
     retryable: bool = False
-    page_status: HttpStatus = None
+    page_status: Annotated[HttpStatus, WrapValidator(_or_none)] = None
     retry_after: Annotated[
         Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, WrapValidator(_or_none)
     ] = None
 
 
-class PageResult(_Message):
+class PageResult(PageFacts):
     """Hold the page of a job that succeeded. A foreign parser sends title and HTML only."""
 
     status: Literal["success"]
     title: Text
-    title_source: Fact = None
     html: Text
-    metadata: Annotated[
-        Metadata | None, BeforeValidator(_storable_json), WrapValidator(_or_none)
-    ] = None
-    final_url: Fact = None
-    redirects: Annotated[
-        list[Redirect] | None, BeforeValidator(_storable_json), WrapValidator(_or_none)
-    ] = None
     http_status: HttpStatus = None
-    content_type: Fact = None
-    charset: Fact = None
     bytes: Count = None
     elapsed_ms: Count = None
-    fetched_at: Annotated[datetime | None, WrapValidator(_or_none)] = None
     token: str | None = None
     kind: Kind = PAGE
+
+    @field_validator(*PageFacts.model_fields, mode="wrap")
+    @classmethod
+    def _drop_invalid(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+        return _or_none(_storable_json(value), validate)
+
+    @property
+    def facts(self) -> PageFacts:
+        """Return the facts alone."""
+        return PageFacts.model_construct(
+            **{name: getattr(self, name) for name in PageFacts.model_fields}
+        )
 
 
 class PageResultWithoutHtml(PageResult):

@@ -12,7 +12,6 @@ import pytest
 import redis.asyncio as aioredis
 
 from api_service.assembly.worker import WorkerContext, open_worker
-from api_service.celery_app import celery_app
 from api_service.config import Settings
 from api_service.database import Database
 from api_service.metrics import api, worker
@@ -360,8 +359,7 @@ async def test_what_clean_up_deletes_is_counted(
 async def test_a_task_that_is_not_published_is_counted(
     open_api: OpenApp, unused_tcp_port: int
 ) -> None:
-    celery_app.conf.broker_write_url = f"redis://127.0.0.1:{unused_tcp_port}/0"
-    async with open_api() as client:
+    async with open_api(redis_url=f"redis://127.0.0.1:{unused_tcp_port}/0") as client:
         counted = Growth(api.REGISTRY)
         response = await client.post("/parse_async", json={"url": "https://a.example/"})
         assert response.status_code == 202

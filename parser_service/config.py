@@ -56,6 +56,10 @@ class Settings(BaseSettings):
 
     shutdown_grace: Annotated[float, Field(gt=0)] = 4.0
     """Seconds that pages under way get to finish after SIGTERM before they are handed back."""
+    alive_file: Path | None = None
+    """A file that the listener touches while it lives; its supervisor names it."""
+    http_alive_file: Path | None = None
+    """Likewise for the HTTP side."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @field_validator("log_level", mode="before")

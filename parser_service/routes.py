@@ -1,17 +1,19 @@
 """HTTP of the parser service. It is for the API beside it, never for the public network."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import structlog
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from parser_service import metrics
+from parser_service.dependencies import HttpContext
 from parser_service.fetching.host_access import RequestAccess
 from parser_service.fetching.url_guard import normalise
 from parser_service.page import PageOptions
 from parser_service.pipeline import PagePipeline
+from parser_service.problems import problem
 from parser_service.requests import FetchQuery
-from parser_service.responses import FetchAnswer, Health, Problem
+from parser_service.responses import FetchAnswer, Health
 
 router = APIRouter()
 
@@ -20,22 +22,19 @@ OUR_ANSWER = "application/vnd.page-parser.answer+json"
 
 
 async def page_pipeline(request: Request) -> PagePipeline:
-    """Return the process's one pipeline, made by the application's lifespan."""
-    pipeline: PagePipeline = request.app.state.page_pipeline
-    return pipeline
+    """Return the process's one pipeline."""
+    return _context(request).pipeline
 
 
 async def host_access(request: Request) -> RequestAccess:
-    """Make this request's access to hosts: polite to each, and bounded in number."""
-    return RequestAccess(request.app.state.host_limits, request.app.state.room)
+    """Make this request's access to hosts: within their limits, and bounded in number."""
+    context = _context(request)
+    return RequestAccess(context.host_limits, context.room)
 
 
-def problem(description: str) -> dict[str, Any]:
-    """How a route declares an error body."""
-    return {
-        "description": description,
-        "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
-    }
+def _context(request: Request) -> HttpContext:
+    context: HttpContext = request.app.state.context
+    return context
 
 
 @router.get(

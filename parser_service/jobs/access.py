@@ -6,7 +6,8 @@ from parser_service import metrics
 from parser_service.fetching.fetcher import Hop, NotFetchedYetError
 from parser_service.fetching.host_access import SlotHolder
 from parser_service.fetching.url_guard import Target
-from parser_service.redis_queue.host_limits import HostLimits, Slot, parked_job
+from parser_service.jobs.parked import ParkedJob
+from parser_service.redis_queue.host_limits import HostLimits, Slot
 
 
 class ParkedError(NotFetchedYetError):
@@ -37,9 +38,8 @@ class JobAccess(SlotHolder):
     async def _take_slot(
         self, limits: HostLimits, host: str, target: Target, hops: Sequence[Hop]
     ) -> Slot:
-        redirects = [(hop.url, hop.status) for hop in hops]
-        parked = parked_job(self._raw, url=target.url, redirects=redirects)
-        slot = await limits.enter_or_park(host, parked, token=self._token)
+        parked = ParkedJob.of(self._raw, url=target.url, hops=hops)
+        slot = await limits.enter_or_park(host, parked.encode(), token=self._token)
         if slot is None:
             metrics.JOB_WAITS.inc()
             raise ParkedError

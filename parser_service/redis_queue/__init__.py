@@ -1,1 +1,1 @@
-"""The lists, leases and host limits in redis."""
+"""Lists, leases and host limits in Redis."""

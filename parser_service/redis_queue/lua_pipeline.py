@@ -11,9 +11,9 @@ from redis.exceptions import NoScriptError
 
 Argument = str | bytes | int | float
 
-MOST = 100
+MAX_CALLS = 100
 """Calls in a round trip."""
-MOST_BYTES = 4 * 1024 * 1024
+MAX_BYTES = 4 * 1024 * 1024
 """Bytes in a round trip, from which on no call is added: each must be over in time."""
 
 
@@ -56,7 +56,7 @@ class ScriptPipeline:
 
     def _next(self) -> list["_Call"]:
         size = count = 0
-        while count < min(MOST, len(self._waiting)) and size < MOST_BYTES:
+        while count < min(MAX_CALLS, len(self._waiting)) and size < MAX_BYTES:
             size += self._waiting[count].size
             count += 1
         batch, self._waiting = self._waiting[:count], self._waiting[count:]

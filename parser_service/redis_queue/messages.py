@@ -2,11 +2,32 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictInt, StrictStr
 
-from parser_service.page import Page
+from parser_service.page import Page, PageOptions
 
 JobId = int | str
+
+
+class Job(PageOptions):
+    """One message on the list `TASK_QUEUE`; members that are not named here are ignored.
+
+    Attributes:
+        id: names the key that the result is stored under; any JSON string or integer.
+        token: echoed in the result. Only a job that has one is announced.
+        reply: the list on which a finished job is announced.
+        trace: ties the log lines of one request together.
+        alone: whether no other job may be under way in the same parser.
+        html_apart: whether the HTML of the result is to come behind its JSON, not in it.
+    """
+
+    id: StrictInt | StrictStr
+    url: str
+    token: str | None = None
+    reply: str | None = None
+    trace: str | None = None
+    alone: bool = False
+    html_apart: bool = False
 
 
 class ErrorFacts(BaseModel):

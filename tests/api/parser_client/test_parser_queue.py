@@ -15,7 +15,7 @@ from api_service.parser_client.queue import ParserQueue
 from api_service.worker.context import open_worker_context
 from local.servers import Valkey
 from parser_service import config as parser_config
-from parser_service.dependencies import task_queue
+from parser_service.dependencies import job_queue
 from tests.support.pipeline_steps import DONE, QUEUE, PipelineSteps
 from tests.support.time_travel import older_keys
 from tests.support.waiting import until
@@ -135,7 +135,7 @@ async def troubled(
             database=steps.database,
             connection=steps.connection,
             redis=redis,
-            parser=task_queue(client, parser_settings, name="parser"),
+            parser=job_queue(client, parser_settings, name="parser"),
         )
         await troubled.start()
         await troubled.finish(await troubled.take())

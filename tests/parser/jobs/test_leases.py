@@ -17,8 +17,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from local.servers import Valkey
 from parser_service.config import Settings
-from parser_service.dependencies import task_queue
-from parser_service.redis_listener import Listener
+from parser_service.dependencies import job_queue
+from parser_service.jobs.listener import Listener
 from tests.support.listening import listening
 from tests.support.site import Site
 from tests.support.waiting import until
@@ -86,7 +86,7 @@ async def test_a_job_is_leased_in_the_moment_that_it_leaves_the_list(
     await redis.rpush(QUEUE, *(_job(number, "http://a.example/") for number in range(5)))
     await redis.rpush(QUEUE, "nonsense", '{"id": 9, "url": "http://a.example/"}')
     async with aioredis.Redis.from_url(redis_url) as client:
-        queue = task_queue(client, Settings(redis_url=redis_url), name="a")
+        queue = job_queue(client, Settings(redis_url=redis_url), name="a")
         assert len(await queue.take(3)) == 3
         assert await redis.zrange(LEASES, 0, -1) == ["0-token", "1-token", "2-token"]
         assert await redis.llen(QUEUE) == 4
@@ -122,7 +122,7 @@ async def test_a_late_renewal_leases_nothing_that_has_left_the_parsers_hands(
     redis: aioredis.Redis, redis_url: str
 ) -> None:
     async with aioredis.Redis.from_url(redis_url) as client:
-        queue = task_queue(client, Settings(redis_url=redis_url), name="a")
+        queue = job_queue(client, Settings(redis_url=redis_url), name="a")
         await redis.zadd(LEASES, {"held": 1})
         await queue.renew(["held", "handed-back"])
     assert await redis.zrange(LEASES, 0, -1) == ["held"]
@@ -253,7 +253,7 @@ async def test_what_was_taken_and_did_not_arrive_is_given_again(
 ) -> None:
     await redis.rpush(QUEUE, *(_job(number, "http://a.example/") for number in range(4)))
     async with aioredis.Redis.from_url(settings.redis_url) as client:
-        queue = task_queue(client, settings, name="parser")
+        queue = job_queue(client, settings, name="parser")
         take = queue._take
 
         async def lose_the_answer(**call: Any) -> None:

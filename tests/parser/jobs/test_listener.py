@@ -10,7 +10,7 @@ import pytest
 import redis.asyncio as aioredis
 
 from parser_service.config import Settings
-from parser_service.redis_listener import Listener
+from parser_service.jobs.listener import Listener
 from tests.support.listening import listening
 from tests.support.site import Site
 from tests.support.waiting import until

@@ -12,21 +12,18 @@ import redis.asyncio as aioredis
 
 from parser_service.config import Settings
 from parser_service.fetching.url_guard import normalise
+from parser_service.jobs.listener import Listener
+from parser_service.jobs.parked import ReadyJob
 from parser_service.main import create_app
-from parser_service.redis_listener import Listener
-from parser_service.redis_queue.host_limits import (
-    HostLimits,
-    ReadyJob,
-    host_of,
-    read_ready,
-    ready_list,
-)
+from parser_service.redis_queue.host_limits import HostLimits
+from parser_service.redis_queue.keys import Keys
 from tests.support.listening import listening
 from tests.support.site import Site
 from tests.support.waiting import until
 
 QUEUE = "parser:tasks"
-READY = ready_list(QUEUE)
+KEYS = Keys.of(Settings())
+READY = KEYS.ready
 
 
 @pytest.fixture
@@ -37,12 +34,12 @@ async def redis(redis_url: str) -> AsyncIterator[aioredis.Redis]:
 
 def _limits(redis: aioredis.Redis, **changes: Any) -> HostLimits:
     chosen: dict[str, Any] = {"max_concurrent": 2, "min_interval": 0, "lease": 10} | changes
-    return HostLimits(redis, prefix=QUEUE, **chosen)
+    return HostLimits(redis, keys=KEYS, **chosen)
 
 
 async def _ready(redis: aioredis.Redis) -> list[ReadyJob]:
     messages = await redis.lrange(READY, 0, -1)
-    return [read_ready(raw) for raw in messages if isinstance(raw, bytes)]
+    return [ReadyJob.decode(raw) for raw in messages if isinstance(raw, bytes)]
 
 
 @pytest.mark.parametrize(
@@ -55,7 +52,7 @@ async def _ready(redis: aioredis.Redis) -> list[ReadyJob]:
     ],
 )
 def test_what_counts_as_one_host(url: str, host: str) -> None:
-    assert host_of(normalise(url)) == host
+    assert normalise(url).host_key == host
 
 
 async def test_a_job_over_the_limit_waits_and_is_handed_the_next_slot(

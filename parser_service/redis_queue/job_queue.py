@@ -17,6 +17,7 @@ import redis.asyncio as aioredis
 from parser_service.redis_queue.keys import Keys, reply_bytes
 from parser_service.redis_queue.lua_pipeline import ScriptPipeline
 from parser_service.redis_queue.messages import Announcement, JobId
+from parser_service.redis_queue.reply_lists import ReplyLists
 from parser_service.redis_queue.scripts import load
 
 LEASE_SECONDS = 15
@@ -60,6 +61,7 @@ class JobQueue:
         self._taking = keys.taking(f"{name}:{secrets.token_hex(4)}")
         self._takes = 0
         self._takes_answered = 0
+        self._reply_lists = ReplyLists(redis, api_reply_list=keys.api_reply_list)
         self._result_ttl = result_ttl
         scripts = ScriptPipeline(redis)
         self._take = scripts.register(load("take_jobs"))
@@ -138,6 +140,8 @@ class JobQueue:
             ],
             args=[result, self._result_ttl, token or "", announcement],
         )
+        if reply is not None and announcement:
+            self._reply_lists.remember(reply)
 
     async def hand_back(self, taken: TakenJob, *, token: str | None) -> None:
         """Put a job back to the head of its list."""
@@ -145,4 +149,4 @@ class JobQueue:
 
     async def unpersisted_result_bytes(self) -> int:
         """Bytes of results that were announced and have not been taken over yet."""
-        return int(await self._redis.get(reply_bytes(self._keys.api_reply_list)) or 0)
+        return await self._reply_lists.unpersisted_bytes()

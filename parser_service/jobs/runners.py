@@ -1,11 +1,17 @@
-"""Run a job: from a runnable job to the message of its result."""
+"""Run a job by its kind: one runner for each, from a runnable job to its result."""
 
-from parser_service.exceptions import FetchError
+from collections.abc import Awaitable, Callable
+
+from parser_service.exceptions import FetchError, InternalError
 from parser_service.jobs.access import JobAccess
 from parser_service.jobs.outcome import encode_failure, encode_page
 from parser_service.jobs.work import RunnableJob
 from parser_service.page import PageOptions
 from parser_service.pipeline import PagePipeline
+from parser_service.redis_queue.messages import PAGE
+
+Runner = Callable[[RunnableJob, PagePipeline, JobAccess], Awaitable[bytes]]
+"""Returns the message of a success, or raises a `FetchError`, which becomes that of a failure."""
 
 
 async def run(work: RunnableJob, pipeline: PagePipeline, access: JobAccess) -> bytes:
@@ -14,9 +20,21 @@ async def run(work: RunnableJob, pipeline: PagePipeline, access: JobAccess) -> b
     Raises:
         ParkedError: the job waits for its host and has no result yet.
     """
-    options = PageOptions.of(work.job)
+    runner = RUNNERS.get(work.job.kind)
     try:
-        page = await pipeline.run(work.url, access=access, options=options, hops=work.hops)
+        if runner is None:
+            # Another parser of this deployment may be newer: the job is worth another try.
+            raise InternalError("This parser does not know jobs of this kind.")
+        return await runner(work, pipeline, access)
     except FetchError as error:
         return encode_failure(error, work.job)
+
+
+async def run_page(work: RunnableJob, pipeline: PagePipeline, access: JobAccess) -> bytes:
+    """Fetch and parse the page of a job."""
+    options = PageOptions.of(work.job)
+    page = await pipeline.run(work.url, access=access, options=options, hops=work.hops)
     return encode_page(page, work.job)
+
+
+RUNNERS: dict[str, Runner] = {PAGE: run_page}

@@ -1,12 +1,19 @@
 """Messages about jobs: results under their keys, and announcements (`docs/wire-contract.md`)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, StrictInt, StrictStr
+from pydantic import BaseModel, BeforeValidator, Field, StrictInt, StrictStr
 
 from parser_service.page import Page, PageOptions
 
 JobId = int | str
+PAGE = "page"
+"""The kind of a job that does not say one."""
+
+
+def _page_unless_text(value: Any) -> Any:
+    """Ignore a member of another type: it is a foreign producer's, who means something else."""
+    return value if isinstance(value, str) else PAGE
 
 
 class Job(PageOptions):
@@ -19,6 +26,7 @@ class Job(PageOptions):
         trace: ties the log lines of one request together.
         alone: whether no other job may be under way in the same parser.
         html_apart: whether the HTML of the result is to come behind its JSON, not in it.
+        kind: what is to be done, see `jobs/runners.py`.
     """
 
     id: StrictInt | StrictStr
@@ -28,6 +36,7 @@ class Job(PageOptions):
     trace: str | None = None
     alone: bool = False
     html_apart: bool = False
+    kind: Annotated[str, BeforeValidator(_page_unless_text)] = PAGE
 
 
 class ErrorFacts(BaseModel):

@@ -42,12 +42,11 @@ from api_service.parser_client.queue import ParserQueue
 from api_service.repository import ParseRequestRepository
 from api_service.worker.context import open_worker_context
 from parser_service import config as parser_config
-from parser_service.dependencies import job_queue
+from parser_service.dependencies import host_limits, job_queue
 from parser_service.jobs.parked import ParkedJob
 from parser_service.jobs.work import decode
-from parser_service.redis_queue.host_limits import HostLimits, Slot
+from parser_service.redis_queue.host_limits import Slot
 from parser_service.redis_queue.job_queue import TakenJob
-from parser_service.redis_queue.keys import Keys
 from tests.support.pipeline_steps import DONE, LEASES, QUEUE, URL, Job, PipelineSteps
 from tests.support.servers import dsn
 from tests.support.time_travel import pass_time
@@ -135,11 +134,10 @@ class JobsWay(RuleBasedStateMachine):
         self._stack.push_async_callback(connection.close)
         redis = await enter(aioredis.Redis.from_url(self.redis_url, decode_responses=True))
         self._raw_redis = await enter(aioredis.Redis.from_url(self.redis_url))
-        parser_settings = parser_config.Settings(redis_url=self.redis_url)
-        keys = Keys.of(parser_settings)
-        self._limits = HostLimits(
-            self._raw_redis, keys=keys, max_concurrent=1, min_interval=0, lease=45
-        )
+        parser_settings = parser_config.Settings(redis_url=self.redis_url, host_max_concurrent=1)
+        limits = host_limits(self._raw_redis, parser_settings)
+        assert limits is not None
+        self._limits = limits
         await connection.execute("TRUNCATE parse_requests, idempotency_keys")
         await redis.flushdb()
         self._steps = PipelineSteps(

@@ -53,7 +53,7 @@ class Heartbeat:
     async def beat(self) -> None:
         """Show once that this parser lives."""
         held = self._held()
-        tokens = [work.job.token for work in held if work.job.token]
+        tokens = [runnable.job.token for runnable in held if runnable.job.token]
         try:
             await self._lease_unleased(tokens)
             await self._queue.record_heartbeat()

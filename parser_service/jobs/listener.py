@@ -102,36 +102,36 @@ class Listener:
         if taken:
             metrics.JOBS_TAKEN.inc(len(taken))
             self._start_or_defer(self._decode(taken))
-        elif not only_from and (popped := await self._queue.wait(self._block_seconds)):
+        elif not only_from and (popped := await self._queue.wait_for_job(self._block_seconds)):
             metrics.JOBS_TAKEN.inc()
-            works = self._decode([popped])
-            tokens = [work.job.token for work in works if work.job.token]
+            runnables = self._decode([popped])
+            tokens = [runnable.job.token for runnable in runnables if runnable.job.token]
             try:
                 await self._queue.lease(tokens)
             except (RedisError, OSError):
                 self._heartbeat.lease_later(tokens)
-            self._start_or_defer(works)
+            self._start_or_defer(runnables)
 
     def _decode(self, taken: Sequence[TakenJob]) -> list[RunnableJob]:
-        works = []
+        runnables = []
         for message in taken:
             try:
-                works.append(decode(message))
+                runnables.append(decode(message))
             except ValueError as error:
                 metrics.JOBS_REFUSED.inc()
                 log.error("message set aside: not a job", error=type(error).__name__)
-        return works
+        return runnables
 
-    def _start_or_defer(self, works: Sequence[RunnableJob]) -> None:
+    def _start_or_defer(self, runnables: Sequence[RunnableJob]) -> None:
         """Start the jobs that may run now; the others go back to the head of their list."""
-        for work in works:
-            if not work.job.alone:
-                self._start(work)
-        for work in works:
-            if work.job.alone and self._lone.start_or_defer(
-                work, are_others_running=bool(self._in_flight)
+        for runnable in runnables:
+            if not runnable.job.alone:
+                self._start(runnable)
+        for runnable in runnables:
+            if runnable.job.alone and self._lone.start_or_defer(
+                runnable, are_others_running=bool(self._in_flight)
             ):
-                self._start(work)
+                self._start(runnable)
 
     async def _hand_back_deferred(self) -> None:
         deferred = self._lone.to_hand_back
@@ -139,18 +139,18 @@ class Listener:
             await self._hand_back(deferred[-1])
             deferred.pop()
 
-    async def _hand_back(self, work: RunnableJob) -> None:
-        await self._queue.hand_back(work.taken, token=work.job.token)
+    async def _hand_back(self, runnable: RunnableJob) -> None:
+        await self._queue.hand_back(runnable.taken, token=runnable.job.token)
         metrics.JOBS_HANDED_BACK.inc()
 
-    def _start(self, work: RunnableJob) -> None:
-        task = asyncio.create_task(self._run_job(work))
-        self._in_flight[task] = work
+    def _start(self, runnable: RunnableJob) -> None:
+        task = asyncio.create_task(self._run_job(runnable))
+        self._in_flight[task] = runnable
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        if work := self._in_flight.pop(task, None):
-            self._lone.job_ended(work)
+        if runnable := self._in_flight.pop(task, None):
+            self._lone.job_ended(runnable)
         self._changed.set()
 
     async def _wait_for_change(self, seconds: float | None = None) -> None:
@@ -162,14 +162,14 @@ class Listener:
             async with asyncio.timeout(seconds):
                 await self._changed.wait()
 
-    async def _run_job(self, work: RunnableJob) -> None:
-        job = work.job
-        access = JobAccess(self._limits, work.raw, token=job.token, slot=work.slot)
+    async def _run_job(self, runnable: RunnableJob) -> None:
+        job = runnable.job
+        access = JobAccess(self._limits, runnable.raw, token=job.token, slot=runnable.slot)
         # What a page occupies is released only when its result is stored.
         async with access:
             structlog.contextvars.bind_contextvars(job_id=job.id, trace_id=job.trace)
             try:
-                result = await runners.run(work, self._pipeline, access)
+                result = await runners.run(runnable, self._pipeline, access)
             except ParkedError:
                 log.info("job waits for its host")
                 return
@@ -200,10 +200,10 @@ class Listener:
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
-        for work in unfinished:
+        for runnable in unfinished:
             try:
-                await self._hand_back(work)
+                await self._hand_back(runnable)
             except (RedisError, OSError) as error:
-                log.error("not handed back", job_id=work.job.id, error=str(error))
+                log.error("not handed back", job_id=runnable.job.id, error=str(error))
         if unfinished:
             log.info("handed back", jobs=len(unfinished))

@@ -36,17 +36,17 @@ class LoneJobs:
         found, self._list_with_lone_job = self._list_with_lone_job, None
         return found
 
-    def start_or_defer(self, work: RunnableJob, *, are_others_running: bool) -> bool:
+    def start_or_defer(self, runnable: RunnableJob, *, are_others_running: bool) -> bool:
         """Return whether a lone job may start now; otherwise keep it for being handed back."""
         if are_others_running:
-            self.to_hand_back.append(work)
-            self._list_with_lone_job = work.taken.list
+            self.to_hand_back.append(runnable)
+            self._list_with_lone_job = runnable.taken.list
             return False
         self._is_running_alone = True
         return True
 
-    def job_ended(self, work: RunnableJob) -> None:
+    def job_ended(self, runnable: RunnableJob) -> None:
         """Note that a job has ended; after a lone one, look for more: they often come together."""
         if self._is_running_alone:
             self._is_running_alone = False
-            self._list_with_lone_job = work.taken.list
+            self._list_with_lone_job = runnable.taken.list

@@ -14,27 +14,27 @@ Runner = Callable[[RunnableJob, PagePipeline, JobAccess], Awaitable[bytes]]
 """Returns the message of a success, or raises a `FetchError`, which becomes that of a failure."""
 
 
-async def run(work: RunnableJob, pipeline: PagePipeline, access: JobAccess) -> bytes:
+async def run(runnable: RunnableJob, pipeline: PagePipeline, access: JobAccess) -> bytes:
     """Run a job and return the message to store as its result.
 
     Raises:
         ParkedError: the job waits for its host and has no result yet.
     """
-    runner = RUNNERS.get(work.job.kind)
+    runner = RUNNERS.get(runnable.job.kind)
     try:
         if runner is None:
             # Another parser of this deployment may be newer: the job is worth another try.
             raise InternalError("This parser does not know jobs of this kind.")
-        return await runner(work, pipeline, access)
+        return await runner(runnable, pipeline, access)
     except FetchError as error:
-        return encode_failure(error, work.job)
+        return encode_failure(error, runnable.job)
 
 
-async def run_page(work: RunnableJob, pipeline: PagePipeline, access: JobAccess) -> bytes:
+async def run_page(runnable: RunnableJob, pipeline: PagePipeline, access: JobAccess) -> bytes:
     """Fetch and parse the page of a job."""
-    options = PageOptions.of(work.job)
-    page = await pipeline.run(work.url, access=access, options=options, hops=work.hops)
-    return encode_page(page, work.job)
+    options = PageOptions.of(runnable.job)
+    page = await pipeline.run(runnable.url, access=access, options=options, hops=runnable.hops)
+    return encode_page(page, runnable.job)
 
 
 RUNNERS: dict[str, Runner] = {PAGE: run_page}

@@ -93,7 +93,7 @@ class JobQueue:
             for raw in items
         ]
 
-    async def wait(self, seconds: float) -> TakenJob | None:
+    async def wait_for_job(self, seconds: float) -> TakenJob | None:
         """The next job, to be leased at once; None if none comes in time. Never to be cancelled."""
         popped = await self._redis.blpop(list(self._lists), timeout=seconds)
         if popped is None:

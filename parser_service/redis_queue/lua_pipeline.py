@@ -50,11 +50,11 @@ class ScriptPipeline:
     async def _send_all(self) -> None:
         try:
             while self._waiting:
-                await self._send([call for call in self._next() if not call.answer.done()])
+                await self._send([call for call in self._next_batch() if not call.answer.done()])
         finally:
             self._sending = None
 
-    def _next(self) -> list["_Call"]:
+    def _next_batch(self) -> list["_Call"]:
         size = count = 0
         while count < min(MAX_CALLS, len(self._waiting)) and size < MAX_BYTES:
             size += self._waiting[count].size
@@ -68,13 +68,13 @@ class ScriptPipeline:
             if unknown:
                 for text in {call.script.text for call in unknown}:
                     await self._redis.script_load(text)
-                await self._send_once(unknown, last_time=True)
+                await self._send_once(unknown, is_last_try=True)
         except Exception as error:  # noqa: BLE001 - the callers decide
             for call in batch:
                 call.fail(error)
 
     async def _send_once(
-        self, batch: Sequence["_Call"], *, last_time: bool = False
+        self, batch: Sequence["_Call"], *, is_last_try: bool = False
     ) -> list["_Call"]:
         """Returns the calls whose script Redis does not know."""
         if not batch:
@@ -85,7 +85,7 @@ class ScriptPipeline:
             answers = await pipe.execute(raise_on_error=False)
         unknown = []
         for call, answer in zip(batch, answers, strict=True):
-            if isinstance(answer, NoScriptError) and not last_time:
+            if isinstance(answer, NoScriptError) and not is_last_try:
                 unknown.append(call)
             elif isinstance(answer, Exception):
                 call.fail(answer)
@@ -97,8 +97,8 @@ class ScriptPipeline:
 class Script:
     """One script, to be called as a coroutine."""
 
-    def __init__(self, scripts: ScriptPipeline, text: str) -> None:
-        self._scripts = scripts
+    def __init__(self, pipeline: ScriptPipeline, text: str) -> None:
+        self._pipeline = pipeline
         self.text = text
         self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
@@ -106,7 +106,7 @@ class Script:
         self, keys: Sequence[str | bytes] = (), args: Sequence[Argument] = ()
     ) -> Any:
         """Run it; see `ScriptPipeline.call`."""
-        return await self._scripts.call(self, keys, args)
+        return await self._pipeline.call(self, keys, args)
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Queries of this service's HTTP routes."""
+"""Define what clients may ask of the HTTP routes."""
 
 from typing import Annotated
 
@@ -19,6 +19,6 @@ Url = Annotated[
 
 
 class FetchQuery(PageOptions):
-    """The query of `GET /fetch`."""
+    """Read the query of `GET /fetch`."""
 
     url: Url

@@ -1,4 +1,4 @@
-"""HTTP of the parser service. It is for the API beside it, never for the public network."""
+"""Serve the parser over HTTP: to the API next to it, never to the public network."""
 
 from typing import Annotated
 
@@ -18,7 +18,7 @@ from parser_service.responses import FetchAnswer, Health
 router = APIRouter()
 
 OUR_ANSWER = "application/vnd.page-parser.answer+json"
-"""Tells the API, if it asks for that, that it can pass the body on as it is."""
+"""Tells an API that accepts it that it can pass the body on unchanged."""
 
 
 async def page_pipeline(request: Request) -> PagePipeline:
@@ -42,8 +42,8 @@ def _context(request: Request) -> HttpContext:
     response_model=FetchAnswer,
     summary="Fetch and parse a page",
     responses={
-        422: problem("The URL is not one that can be fetched."),
-        502: problem("The page cannot be had; `code` and `detail` say why."),
+        422: problem("The URL cannot be fetched; see `code` and `detail`."),
+        502: problem("The page could not be fetched; see `code` and `detail`."),
     },
 )
 async def fetch(
@@ -53,24 +53,24 @@ async def fetch(
     x_request_id: Annotated[str | None, Header(max_length=64)] = None,
     accept: Annotated[str, Header()] = "",
 ) -> Response:
-    """Fetch a page now and answer with its title, text and what else is known of it."""
+    """Fetch a page now and answer with its title, HTML and metadata."""
     target = normalise(query.url)
     with structlog.contextvars.bound_contextvars(trace_id=x_request_id):
         async with access:
             page = await pipeline.run(target.url, access=access, options=PageOptions.of(query))
     answer = FetchAnswer(url=target.url, **dict(page))
-    # Made here: validating and copying the longest part once more would take as long again.
+    # Rendered here: FastAPI would validate and copy the longest part a second time.
     media_type = OUR_ANSWER if OUR_ANSWER in accept else "application/json"
     return Response(answer.model_dump_json(), media_type=media_type)
 
 
-@router.get("/health", summary="Whether this process lives")
+@router.get("/health", summary="Show that this process lives")
 async def health() -> Health:
-    """Answers as long as the event loop turns."""
+    """Answer as long as the event loop turns."""
     return Health()
 
 
 @router.get("/metrics", include_in_schema=False)
 async def show_metrics() -> Response:
-    """For Prometheus; see `docs/monitoring.md`."""
+    """Show metrics to Prometheus; see `docs/monitoring.md`."""
     return Response(metrics.render(), media_type=metrics.CONTENT_TYPE)

@@ -1,4 +1,4 @@
-"""Take jobs from the lists, run them, and store their results: a loop round `PagePipeline`.
+"""Take jobs from the lists, run them, and store their results: a loop around `PagePipeline`.
 
 1. Wait until there is room for a job and until producers have persisted enough results: never
    hold more jobs than can run, never fill Redis with results.

@@ -15,7 +15,7 @@ class LoneJobs:
 
     Attributes:
         to_hand_back: lone jobs that may not run yet; the last goes back to its list first, so
-            that they stand there in their order.
+            that they keep their order there.
     """
 
     def __init__(self) -> None:

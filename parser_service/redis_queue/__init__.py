@@ -1,1 +1,1 @@
-"""Lists, leases and host limits in Redis."""
+"""Keep jobs, leases, results and the limits of hosts in Redis."""

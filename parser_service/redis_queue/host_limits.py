@@ -1,16 +1,16 @@
-"""How many requests a host gets at a time and how closely they follow, over all parsers.
+"""Limit how many requests a host gets at a time, and how closely they follow, over all parsers.
 
-The count is kept in Redis, in scripts that run there undivided, on Redis's own clock:
+Scripts in Redis keep the count. Each runs undivided and on Redis's own clock:
 
-- A host's slots are leases: a parser that dies gives its slots back by itself.
-- A job that finds no slot waits in a list of its host and occupies no place in a parser. The
-  script that frees a slot hands it to the next in that list and moves the job to the list of
-  ready jobs, which parsers take before any other.
-- A request of `GET /fetch` waits as a ticket in a list of its own, which comes before the
-  jobs', because a client waits for it. Its turn is seen by its slot being there.
+- A host's slots are leases: the slots of a parser that dies become free when they expire.
+- A job that finds no slot is parked in a list of its host and occupies no place in a parser. The
+  script that frees a slot hands it to the first job in that list and moves the job to the list
+  of ready jobs, which parsers take before any other.
+- A request of `GET /fetch` waits as a ticket in a list of its own, which comes before the list
+  of jobs, because a client waits for the answer. Its turn has come when its slot exists.
 
-Hosts with somebody waiting are in a set, by the time at which they are looked at again: so
-minimum intervals pass, and slots that expired are handed on.
+A sorted set holds the hosts with waiters, scored by their next check. `tick` hands out the slots
+that are due: minimum intervals pass, and leases expire.
 """
 
 import secrets
@@ -24,25 +24,30 @@ from parser_service.redis_queue.lua_pipeline import ScriptPipeline
 from parser_service.redis_queue.scripts import load
 
 TICKET_SECONDS = 5
-"""How long a slot is kept for a ticket whose turn has come, until it is taken."""
+"""Seconds for which a slot is kept for a ticket whose turn has come, until it is claimed."""
 RECHECK_SECONDS = 1
+"""Seconds before a full host is checked again: by then a lease may have expired."""
 HOSTS_A_TICK = 100
+"""Hosts that one call of `tick` looks at, so that it never holds up Redis for long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A place at a host, held until it is left or its lease ends."""
+    """Identify a place at a host, which is held until `leave` or until its lease ends."""
 
     host: str
     holder: str
 
 
 class HostLimits:
-    """The limits of hosts, shared through one Redis.
+    """Hand out the slots of hosts, to all parsers that share one Redis.
+
+    All methods raise RedisError or OSError if Redis is unreachable or refuses.
 
     Args:
-        max_concurrent: requests a host gets at a time.
-        min_interval: seconds between two requests' beginnings.
+        keys: the names of keys.
+        max_concurrent: requests that a host gets at a time.
+        min_interval: seconds between the beginnings of two requests to a host.
         lease: seconds after which a slot that was not left is free; above a page's deadline.
     """
 
@@ -68,9 +73,12 @@ class HostLimits:
     async def enter_or_park(
         self, host: str, parked: bytes, *, token: str | None = None
     ) -> Slot | None:
-        """Take a slot, or have the job wait; None then, and the job is no longer ours.
+        """Take a slot, or park the job and return None: it is no longer this parser's.
 
-        Its lease, by its token, ends in the same moment.
+        Args:
+            host: what `Target.host_key` names.
+            parked: the message to put into the list of the host.
+            token: names the job's lease, which ends when the job is parked.
         """
         slot = Slot(host, secrets.token_hex(8))
         arguments = [*self._arguments(slot), "waiting", parked, token or ""]
@@ -78,26 +86,26 @@ class HostLimits:
         return slot if entered else None
 
     async def enter_or_queue(self, host: str) -> tuple[Slot, bool]:
-        """Take a slot, or a ticket for one; the slot, and whether it is ours already."""
+        """Take a slot or a ticket for one; return it, and whether the slot is held already."""
         slot = Slot(host, secrets.token_hex(8))
         arguments = [*self._arguments(slot), "tickets", slot.holder, ""]
         entered = await self._enter(args=arguments)
         return slot, bool(entered)
 
     async def claim(self, slot: Slot) -> bool:
-        """Whether a ticket's turn has come; from then on the slot is held."""
+        """Return whether a ticket's turn has come; if so, the slot is held from now on."""
         return bool(await self._claim(args=self._arguments(slot)))
 
     async def withdraw(self, slot: Slot) -> None:
-        """Give a ticket back, whether its turn has come or not."""
+        """Give a ticket back, and its slot if its turn has come."""
         await self._withdraw(args=self._arguments(slot))
 
     async def leave(self, slot: Slot) -> None:
-        """Free a slot and hand it to who waits longest."""
+        """Free a slot and hand it to the first in line."""
         await self._leave(args=self._arguments(slot))
 
     async def tick(self) -> None:
-        """Hand on what fell due since; every parser does it, again and again."""
+        """Hand out the slots that are due; every parser does it each second."""
         await self._tick(args=[*self._arguments(Slot("", "")), HOSTS_A_TICK])
 
     def _arguments(self, slot: Slot) -> Sequence[str | int]:

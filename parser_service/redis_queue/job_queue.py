@@ -1,11 +1,10 @@
-"""The listener's side of Redis: jobs out, leases on them, results in.
+"""Take jobs from Redis, lease them, and store their results.
 
-A job that has a token is leased while it is in this parser's hands: its token stands in a
-sorted set with the time at which the lease ends, by Redis's clock, and is renewed as long as
-this parser lives. So who waits for the job can tell a slow parser from a dead one. Leasing
-and popping are one script; only a job that BLPOP took while the list was empty is leased by a
-command of its own, before anything is done with it, and a death in that moment looks like any
-other loss of a message.
+A job that has a token is leased while this parser holds it: a sorted set holds its token, scored
+by the end of the lease on Redis's clock. The parser renews the lease as long as it lives, so that
+the API can tell a slow parser from a dead one. One script leases and pops. Only a job that BLPOP
+took from an empty list is leased by a script of its own, before anything else is done with it; if
+the parser dies in between, the API handles that like any other lost message.
 """
 
 import secrets
@@ -21,15 +20,17 @@ from parser_service.redis_queue.reply_lists import ReplyLists
 from parser_service.redis_queue.scripts import load
 
 LEASE_SECONDS = 15
+"""Seconds after which a lease ends unless it is renewed, as it is each second."""
 FORGET_AFTER_SECONDS = 60
+"""Seconds after which a parser that is not seen leaves the set of parsers."""
 
 
 @dataclass(frozen=True, slots=True)
 class TakenJob:
-    """A message and the list that it was taken from.
+    """Hold a message and the list that it was taken from.
 
     Attributes:
-        is_ready: whether that is the list of jobs which waited for their host.
+        is_ready: whether that is the list of ready jobs, which waited for their host.
     """
 
     list: str
@@ -38,11 +39,13 @@ class TakenJob:
 
 
 class JobQueue:
-    """The lists, leases and results of one deployment.
+    """Work on the lists, leases and results of one deployment.
+
+    All methods raise RedisError or OSError if Redis is unreachable or refuses.
 
     Args:
-        name: this parser's, where it shows that it lives.
-        keys: the names of the lists, of leases and of results.
+        name: this parser's, under which it records its heartbeat.
+        keys: the names of keys.
         result_ttl: seconds that a result waits under its key.
     """
 
@@ -72,13 +75,13 @@ class JobQueue:
         self._heartbeat = scripts.register(load("heartbeat"))
 
     async def take(self, limit: int, *, only_from: str | None = None) -> list[TakenJob]:
-        """Up to so many jobs that are there now, leased.
+        """Take up to `limit` jobs that are there now, and lease them.
 
-        What is taken is kept in Redis until the next call, and given again if the answer was
-        lost on its way: else jobs of a parser that lives would look like those of a dead one.
+        Redis keeps what was taken until the next call, which returns it again if the reply was
+        lost; otherwise a live parser's jobs would look abandoned.
 
         Args:
-            limit: how many.
+            limit: the most jobs to take.
             only_from: the one list to look in.
         """
         self._takes += 1
@@ -94,12 +97,15 @@ class JobQueue:
         ]
 
     async def wait_for_job(self, seconds: float) -> TakenJob | None:
-        """The next job, to be leased at once; None if none comes in time. Never to be cancelled."""
+        """Wait for the next job and return it without a lease; return None if the time is over.
+
+        Lease it at once. Never cancel this: the job that BLPOP has just popped would be lost.
+        """
         popped = await self._redis.blpop(list(self._lists), timeout=seconds)
         if popped is None:
             return None
         name, raw = popped
-        assert isinstance(name, bytes)  # noqa: S101 - the client decodes nothing
+        assert isinstance(name, bytes)  # noqa: S101 - the client does not decode
         assert isinstance(raw, bytes)  # noqa: S101
         return self._taken(name.decode(), raw)
 
@@ -107,27 +113,30 @@ class JobQueue:
         return TakenJob(name, raw, is_ready=name == self._keys.ready)
 
     async def record_heartbeat(self) -> None:
-        """Show that this parser lives."""
+        """Record that this parser lives."""
         await self._heartbeat(keys=[self._keys.parsers], args=[self._name, FORGET_AFTER_SECONDS])
 
     async def renew(self, tokens: Sequence[str]) -> None:
-        """Show that these jobs are still in this parser's hands.
+        """Renew the leases of jobs that this parser still holds.
 
-        Only leases that are there are renewed: a job may leave these hands meanwhile, and a
-        lease on one that waits elsewhere would end like that of a dead parser.
+        This makes no lease: a job may be handed back or parked meanwhile, and a lease on it
+        would end like that of a dead parser.
         """
         if tokens:
             await self._renew(keys=[self._keys.leases], args=[LEASE_SECONDS * 1000, *tokens])
 
     async def lease(self, tokens: Sequence[str]) -> None:
-        """Show that these jobs are in this parser's hands."""
+        """Lease jobs that `wait_for_job` returned."""
         if tokens:
             await self._lease(keys=[self._keys.leases], args=[LEASE_SECONDS * 1000, *tokens])
 
     async def finish(
         self, job_id: JobId, result: bytes, *, token: str | None, reply: str | None
     ) -> None:
-        """Store a result, announce it where that was asked for, and end the lease: all at once."""
+        """Store a result, announce it if its job has a token and a reply list, and end the lease.
+
+        One script does all of it, so that no state in between can be seen.
+        """
         announcement = ""
         if token is not None and reply is not None:
             announcement = Announcement(id=job_id, token=token, bytes=len(result)).model_dump_json()
@@ -144,9 +153,9 @@ class JobQueue:
             self._reply_lists.remember(reply)
 
     async def hand_back(self, taken: TakenJob, *, token: str | None) -> None:
-        """Put a job back to the head of its list."""
+        """Put a job back to the head of its list and end its lease."""
         await self._hand_back(keys=[taken.list, self._keys.leases], args=[taken.raw, token or ""])
 
     async def unpersisted_result_bytes(self) -> int:
-        """Bytes of results that were announced and have not been taken over yet."""
+        """Return the bytes of results that were announced and are not persisted yet."""
         return await self._reply_lists.unpersisted_bytes()

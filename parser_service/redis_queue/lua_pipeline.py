@@ -1,4 +1,4 @@
-"""Lua scripts in Redis; calls that are made while others are under way share a round trip."""
+"""Call Lua scripts in Redis; calls made while a round trip is in flight share the next one."""
 
 import asyncio
 import hashlib
@@ -12,16 +12,16 @@ from redis.exceptions import NoScriptError
 Argument = str | bytes | int | float
 
 MAX_CALLS = 100
-"""Calls in a round trip."""
+"""Calls in one round trip."""
 MAX_BYTES = 4 * 1024 * 1024
-"""Bytes in a round trip, from which on no call is added: each must be over in time."""
+"""Bytes in one round trip above which no call joins it: each must end within a command's time."""
 
 
 class ScriptPipeline:
-    """The scripts of one client.
+    """Send the calls of one client's scripts, in the order in which they are made.
 
-    Calls are sent in the order in which they are made, but for those that meet a Redis which
-    does not know their script yet: they are sent again behind the others of their round trip.
+    The exception is a call whose script Redis does not know yet: it is sent again after the
+    other calls of its round trip.
     """
 
     def __init__(self, redis: aioredis.Redis) -> None:
@@ -30,16 +30,16 @@ class ScriptPipeline:
         self._sending: asyncio.Task[None] | None = None
 
     def register(self, text: str) -> "Script":
-        """A script, ready to be called."""
+        """Make a script that can be called."""
         return Script(self, text)
 
     async def call(
         self, script: "Script", keys: Sequence[str | bytes], args: Sequence[Argument]
     ) -> Any:
-        """Run a script; its answer.
+        """Run a script and return its answer.
 
         Raises:
-            RedisError, OSError: Redis is away or refuses.
+            RedisError, OSError: Redis is unreachable or refuses.
         """
         call = _Call(script, [script.sha, len(keys), *keys, *args])
         self._waiting.append(call)
@@ -76,7 +76,7 @@ class ScriptPipeline:
     async def _send_once(
         self, batch: Sequence["_Call"], *, is_last_try: bool = False
     ) -> list["_Call"]:
-        """Returns the calls whose script Redis does not know."""
+        """Send calls; return those whose script Redis does not know."""
         if not batch:
             return []
         async with self._redis.pipeline(transaction=False) as pipe:
@@ -95,7 +95,7 @@ class ScriptPipeline:
 
 
 class Script:
-    """One script, to be called as a coroutine."""
+    """Call one script as a coroutine."""
 
     def __init__(self, pipeline: ScriptPipeline, text: str) -> None:
         self._pipeline = pipeline
@@ -105,7 +105,7 @@ class Script:
     async def __call__(
         self, keys: Sequence[str | bytes] = (), args: Sequence[Argument] = ()
     ) -> Any:
-        """Run it; see `ScriptPipeline.call`."""
+        """Run the script; see `ScriptPipeline.call`."""
         return await self._pipeline.call(self, keys, args)
 
 
@@ -119,7 +119,7 @@ class _Call:
 
     @property
     def size(self) -> int:
-        """Bytes, nearly: what is long is bytes."""
+        """Return the bytes of the call, nearly: only arguments of type bytes are long."""
         return sum(len(part) for part in self.command if isinstance(part, bytes))
 
     def fail(self, error: Exception) -> None:

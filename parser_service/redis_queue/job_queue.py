@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import redis.asyncio as aioredis
 
-from parser_service.redis_queue.keys import Keys, reply_bytes
+from parser_service.redis_queue.keys import Keys, bytes_of
 from parser_service.redis_queue.lua_pipeline import ScriptPipeline
 from parser_service.redis_queue.messages import Announcement, JobId
 from parser_service.redis_queue.reply_lists import ReplyLists
@@ -64,7 +64,7 @@ class JobQueue:
         self._taking = keys.taking(f"{name}:{secrets.token_hex(4)}")
         self._takes = 0
         self._takes_answered = 0
-        self._reply_lists = ReplyLists(redis, api_reply_list=keys.api_reply_list)
+        self._reply_lists = ReplyLists(redis, keys)
         self._result_ttl = result_ttl
         scripts = ScriptPipeline(redis)
         self._take = scripts.register(load("take_jobs"))
@@ -145,7 +145,7 @@ class JobQueue:
                 self._keys.result(job_id),
                 self._keys.leases,
                 reply or "",
-                "" if reply is None else reply_bytes(reply),
+                "" if reply is None else bytes_of(reply),
             ],
             args=[result, self._result_ttl, token or "", announcement],
         )

@@ -47,6 +47,11 @@ class Keys:
         return f"{self.task_queue}:done"
 
     @property
+    def api_reply_bytes(self) -> str:
+        """Name the size of the API's results that are announced and not persisted yet."""
+        return bytes_of(self.api_reply_list)
+
+    @property
     def hosts(self) -> str:
         """Name the sorted set of hosts with waiters, by the time of their next check."""
         return f"{self.task_queue}:hosts"
@@ -56,13 +61,13 @@ class Keys:
         """Name the counter that names the holders of slots which are handed over."""
         return f"{self.task_queue}:holders"
 
-    def taking(self, parser: str) -> str:
+    def taking(self, name: str) -> str:
         """Name the list of what a parser took last."""
-        return f"{self.task_queue}:taking:{parser}"
+        return f"{self.task_queue}:taking:{name}"
 
-    def result(self, job_id: int | str) -> str:
+    def result(self, id: int | str) -> str:
         """Name the result of a job."""
-        return f"{self.result_prefix}{job_id}"
+        return f"{self.result_prefix}{id}"
 
     def host_slots(self, host: str) -> str:
         """Name the sorted set of the holders of a host's slots, by the end of their leases."""
@@ -81,6 +86,6 @@ class Keys:
         return f"{self.task_queue}:host:{host}:next"
 
 
-def reply_bytes(reply_list: str) -> str:
-    """Name the count of bytes that were announced on a reply list and are not persisted yet."""
+def bytes_of(reply_list: str) -> str:
+    """Name the size of the results that are announced on a reply list and not persisted yet."""
     return f"{reply_list}:bytes"

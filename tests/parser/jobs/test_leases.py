@@ -301,13 +301,17 @@ async def test_a_result_for_which_redis_has_no_memory_is_kept_and_stored_later(
         await redis.rpush(QUEUE, _job(1, slow))
         await until(lambda: len(site.requests) == 1)
         await redis.config_set("maxmemory", 1)
-        await asyncio.sleep(1)
+        await until(partial(_has_refused, redis, "OOM"))
         assert not await redis.exists("parser:results:1")
         assert await redis.zscore(LEASES, "1-token")  # still in its hands
         await redis.config_set("maxmemory", 0)
         await until(partial(_all_ended, redis, 1), seconds=30)
         assert await redis.exists("parser:results:1")
         assert len(site.requests) == 1
+
+
+async def _has_refused(redis: aioredis.Redis, error: str) -> bool:
+    return f"errorstat_{error}" in await redis.info("errorstats")
 
 
 async def test_a_stop_while_redis_has_no_memory_hands_the_job_back(
@@ -336,7 +340,7 @@ async def test_a_listener_outlives_a_redis_that_is_read_only_for_a_while(
         await redis.rpush(QUEUE, _job(1, url))
         await until(lambda: len(site.requests) == 1)
         await redis.execute_command("REPLICAOF", "127.0.0.1", "1")
-        await asyncio.sleep(1)
+        await until(partial(_has_refused, redis, "READONLY"))
         await redis.execute_command("REPLICAOF", "NO", "ONE")
         await redis.rpush(QUEUE, _job(2, url))
         await until(partial(_all_ended, redis, 2), seconds=60)

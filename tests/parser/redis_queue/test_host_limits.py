@@ -19,6 +19,7 @@ from parser_service.redis_queue.host_limits import HostLimits
 from parser_service.redis_queue.keys import Keys
 from tests.support.listening import listening
 from tests.support.site import Site
+from tests.support.time_travel import older_keys
 from tests.support.waiting import until
 
 QUEUE = "parser:tasks"
@@ -85,12 +86,12 @@ async def test_a_freed_slot_does_not_let_newcomers_pass_the_line(redis: aioredis
 
 
 async def test_the_slots_of_a_dead_parser_come_back(redis: aioredis.Redis) -> None:
-    limits = _limits(redis, max_concurrent=1, lease=0.2)
+    limits = _limits(redis, max_concurrent=1, lease=1.5)
     assert await limits.enter_or_park("a", b"{}")
     assert await limits.enter_or_park("a", b"waiting") is None
     await limits.tick()
     assert await redis.llen(READY) == 0
-    await asyncio.sleep(1.1)
+    await older_keys(redis, 2)
     await limits.tick()
     assert await redis.llen(READY) == 1
 

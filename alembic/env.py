@@ -1,14 +1,22 @@
 """Runs migrations on the database that DATABASE_URL names, through asyncpg."""
 
 import asyncio
+import importlib
+import pkgutil
 
 from alembic import context
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+import api_service
 from api_service.config import Settings
-from api_service.models import Base
+from api_service.schema import Base
+
+# Each room with tables has them in its `models`: a new room needs no line here.
+for module in pkgutil.walk_packages(api_service.__path__, "api_service."):
+    if module.name.endswith(".models"):
+        importlib.import_module(module.name)
 
 # Any number: it keeps two migrating processes from running at the same time.
 MIGRATION_LOCK = 7_214_090_531

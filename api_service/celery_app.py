@@ -1,28 +1,24 @@
 """The Celery application: queues, limits and the beat schedule.
 
-`worker.py` and `beat.py` run it, or Celery's command line. The environment is read when
-the configuration is first needed, not when this module is imported.
+The entries in `worker/` run it, or Celery's command line. The environment is read when the
+configuration is first needed, not when this module is imported.
 """
 
-import os
-import sys
-from pathlib import Path
+from datetime import datetime
+from time import monotonic
 from typing import Any
 
 from celery import Celery
-from celery.schedules import crontab
-from celery.signals import after_task_publish, beat_init, setup_logging
+from celery.schedules import crontab, schedstate, schedule
+from celery.signals import setup_logging
 from kombu import Queue
 
 from api_service.config import Settings
-from api_service.metrics import beat as metrics
-from api_service.metrics import exposition
 from api_service.process import log
-from api_service.worker.scheduler import MonotonicInterval
 
 API_QUEUE = "api"
 CONTROL_QUEUE = "api.control"
-"""For the system's own short tasks, which a backlog of requests must not delay."""
+"""For the system's own short tasks: a backlog of requests must not delay them."""
 
 PARSE_URL = "api.parse_url"
 PARSE_URLS = "api.parse_urls"
@@ -32,7 +28,20 @@ SWEEP = "api.sweep"
 
 SWEEP_SECONDS = 1.0
 VISIBILITY_SECONDS = 60
-"""After this long a message that a dead worker had taken is delivered again."""
+"""Seconds after which a message that a dead worker had taken is delivered again."""
+
+
+class MonotonicInterval(schedule):  # type: ignore[misc] # Celery carries no types
+    """A period by running time, whatever the time of day; the first is due at once."""
+
+    _due_at = 0.0
+
+    def is_due(self, last_run_at: datetime) -> schedstate:  # noqa: ARG002 - a time of day
+        """Return whether it is due, and the seconds until the next look."""
+        if (left := self._due_at - monotonic()) > 0:
+            return schedstate(is_due=False, next=left)
+        self._due_at = monotonic() + self.seconds
+        return schedstate(is_due=True, next=self.seconds)
 
 
 def _configuration() -> dict[str, Any]:
@@ -44,7 +53,7 @@ def _configuration() -> dict[str, Any]:
         "broker_connection_max_retries": None,
         "broker_transport_options": {
             "visibility_timeout": VISIBILITY_SECONDS,
-            # Without these two a message of a killed worker comes back minutes late.
+            # Without these two, a killed worker's message is delivered again minutes late.
             "unacked_restore_interval": 5,
             "unacked_restore_throttle": 1,
             "socket_keepalive": True,
@@ -66,9 +75,10 @@ def _configuration() -> dict[str, Any]:
         "worker_prefetch_multiplier": 8,
         "worker_send_task_events": False,
         "worker_enable_remote_control": False,
+        "service_name": "worker",  # ours, for logs; beat's entry says otherwise
         "timezone": "UTC",
         "enable_utc": True,
-        "imports": ["api_service.tasks"],
+        "imports": ("api_service.tasks",),
         "beat_scheduler": "api_service.worker.scheduler:SteadyScheduler",
         "beat_schedule": {
             "cleanup": {
@@ -77,8 +87,8 @@ def _configuration() -> dict[str, Any]:
             },
             "sweep": {
                 "task": SWEEP,
-                # No `expires`: the worker's clock need not agree with beat's. Sweeps that have
-                # piled up while no worker was there cost it next to nothing, see `tasks.py`.
+                # No `expires`: worker and beat clocks may differ. A backlog of sweeps is skipped
+                # cheaply, see `tasks.py`.
                 "schedule": MonotonicInterval(SWEEP_SECONDS),
             },
         },
@@ -89,26 +99,7 @@ celery_app = Celery("page_parser", set_as_current=True)
 celery_app.add_defaults(_configuration)
 
 
-@after_task_publish.connect
-def _show_beat(**_: Any) -> None:
-    """Show, in a file for who started it, that beat does publish; others have no such file."""
-    if path := os.environ.get("BEAT_ALIVE_FILE"):
-        Path(path).touch()
-
-
-@beat_init.connect
-def _show_metrics(**_: Any) -> None:
-    settings = Settings.load()
-    exposition.serve(metrics.REGISTRY, host=settings.metrics_host, port=settings.metrics_port)
-    after_task_publish.connect(_count_published, weak=False)  # in beat alone
-
-
-def _count_published(sender: str, **_: Any) -> None:
-    metrics.task_published(sender)
-
-
 @setup_logging.connect
 def _configure_logging(**_: Any) -> None:
-    """Take Celery's place in setting up logs, so that its lines are ours in form."""
-    is_beat = "beat" in (Path(sys.argv[0]).stem, *sys.argv)
-    log.configure("beat" if is_beat else "worker", Settings.load().log_level)
+    """Set up logs in Celery's place, so that its lines have the form of ours."""
+    log.configure(celery_app.conf.service_name, Settings.load().log_level)

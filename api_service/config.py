@@ -1,6 +1,7 @@
 """Settings of the API service and its worker, read from the environment once per process."""
 
 import sys
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator
@@ -8,15 +9,20 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """Every setting has a safe default; `docs/operations.md` lists them all."""
+    """Hold every setting; each has a safe default, and `docs/operations.md` lists them all."""
 
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True)
 
     database_url: str = "postgresql+asyncpg://postgres@127.0.0.1:5432/postgres"
+    """The PostgreSQL database, in SQLAlchemy's form."""
     redis_url: str = "redis://127.0.0.1:6379/0"
+    """The Redis that the API, its workers and the parsers share."""
     task_queue: str = "parser:tasks"
+    """The list from which parsers take jobs; the same as theirs."""
     result_prefix: str = "parser:results:"
+    """The start of the keys under which parsers store results; the same as theirs."""
     parser_url: str = "http://127.0.0.1:8001"
+    """The parser's HTTP side, for `/parse_sync`."""
 
     parser_timeout: Annotated[float, Field(gt=0)] = 35.0
     """Seconds that `/parse_sync` waits for the parser; above the parser's own deadline."""
@@ -27,21 +33,35 @@ class Settings(BaseSettings):
     publish_timeout: Annotated[float, Field(gt=0)] = 1.0
     """Seconds that a POST tries to publish its task before it answers without."""
     max_queue_depth: Annotated[int, Field(ge=1)] = 250_000
-    """Requests that have not ended, from which on no more are accepted."""
+    """Unfinished requests from which on the API accepts no more."""
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 3
-    """How often a page is tried before its request fails."""
+    """Attempts at a page before its request fails."""
     retry_delay: Annotated[float, Field(gt=0)] = 2.0
     """Seconds before the second attempt, jittered; the pause doubles with each."""
     max_retry_delay: Annotated[float, Field(gt=0)] = 60.0
-    """Seconds between two attempts at most; a site that asks for more has failed."""
+    """Seconds between two attempts at most; a page whose site asks for more fails."""
     lost_after: Annotated[float, Field(gt=0)] = 45.0
-    """Seconds after which a request that nothing stands for is pushed again; above the
+    """Seconds after which a request of which Redis has no trace is pushed again; above the
     parsers' deadline for a page."""
     retention_days: Annotated[int, Field(ge=1)] = 30
+    """Days after which a request is deleted."""
     metrics_host: str = "127.0.0.1"
+    """The address on which a worker and beat expose metrics; the API has a route for it."""
     metrics_port: Annotated[int, Field(ge=0, le=65534)] = 0
-    """Where a worker and beat show their metrics; 0 for nowhere. The API has a route for it."""
+    """The port for it; 0 exposes nothing."""
+    alive_file: Path | None = None
+    """The file that the API, or a worker's Celery half, touches while it is alive."""
+    results_alive_file: Path | None = None
+    """The file that a worker's results half touches on each round."""
+    beat_alive_file: Path | None = None
+    """The file that beat touches whenever it has published a task."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """The lowest level that is logged, in letters of any case."""
+
+    @property
+    def database_dsn(self) -> str:
+        """The database in libpq's form, which asyncpg itself takes: `postgresql://…`."""
+        return self.database_url.replace("postgresql+asyncpg://", "postgresql://", 1)
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -53,19 +73,21 @@ class Settings(BaseSettings):
     def _use_asyncpg(cls, value: str) -> str:
         scheme, separator, rest = value.partition("://")
         if not separator or scheme not in ("postgres", "postgresql", "postgresql+asyncpg"):
-            raise ValueError("a URL like postgresql+asyncpg://user:password@host/name is needed")
+            raise ValueError(
+                "not a PostgreSQL URL; write postgresql+asyncpg://user:password@host/name"
+            )
         return f"postgresql+asyncpg://{rest}"
 
     @field_validator("redis_url")
     @classmethod
     def _check_redis(cls, value: str) -> str:
         if value.partition("://")[0] not in ("redis", "rediss"):
-            raise ValueError("a URL like redis://host:6379/0 is needed")
+            raise ValueError("not a Redis URL; write redis://host:6379/0, or rediss:// with TLS")
         return value
 
     @classmethod
     def load(cls) -> Self:
-        """Read the environment, or end the process with one sentence for each wrong variable."""
+        """Read the environment, or end the process with a sentence for each invalid variable."""
         try:
             return cls()
         except ValidationError as error:
@@ -73,5 +95,6 @@ class Settings(BaseSettings):
 
 
 def _explain(item: Any) -> str:
+    """Name the variable and say what is wrong; its value may hold a password."""
     name = str(item["loc"][0]).upper() if item["loc"] else "settings"
     return f"{name}: {item['msg'].removeprefix('Value error, ')}."

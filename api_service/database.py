@@ -1,4 +1,4 @@
-"""The engine, sessions and transactions: the only place that commits."""
+"""The engine, sessions and transactions. The only module that commits."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,15 +22,16 @@ from api_service.exceptions import (
     SchemaOutdatedError,
     UnstorableError,
 )
-from api_service.models import NEWEST_MIGRATION
+from api_service.schema import NEWEST_MIGRATION
 
 Session = AsyncSession
+"""For modules that hold a session and write no SQL: the lint keeps SQLAlchemy out of them."""
 
 CONNECT_SECONDS = 3
 START_SECONDS = 30
-"""How long a process that starts waits for the database."""
+"""How long a starting process waits for the database."""
 
-# The driver's own, where SQLAlchemy does not wrap them.
+# The driver's own errors, which SQLAlchemy does not always wrap.
 _ASYNCPG_ERRORS = (asyncpg.InterfaceError, asyncpg.PostgresError)
 
 
@@ -39,7 +40,7 @@ class Database:
 
     Args:
         url: `postgresql+asyncpg://…`.
-        timeout: seconds for one transaction, waiting for a connection included.
+        timeout: seconds for one transaction, including the wait for a connection.
         pool_size: connections kept.
     """
 
@@ -54,21 +55,21 @@ class Database:
         )
         event.listen(self._engine.sync_engine, "checkout", _discard_if_closed)
         self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
-        self._readings = async_sessionmaker(
+        self._read_sessions = async_sessionmaker(
             self._engine.execution_options(isolation_level="AUTOCOMMIT"), expire_on_commit=False
         )
 
     @asynccontextmanager
     async def transaction(self, *, seconds: float | None = None) -> AsyncIterator[AsyncSession]:
-        """A session in a transaction, committed at the end of the block.
+        """Yield a session in a transaction, committed at the end of the block.
 
         Args:
-            seconds: for all of it, where that is more than what is usual.
+            seconds: for all of it, in place of the usual timeout.
 
         Raises:
-            UnstorableError: PostgreSQL does not take a value.
-            DatabaseUnavailableError: PostgreSQL is away, or does not answer in time. Whether
-                a commit that was under way took effect is then unknown.
+            UnstorableError: PostgreSQL refuses a value.
+            DatabaseUnavailableError: PostgreSQL is unreachable or does not answer in time. An
+                unanswered commit may have succeeded.
         """
         async with (
             self._translated_errors(seconds or self._timeout),
@@ -77,13 +78,13 @@ class Database:
             yield session
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncSession]:
-        """A session for one statement that only reads: it spares the round trips of a transaction.
+    async def read_session(self) -> AsyncIterator[AsyncSession]:
+        """Yield a session for one reading statement, without a transaction's round trips.
 
         Raises:
-            DatabaseUnavailableError: PostgreSQL is away, or does not answer in time.
+            DatabaseUnavailableError: PostgreSQL is unreachable or does not answer in time.
         """
-        async with self._translated_errors(self._timeout), self._readings() as session:
+        async with self._translated_errors(self._timeout), self._read_sessions() as session:
             yield session
 
     @asynccontextmanager
@@ -92,7 +93,7 @@ class Database:
             async with asyncio.timeout(seconds):
                 yield
         except (IntegrityError, ProgrammingError):
-            raise  # a mistake of ours: everything else is the server's state
+            raise  # our mistake; everything else is the server's state
         except (asyncpg.DataError, UnicodeEncodeError) as error:
             raise UnstorableError(str(error)) from error
         except (TimeoutError, OSError, SQLAlchemyError, *_ASYNCPG_ERRORS) as error:
@@ -101,7 +102,7 @@ class Database:
             raise DatabaseUnavailableError from error
 
     async def revision(self) -> str | None:
-        """The migration that the database is at, or None where there was none yet."""
+        """Read the migration that the database is at; None before the first."""
         try:
             async with self.transaction() as session:
                 result = await session.execute(text("SELECT version_num FROM alembic_version"))
@@ -110,13 +111,13 @@ class Database:
             return None
 
     async def require_newest_migration(self) -> None:
-        """Refuse to work on another schema than the code knows.
+        """Refuse to work on a schema that the code does not know.
 
-        A database that is starting itself is waited for, for a while.
+        Waits up to `START_SECONDS` for a database that is itself starting.
 
         Raises:
             SchemaOutdatedError: it says what to run.
-            DatabaseUnavailableError: it does not answer.
+            DatabaseUnavailableError: the database does not answer.
         """
         revision = await self._revision_once_it_answers()
         if revision != NEWEST_MIGRATION:
@@ -141,11 +142,11 @@ class Database:
 
 
 def _driver_error(error: BaseException) -> BaseException | None:
-    """What the driver raised; SQLAlchemy has no class of its own for values that are refused."""
+    """Return what the driver raised: SQLAlchemy has no class of its own for refused values."""
     return error.orig.__cause__ if isinstance(error, DBAPIError) and error.orig else None
 
 
 def _discard_if_closed(connection: Any, _record: Any, _proxy: Any) -> None:
-    """Have the pool replace a connection that the server has closed, at no round trip."""
+    """Have the pool replace a connection that the server closed, without a round trip."""
     if connection.driver_connection.is_closed():
         raise DisconnectionError

@@ -1,21 +1,25 @@
-"""Domain errors: each class has a stable code and an HTTP status; `main.py` renders them."""
+"""Errors: each class has a stable code and an HTTP status; `edge/problems.py` renders them."""
 
 from http import HTTPStatus
 from typing import ClassVar
 
 
 class ApiError(Exception):
-    """What a client is told when a request cannot be served.
+    """Tell a client why its request cannot be served.
 
     Attributes:
         message: one sentence for the client.
         retry_after: seconds after which the client may ask again.
+        retryable: of a page that failed: whether trying again later may help.
+        page_status: of a page that failed: its own HTTP status, if that is the reason.
     """
 
     code: str
     http_status: ClassVar[HTTPStatus]
     message: str
     retry_after: ClassVar[int | None] = None
+    retryable: bool | None = None
+    page_status: int | None = None
 
     def __init__(self, message: str | None = None) -> None:
         self.message = message or self.message
@@ -31,7 +35,7 @@ class NotFoundError(ApiError):
 
 
 class DatabaseUnavailableError(ApiError):
-    """PostgreSQL does not answer in time. Of a commit without an answer nothing is known."""
+    """PostgreSQL does not answer in time. An unanswered commit may have succeeded."""
 
     code = "database_unavailable"
     http_status = HTTPStatus.SERVICE_UNAVAILABLE
@@ -40,7 +44,7 @@ class DatabaseUnavailableError(ApiError):
 
 
 class QueueFullError(ApiError):
-    """More requests wait than are allowed to. Nothing was stored."""
+    """Too many requests are unfinished. Nothing was stored."""
 
     code = "queue_full"
     http_status = HTTPStatus.SERVICE_UNAVAILABLE
@@ -48,61 +52,8 @@ class QueueFullError(ApiError):
     retry_after = 10
 
 
-class IdempotencyConflictError(ApiError):
-    """The first request with this key is being accepted right now."""
-
-    code = "idempotency_in_progress"
-    http_status = HTTPStatus.CONFLICT
-    message = "A request with this Idempotency-Key is being accepted; ask again in a moment."
-    retry_after = 1
-
-
-class IdempotencyMismatchError(ApiError):
-    """The key was used for something else."""
-
-    code = "idempotency_mismatch"
-    http_status = HTTPStatus.UNPROCESSABLE_ENTITY
-    message = "This Idempotency-Key was used for another request."
-
-
-class ParserUnavailableError(ApiError):
-    """The parser service does not answer, or not in time."""
-
-    code = "parser_unavailable"
-    http_status = HTTPStatus.SERVICE_UNAVAILABLE
-    message = "The parser does not answer at the moment."
-    retry_after = 5
-
-
-class PageError(ApiError):
-    """The page cannot be had; the code is of the parser's vocabulary.
-
-    Attributes:
-        retryable: whether trying again later may help.
-        page_status: the page's own HTTP status, where that is the reason.
-    """
-
-    http_status = HTTPStatus.BAD_GATEWAY
-
-    def __init__(
-        self, message: str, *, code: str, retryable: bool, page_status: int | None = None
-    ) -> None:
-        super().__init__(message)
-        self.code = code
-        self.retryable = retryable
-        self.page_status = page_status
-
-
-class InvalidUrlError(ApiError):
-    """The URL is not one that can be fetched."""
-
-    code = "invalid_url"
-    http_status = HTTPStatus.UNPROCESSABLE_ENTITY
-    message = "This is not an http or https URL that can be fetched."
-
-
 class UnstorableError(Exception):
-    """The database does not take a value: a mistake of whoever made it, not an outage."""
+    """PostgreSQL rejects a value: the fault of what made the value, not an outage."""
 
 
 class SchemaOutdatedError(Exception):

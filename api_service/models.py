@@ -1,7 +1,8 @@
-"""Every table. The migrations under `alembic/` bring a database to this state."""
+"""The table of parse requests. The migrations under `alembic/` bring a database to this state."""
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
@@ -13,33 +14,28 @@ from sqlalchemy import (
     Integer,
     SmallInteger,
     Text,
+    Uuid,
     false,
     func,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
+from api_service.schema import Base
 from api_service.status_enum import StatusEnum
-
-NEWEST_MIGRATION = "0003"
-"""The revision that this code works with; a test holds it against `alembic/versions`."""
-
-
-class Base(DeclarativeBase):
-    """The root of all models."""
 
 
 class ParseRequest(Base):
-    """One URL that a client asked for, and what became of it.
+    """A URL that a client asked for, and its result.
 
-    The row is the truth: whatever Redis holds of a request can be rebuilt from it.
+    The row is the truth: everything in Redis about a request can be rebuilt from it.
     """
 
     __tablename__ = "parse_requests"
     __table_args__ = (
-        # What the cleanup reads.
+        # Read by the daily cleanup.
         Index("ix_parse_requests_created_at", "created_at"),
-        # What the services look for again and again: it does not grow with ended requests.
+        # Read by every service, repeatedly: it does not grow with ended requests.
         Index(
             "ix_parse_requests_unfinished",
             "id",
@@ -59,6 +55,8 @@ class ParseRequest(Base):
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     url: Mapped[str] = mapped_column(Text)
+    owner_id: Mapped[UUID | None] = mapped_column(Uuid)
+    """Whose request it is; null for anonymous callers."""
     status: Mapped[StatusEnum] = mapped_column(
         Enum(
             StatusEnum,
@@ -75,18 +73,24 @@ class ParseRequest(Base):
     options: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     """What the client asked for besides the URL."""
     attempts: Mapped[int] = mapped_column(SmallInteger, server_default="0")
-    """How often it was tried and ended, well or not."""
+    """Ended attempts, successful or not."""
     next_attempt_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    """When it is to be pushed again; only while it waits for that."""
+    """When the next attempt is due; null unless the request waits for one."""
     alone: Mapped[bool] = mapped_column(Boolean, server_default=false())
-    """Whether a parser has died with it and its last attempt is left, which is to run alone."""
+    """True when a parser died on it and its last attempt must run alone."""
     suspect_since: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    """Since when nothing has been found that stands for it; see `sweep.py`."""
+    """When the sweep first found no trace of it in Redis; see `queueing/sweep.py`."""
     trace_id: Mapped[str | None] = mapped_column(Text)
-    """Ties the log lines of the request together, across services and attempts."""
+    """Joins the log lines of the request across services and attempts."""
     token: Mapped[str | None] = mapped_column(Text)
-    """Names the attempt that is under way: only its result counts."""
+    """Names the current attempt: only its result counts."""
 
+    facts: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    """What is known of the page: `PageFacts` in JSON, without its nulls."""
+    error: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    """Why there is no page: `ErrorFacts` in JSON."""
+
+    # Written by versions up to migration 0003, and read where `facts` is null.
     title_source: Mapped[str | None] = mapped_column(Text)
     metadata_: Mapped[dict[str, Any] | None] = mapped_column("metadata", JSONB(none_as_null=True))
     final_url: Mapped[str | None] = mapped_column(Text)
@@ -97,23 +101,3 @@ class ParseRequest(Base):
     bytes: Mapped[int | None] = mapped_column(Integer)
     elapsed_ms: Mapped[int | None] = mapped_column(Integer)
     fetched_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    error: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
-    """Why the page could not be had: `code`, `message`, and what else is known."""
-
-
-class IdempotencyKey(Base):
-    """A key that a client sent with a request, so that it can ask again and get one job.
-
-    Attributes:
-        caller: whose key it is; keys of different callers do not meet.
-        fingerprint: of what was asked for with it.
-    """
-
-    __tablename__ = "idempotency_keys"
-    __table_args__ = (Index("ix_idempotency_keys_created_at", "created_at"),)
-
-    caller: Mapped[str] = mapped_column(Text, primary_key=True)
-    key: Mapped[str] = mapped_column(Text, primary_key=True)
-    fingerprint: Mapped[str] = mapped_column(Text)
-    request_id: Mapped[int] = mapped_column(BigInteger)
-    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())

@@ -1,108 +1,140 @@
-"""All SQL on parse requests. One `mark_*` for each status change; nothing here commits.
-
-What changes many rows takes arrays and is one statement, in `statements.py`.
-"""
+"""The core's SQL on parse requests: add them, and read them for their caller. It never commits."""
 
 import json
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import (
-    DateTime,
-    Row,
-    delete,
-    func,
-    literal,
-    select,
-)
+from sqlalchemy import Row, delete, func, literal, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api_service.models import ParseRequest
-from api_service.queueing import statements
-from api_service.responses import ErrorFacts, PageFacts
-from api_service.status_enum import StatusEnum
+from api_service.status_enum import StatusEnum, before
 
-ENDED_CHANNEL = "parse_requests_ended"
-"""The channel of PostgreSQL notifications; the payload is ids, separated by commas."""
+# The partial index's condition, word for word: else the planner does not use the index.
+UNFINISHED = "status IN ('pending', 'processing')"
 
-_IDS_IN_A_NOTICE = 300  # a payload has room for 8,000 bytes
-_ID_IN_TOKEN = re.compile(r"([0-9]{1,18})-")
+# A new token for each push, so that a late result of an earlier push counts no more. Its format
+# is also read by `parser_client/token.py`.
+NEW_TOKEN = "r.id || '-' || substr(replace(gen_random_uuid()::text, '-', ''), 1, 16)"  # noqa: S105
+
+TO_PUSH = "r.id, r.url, r.token, r.trace_id, r.options, r.alone"
+"""The columns of a row that becomes a `JobToPush`."""
+
+# Ids are drawn in the order of the rows, so sorted ids are in the order of the requests.
+_ADD = text("""
+    INSERT INTO parse_requests (url, trace_id, options, owner_id)
+    SELECT url, trace_id, options::jsonb, owner_id
+    FROM unnest(
+        CAST(:urls AS text[]), CAST(:trace_ids AS text[]), CAST(:options AS text[]),
+        CAST(:owner_ids AS uuid[])
+    ) WITH ORDINALITY AS v(url, trace_id, options, owner_id, position)
+    ORDER BY position
+    RETURNING id
+""")
+
+_STATUS_COLUMNS = "r.id AS request_id, r.owner_id, r.status, r.attempts, r.created_at, r.updated_at"
+
+_STATUSES = text(f"""
+    SELECT {_STATUS_COLUMNS}
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:owner_ids AS uuid[])) AS v(id, owner_id)
+    JOIN parse_requests r ON r.id = v.id AND r.owner_id IS NOT DISTINCT FROM v.owner_id
+""")
+
+# For one alone: PostgreSQL plans the statement above again for each call on a large table.
+_STATUS = text(f"""
+    SELECT {_STATUS_COLUMNS} FROM parse_requests r
+    WHERE r.id = :id AND r.owner_id IS NOT DISTINCT FROM CAST(:owner_id AS uuid)
+""")
+
+# Facts of rows that a version up to migration 0003 wrote, in the form of today.
+_OLDER_FACTS = """
+    jsonb_strip_nulls(jsonb_build_object(
+        'title_source', title_source, 'final_url', final_url, 'http_status', http_status,
+        'content_type', content_type, 'charset', charset, 'bytes', bytes,
+        'elapsed_ms', elapsed_ms, 'fetched_at',
+        to_char(fetched_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+    )) || jsonb_build_object('metadata', metadata, 'redirects', redirects)
+"""
+
+_RESULT = text(f"""
+    SELECT id AS request_id, status, title, html_content AS html, error::text AS error,
+        CASE WHEN facts IS NULL THEN {_OLDER_FACTS} ELSE facts END::text AS facts
+    FROM parse_requests
+    WHERE id = :id AND owner_id IS NOT DISTINCT FROM CAST(:owner_id AS uuid)
+""")
+
+_COUNT_UNFINISHED = text(f"""
+    SELECT count(*) FROM (
+        SELECT 1 FROM parse_requests WHERE {UNFINISHED} LIMIT :limit
+    ) AS unfinished
+""")
+
+# Through the partial index: ended requests cost nothing.
+SUMMARISE_UNFINISHED = text(f"""
+    SELECT state, count(*) AS requests, count(suspect_since) AS suspects,
+        extract(epoch FROM clock_timestamp() - min(created_at))::float8 AS oldest_age
+    FROM (
+        SELECT created_at, suspect_since, CASE
+            WHEN status = 'pending' THEN 'pending'
+            WHEN next_attempt_at IS NULL THEN 'processing'
+            ELSE 'retrying' END AS state
+        FROM parse_requests WHERE {UNFINISHED}
+        ORDER BY id LIMIT :limit
+    ) AS unfinished
+    GROUP BY state
+""")
 
 
 @dataclass(frozen=True, slots=True)
 class NewRequest:
-    """What is stored of a request when it is accepted."""
+    """A request to store.
+
+    Attributes:
+        options: what the client asked for besides the URL.
+        owner_id: whose it is; None for anonymous callers.
+    """
 
     url: str
-    trace_id: str | None
-    options: dict[str, bool]
+    trace_id: str | None = None
+    options: Mapping[str, bool] = field(default_factory=dict)
+    owner_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestKey:
+    """A request as one caller may see it: by its id, if it belongs to the owner."""
+
+    request_id: int
+    owner_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True)
 class JobToPush:
-    """A request that has just become a parser's affair, and what to push for it.
+    """A request just claimed for a parser, with its job's fields.
 
     Attributes:
         token: names the attempt; only its result counts.
         options: what the client asked for besides the URL.
+        alone: the job must be the only one in its parser.
     """
 
     request_id: int
     url: str
     token: str
     trace_id: str | None
-    options: dict[str, bool]
+    options: dict[str, Any]
     alone: bool
 
 
 @dataclass(frozen=True, slots=True)
-class SucceededAttempt:
-    """The end of an attempt with a page; without a token, of whichever is under way."""
-
-    request_id: int
-    token: str | None
-    title: str
-    html: str
-    facts: PageFacts
-
-
-@dataclass(frozen=True, slots=True)
-class FailedAttempt:
-    """The end of an attempt without a page.
-
-    Attributes:
-        retry_after: seconds that must pass before the next; None if there is to be none.
-    """
-
-    request_id: int
-    token: str | None
-    error: ErrorFacts
-    retry_after: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class StatusChange:
-    """A request whose attempt has ended.
-
-    Attributes:
-        status: where it stands now: a final one, or `processing` if there is to be another.
-        age: seconds since it was accepted.
-    """
-
-    request_id: int
-    status: StatusEnum
-    age: float
-
-
-@dataclass(frozen=True, slots=True)
 class Unfinished:
-    """The requests of one state that have not ended.
+    """The unfinished requests of one state.
 
     Attributes:
-        suspects: those among them that nothing was found for.
+        suspects: those among them of which the sweep found no trace in Redis.
         oldest_age: seconds since the oldest was accepted.
     """
 
@@ -111,205 +143,61 @@ class Unfinished:
     oldest_age: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """How often a page is tried, and how long the pauses are.
-
-    Attributes:
-        max_attempts: after so many the request fails.
-        base_delay: seconds of the first pause, which doubles each time; all are jittered.
-        max_delay: seconds of the longest pause.
-    """
-
-    max_attempts: int
-    base_delay: float
-    max_delay: float
-
-
 class ParseRequestRepository:
-    """Reads and changes rows within the session's transaction."""
+    """Add and read requests within the session's transaction."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def add(
-        self, url: str, *, trace_id: str | None, options: dict[str, bool] | None = None
-    ) -> int:
-        """Store a new request; returns its id."""
-        [request_id] = await self.add_all([NewRequest(url, trace_id, options or {})])
-        return request_id
-
     async def add_all(self, requests: Sequence[NewRequest]) -> list[int]:
-        """Store new requests; returns their ids, in this order."""
+        """Store new requests; return their ids, in this order."""
         result = await self._session.execute(
-            statements.ADD,
+            _ADD,
             {
                 "urls": [request.url for request in requests],
                 "trace_ids": [request.trace_id for request in requests],
-                "options": [_options(request.options) for request in requests],
+                "options": [
+                    json.dumps(dict(request.options)) if request.options else None
+                    for request in requests
+                ],
+                "owner_ids": [request.owner_id for request in requests],
             },
         )
         return sorted(result.scalars())
 
-    async def find_statuses(
-        self, request_ids: Sequence[int]
-    ) -> Sequence[Row[int, str, int, datetime, datetime]]:
-        """`request_id, status, attempts, created_at, updated_at`; not the pages themselves."""
-        match request_ids:
+    async def find_statuses(self, keys: Sequence[RequestKey]) -> Sequence[Row[Any]]:
+        """Read `request_id, owner_id, status, attempts, created_at, updated_at` of each key."""
+        match keys:
             case [one]:
-                result = await self._session.execute(statements.STATUS, {"id": one})
+                parameters = {"id": one.request_id, "owner_id": one.owner_id}
+                result = await self._session.execute(_STATUS, parameters)
             case _:
-                ids = list(request_ids)
-                result = await self._session.execute(statements.STATUSES, {"ids": ids})
+                ids = [key.request_id for key in keys]
+                owner_ids = [key.owner_id for key in keys]
+                result = await self._session.execute(
+                    _STATUSES, {"ids": ids, "owner_ids": owner_ids}
+                )
         return result.all()
 
-    async def find_result(self, request_id: int) -> dict[str, Any] | None:
-        """What `statements.RESULT` names; what is JSON in the database comes as text."""
-        result = await self._session.execute(statements.RESULT, {"id": request_id})
-        row = result.mappings().one_or_none()
-        return None if row is None else dict(row)
+    async def find_result(self, key: RequestKey) -> Row[Any] | None:
+        """Read `request_id, status, title, html` and, as JSON text, `error` and `facts`."""
+        parameters = {"id": key.request_id, "owner_id": key.owner_id}
+        return (await self._session.execute(_RESULT, parameters)).one_or_none()
 
-    async def mark_processing(self, request_ids: Sequence[int]) -> list[JobToPush]:
-        """From `pending`; those that are elsewhere by now are not among the returned."""
-        result = await self._session.execute(statements.MARK_PROCESSING, {"ids": list(request_ids)})
-        return [_job_to_push(row) for row in result]
-
-    async def claim_stranded(self, *, age: float, limit: int) -> list[JobToPush]:
-        """From `pending`, for so many seconds: their message was lost or is late."""
-        parameters = {"age": age, "limit": limit}
-        result = await self._session.execute(statements.CLAIM_STRANDED, parameters)
-        return [_job_to_push(row) for row in result]
-
-    async def count_dead_attempts(
-        self, tokens: Sequence[str], policy: RetryPolicy
-    ) -> tuple[list[JobToPush], list[StatusChange]]:
-        """From `processing`, of a parser that has died: to be pushed again, or to `failure`.
-
-        Returns:
-            What is to be pushed again, and those that have failed for good.
-        """
-        # Other producers have tokens of their own.
-        ids = [int(found[1]) for token in tokens if (found := _ID_IN_TOKEN.match(token))]
-        result = await self._session.execute(
-            statements.COUNT_DEAD_ATTEMPTS,
-            {"ids": ids, "tokens": list(tokens), "max_attempts": policy.max_attempts},
-        )
-        rows = result.all()
-        failed = [_status_change(row) for row in rows if row.status == StatusEnum.FAILURE]
-        return [_job_to_push(row) for row in rows if row.status != StatusEnum.FAILURE], failed
-
-    async def missing(self, seen: Sequence[int], *, before: datetime) -> Sequence[Row[int, str]]:
-        """`id, token` of pushed requests that were not seen, nor touched since."""
-        await self._session.execute(statements.PLAN_FOR_THE_SIZES)
-        parameters = {"seen": list(seen), "before": before}
-        return (await self._session.execute(statements.MISSING, parameters)).all()
-
-    async def keep_only_suspects(self, missing: Sequence[int]) -> None:
-        """Note that all but these are not missing."""
-        await self._session.execute(statements.PLAN_FOR_THE_SIZES)
-        await self._session.execute(statements.KEEP_ONLY_SUSPECTS, {"missing": list(missing)})
-
-    async def note_suspects(self, missing: Sequence[int]) -> None:
-        """Note since when these are missing."""
-        await self._session.execute(statements.PLAN_FOR_THE_SIZES)
-        await self._session.execute(statements.NOTE_SUSPECTS, {"missing": list(missing)})
-
-    async def claim_lost(self, *, age: float, limit: int) -> list[JobToPush]:
-        """From `processing`, and missing for so many seconds; stays `processing`, to be pushed."""
-        result = await self._session.execute(statements.CLAIM_LOST, {"age": age, "limit": limit})
-        return [_job_to_push(row) for row in result]
-
-    async def now(self) -> datetime:
-        """The database's clock, the only one that counts."""
-        result = await self._session.execute(select(func.clock_timestamp(type_=DateTime)))
-        return result.scalar_one()
-
-    async def try_lock(self, key: int) -> bool:
-        """Hold a lock until the transaction ends, unless somebody else holds it."""
-        locked = select(func.pg_try_advisory_xact_lock(key))
-        return bool((await self._session.execute(locked)).scalar_one())
-
-    async def count_unfinished(self, *, most: int) -> int:
-        """How many requests have not ended, counted up to a number."""
-        result = await self._session.execute(statements.COUNT_UNFINISHED, {"most": most})
+    async def count_unfinished(self, *, limit: int) -> int:
+        """Count the requests that have not ended, up to `limit`."""
+        result = await self._session.execute(_COUNT_UNFINISHED, {"limit": limit})
         return int(result.scalar_one())
 
-    async def unfinished(self, *, most: int) -> dict[str, Unfinished]:
-        """What has not ended, up to a number, by state: `pending`, `processing`, `retrying`."""
+    async def summarise_unfinished(self, *, limit: int) -> dict[str, Unfinished]:
+        """Summarise up to `limit` unfinished requests as `pending`, `processing`, `retrying`."""
         found = {state: Unfinished() for state in ("pending", "processing", "retrying")}
-        for row in await self._session.execute(statements.UNFINISHED, {"most": most}):
+        for row in await self._session.execute(SUMMARISE_UNFINISHED, {"limit": limit}):
             found[row.state] = Unfinished(row.requests, row.suspects, row.oldest_age)
         return found
 
-    async def claim_due(self, *, limit: int) -> list[JobToPush]:
-        """From waiting for the next attempt, whose time has come; stays `processing`."""
-        result = await self._session.execute(statements.CLAIM_DUE, {"limit": limit})
-        return [_job_to_push(row) for row in result]
-
-    async def mark_success(self, ended: Sequence[SucceededAttempt]) -> list[StatusChange]:
-        """From `processing`; returns which have changed."""
-        if not ended:
-            return []
-        facts = [item.facts for item in ended]
-        result = await self._session.execute(
-            statements.MARK_SUCCESS,
-            {
-                "ids": [item.request_id for item in ended],
-                "tokens": [item.token for item in ended],
-                "titles": [item.title for item in ended],
-                "htmls": [item.html for item in ended],
-                "title_sources": [item.title_source for item in facts],
-                "metadatas": [_json(item.metadata) for item in facts],
-                "final_urls": [item.final_url for item in facts],
-                "redirects": [_redirects(item) for item in facts],
-                "http_statuses": [item.http_status for item in facts],
-                "content_types": [item.content_type for item in facts],
-                "charsets": [item.charset for item in facts],
-                "sizes": [item.bytes for item in facts],
-                "elapsed": [item.elapsed_ms for item in facts],
-                "fetched": [item.fetched_at for item in facts],
-            },
-        )
-        return [_status_change(row) for row in result]
-
-    async def mark_attempts_failed(
-        self, failed: Sequence[FailedAttempt], policy: RetryPolicy
-    ) -> list[StatusChange]:
-        """From `processing`: to `failure`, or to waiting for the next attempt.
-
-        Returns which have changed, and to what.
-        """
-        if not failed:
-            return []
-        result = await self._session.execute(
-            statements.MARK_ATTEMPTS_FAILED,
-            {
-                "ids": [item.request_id for item in failed],
-                "tokens": [item.token for item in failed],
-                "errors": [item.error.model_dump_json(exclude_none=True) for item in failed],
-                "pauses": [item.retry_after for item in failed],
-                "max_attempts": policy.max_attempts,
-                "base_delay": policy.base_delay,
-                "max_delay": policy.max_delay,
-            },
-        )
-        return [_status_change(row) for row in result]
-
-    async def notify_ended(self, request_ids: Sequence[int]) -> None:
-        """Have everybody who waits for these requests told, once this transaction commits."""
-        for start in range(0, len(request_ids), _IDS_IN_A_NOTICE):
-            payload = ",".join(map(str, request_ids[start : start + _IDS_IN_A_NOTICE]))
-            await self._session.execute(select(func.pg_notify(ENDED_CHANNEL, payload)))
-
-    async def processing_ids(self, *, after: int, limit: int) -> list[int]:
-        """The next requests that a parser may have, by id."""
-        result = await self._session.execute(
-            statements.PROCESSING, {"after": after, "limit": limit}
-        )
-        return list(result.scalars())
-
     async def delete_older_than(self, age: timedelta, *, limit: int) -> int:
-        """Delete up to `limit` requests; one that has not ended is spared while it still moves."""
+        """Delete up to `limit` requests; spare one that has not ended and still moves."""
         cutoff = func.now() - literal(age)
         doomed = (
             select(ParseRequest.id)
@@ -326,23 +214,12 @@ class ParseRequestRepository:
         return len((await self._session.execute(statement)).all())
 
 
-def _job_to_push(row: Row[Any]) -> JobToPush:
+def moving_to(status: StatusEnum) -> str:
+    """Write the condition, in SQL, that a row `r` may move to a status."""
+    origins = ", ".join(f"'{origin}'" for origin in sorted(before(status)))
+    return f"r.status IN ({origins})"
+
+
+def job_to_push(row: Row[Any]) -> JobToPush:
+    """Read a row of the columns `TO_PUSH`."""
     return JobToPush(row.id, row.url, row.token, row.trace_id, row.options or {}, row.alone)
-
-
-def _options(options: dict[str, bool]) -> str | None:
-    return json.dumps(options) if options else None
-
-
-def _status_change(row: Row[Any]) -> StatusChange:
-    return StatusChange(row.id, StatusEnum(row.status), row.age)
-
-
-def _json(model: Any) -> str | None:
-    return None if model is None else model.model_dump_json()
-
-
-def _redirects(facts: PageFacts) -> str | None:
-    if facts.redirects is None:
-        return None
-    return f"[{','.join(hop.model_dump_json() for hop in facts.redirects)}]"

@@ -1,35 +1,13 @@
-"""What clients send."""
+"""Bodies and queries that clients send."""
 
 from typing import Annotated
 
-import ada_url
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-MAX_URL_LENGTH = 2083
-"""Characters of a URL as a client sends it."""
-MAX_NORMALISED_LENGTH = 8192
-"""Characters of a URL in its normal form, with its letters escaped: the parser's limit."""
+from api_service.page.url import MAX_URL_LENGTH, normalise_url
+
 MAX_WAIT = 30
 """Seconds that a client may wait for a request to end."""
-
-
-def normalise_url(text: str) -> str:
-    """The WHATWG URL Standard's reading of an http or https URL: what a browser would ask for.
-
-    The parser gets this form and never the raw text, so that no two parsers of URLs can
-    disagree about its host.
-    """
-    try:
-        url = ada_url.URL(text)
-    except ValueError:  # also UnicodeEncodeError, for a lone surrogate
-        raise ValueError("this is not an absolute URL") from None
-    if url.protocol not in ("http:", "https:"):
-        raise ValueError("only http and https URLs can be fetched")
-    if url.username or url.password:
-        raise ValueError("a URL with a user name or password is not accepted")
-    if not url.hostname or url.port == "0" or len(url.href) > MAX_NORMALISED_LENGTH:
-        raise ValueError("this URL cannot be fetched")
-    return str(url.href)
 
 
 PageUrl = Annotated[
@@ -50,27 +28,27 @@ class PageOptions(BaseModel):
 
     respect_robots: Annotated[
         bool,
-        Field(description="Whether the site's robots.txt is asked, and obeyed."),
+        Field(description="Obey the site's robots.txt."),
     ] = False
     title_fallback: Annotated[
         bool,
         Field(
             description=(
-                "Whether `og:title` or the first `h1` stands in where a page has no title; "
-                "`title_source` tells."
+                "Use `og:title` or the first `h1` if a page has no title; `title_source` says "
+                "which."
             )
         ),
     ] = False
 
-    def chosen(self) -> dict[str, bool]:
-        """The options that are on."""
+    def enabled(self) -> dict[str, bool]:
+        """Return the options that are on, by name."""
         return {name: True for name in PageOptions.model_fields if getattr(self, name)}
 
 
 class ParseAsyncBody(PageOptions):
     """The body of `POST /parse_async`."""
 
-    # In JSON a boolean is a boolean: what else pydantic takes for one is a client's mistake.
+    # In JSON a boolean is a boolean; anything else that pydantic would accept is a mistake.
     model_config = ConfigDict(strict=True)
 
     url: PageUrl
@@ -92,8 +70,7 @@ class WaitQuery(BaseModel):
             le=MAX_WAIT,
             allow_inf_nan=False,
             description=(
-                "Seconds to wait for the request to end before the answer is sent: as soon as "
-                "it has ended, or when the time is over."
+                "Long poll: answer when the request ends, at the latest after this many seconds."
             ),
         ),
     ] = 0

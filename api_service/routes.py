@@ -1,50 +1,34 @@
-"""HTTP for parse requests, and for who looks after the service."""
+"""HTTP for parse requests."""
 
-from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 
-from api_service.dependencies import OptionalKey, ReadyCheck, ScrapeGauges, Service, TraceId
-from api_service.metrics import api as metrics
-from api_service.metrics.exposition import CONTENT_TYPE, render
+from api_service.dependencies import CurrentCaller, TraceId, provided
+from api_service.edge.problems import Declared, problems
+from api_service.idempotency.dependencies import OptionalKey
 from api_service.requests import ParseAsyncBody, ParseSyncQuery, WaitQuery
 from api_service.responses import (
     AcceptedAnswer,
-    Health,
     ParseSyncAnswer,
-    Problem,
-    Readiness,
     ResultAnswer,
     StatusAnswer,
 )
+from api_service.service import ParseRequestService
 
 RETRY_AFTER_SECONDS = 1
 """When a client that does not use `wait` may look for the first time."""
 
 router = APIRouter()
 
+Service = Annotated[ParseRequestService, Depends(provided(ParseRequestService))]
 RequestId = Annotated[
     int,
     Path(
         ge=1, le=2**63 - 1, description="The id that `POST /parse_async` answered.", examples=[42]
     ),
 ]
-
-
-Declared = dict[int | str, dict[str, Any]]
-
-
-def problems(declared: Mapping[int, str]) -> Declared:
-    """How a route declares its error bodies: a description for each status."""
-    return {
-        status: {
-            "description": description,
-            "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
-        }
-        for status, description in declared.items()
-    }
 
 
 ACCEPTED: Declared = {
@@ -83,7 +67,9 @@ DATABASE_AWAY = "The database does not answer; ask again after `Retry-After` sec
 )
 async def parse_async(
     body: ParseAsyncBody,
+    *,
     service: Service,
+    caller: CurrentCaller,
     trace_id: TraceId,
     key: OptionalKey,
     response: Response,
@@ -92,7 +78,7 @@ async def parse_async(
 
     What was accepted is stored, and ends as `success` or `failure`.
     """
-    accepted = await service.submit(body.url, options=body.chosen(), trace_id=trace_id, key=key)
+    accepted = await service.submit(caller, body.url, options=body, trace_id=trace_id, key=key)
     response.headers["Location"] = f"/status/{accepted.request_id}"
     response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return accepted
@@ -107,10 +93,13 @@ async def parse_async(
     ),
 )
 async def status(
-    request_id: RequestId, query: Annotated[WaitQuery, Query()], service: Service
+    request_id: RequestId,
+    query: Annotated[WaitQuery, Query()],
+    service: Service,
+    caller: CurrentCaller,
 ) -> StatusAnswer:
     """Answer at once, or with `wait` as soon as the request has ended."""
-    return await service.status(request_id, wait=query.wait)
+    return await service.status(caller, request_id, wait=query.wait)
 
 
 @router.get(
@@ -123,10 +112,13 @@ async def status(
     ),
 )
 async def result(
-    request_id: RequestId, query: Annotated[WaitQuery, Query()], service: Service
+    request_id: RequestId,
+    query: Annotated[WaitQuery, Query()],
+    service: Service,
+    caller: CurrentCaller,
 ) -> Response:
     """Answer with the page of a `success`, the reason of a `failure`, or neither as yet."""
-    answer = await service.result(request_id, wait=query.wait)
+    answer = await service.result(caller, request_id, wait=query.wait)
     # Made here: what is longest would else be validated and copied once more.
     return Response(answer.model_dump_json(), media_type="application/json")
 
@@ -148,31 +140,5 @@ async def parse_sync(
     query: Annotated[ParseSyncQuery, Query()], service: Service, trace_id: TraceId
 ) -> Response:
     """Fetch a page while the client waits. Nothing is stored."""
-    answer = await service.parse_now(query.url, options=query.chosen(), trace_id=trace_id)
+    answer = await service.parse_now(query.url, options=query, trace_id=trace_id)
     return Response(answer, media_type="application/json")
-
-
-@router.get("/health", summary="Whether this process lives", tags=["Operation"])
-async def health() -> Health:
-    """Answer as long as the event loop turns; nothing else is looked at."""
-    return Health()
-
-
-@router.get(
-    "/ready",
-    summary="Whether requests can be served from end to end",
-    tags=["Operation"],
-    responses={503: {"description": "Something is missing.", "model": Readiness}},
-)
-async def ready(check: ReadyCheck, response: Response) -> Readiness:
-    """Look at the database, Redis, the parsers and the workers, and name what is missing."""
-    readiness = await check.run()
-    if readiness.status != "ready":
-        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
-    return readiness
-
-
-@router.get("/metrics", include_in_schema=False)
-async def show_metrics(gauges: ScrapeGauges) -> Response:
-    """For Prometheus; see `docs/monitoring.md`."""
-    return Response(render(metrics.REGISTRY, await gauges.read()), media_type=CONTENT_TYPE)

@@ -1,42 +1,39 @@
-"""What clients can do. Each use case owns its transaction; the repository works within it."""
+"""The use cases of clients. Each owns its transaction; the repository works within it."""
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import ExitStack
 from time import monotonic
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import structlog
-from pydantic import TypeAdapter
 
+from api_service.caller import Caller
 from api_service.database import Database
 from api_service.endings.wakeups import RECHECK_SECONDS, EndingListener
 from api_service.exceptions import DatabaseUnavailableError, NotFoundError
 from api_service.idempotency.service import KeyedRequest, ScopedKey
+from api_service.page.facts import ErrorFacts, PageFacts
 from api_service.parser_client.http import ParserHttp
+from api_service.process.deadline import Deadline
 from api_service.queueing.admission import Admission
 from api_service.queueing.batching import Batcher
 from api_service.queueing.enqueue import Publisher
-from api_service.repository import NewRequest, ParseRequestRepository
-from api_service.responses import (
-    AcceptedAnswer,
-    ErrorFacts,
-    Metadata,
-    Redirect,
-    ResultAnswer,
-    StatusAnswer,
-)
+from api_service.repository import NewRequest, ParseRequestRepository, RequestKey
+from api_service.requests import PageOptions
+from api_service.responses import AcceptedAnswer, ResultAnswer, StatusAnswer
 from api_service.status_enum import StatusEnum
 
 T = TypeVar("T")
 
-BATCH = 200
+SERVICE_BATCH = 200
+"""Requests stored, or statuses read, in one statement."""
 
 log = structlog.get_logger()
 
 
 class ParseRequestService:
-    """Accepts requests and tells about them.
+    """Accepts requests and answers questions about them.
 
     Args:
         timeout: seconds that a client waits for the database at most.
@@ -47,7 +44,7 @@ class ParseRequestService:
         *,
         database: Database,
         publisher: Publisher,
-        notices: EndingListener,
+        ending_listener: EndingListener,
         parser: ParserHttp,
         admission: Admission,
         timeout: float,
@@ -55,47 +52,48 @@ class ParseRequestService:
         self._database = database
         self._admission = admission
         self._publisher = publisher
-        self._notices = notices
+        self._ending_listener = ending_listener
         self._parser = parser
-        self._timeout = timeout
-        self._given_up: set[asyncio.Task[Any]] = set()
-        self._intake = Batcher(self._add, most=BATCH, timeout=timeout)
-        self._statuses = Batcher(self._find_statuses, most=BATCH, timeout=timeout)
+        self._deadline = Deadline(timeout)
+        self._intake = Batcher(self._add, limit=SERVICE_BATCH, timeout=timeout)
+        self._statuses = Batcher(self._find_statuses, limit=SERVICE_BATCH, timeout=timeout)
 
-    async def parse_now(
-        self, url: str, *, options: Mapping[str, bool], trace_id: str | None
-    ) -> bytes:
-        """Have a page fetched and parsed; nothing is stored. A `ParseSyncAnswer` in JSON.
+    async def parse_now(self, url: str, *, options: PageOptions, trace_id: str | None) -> bytes:
+        """Fetch and parse a page; store nothing. Returns a `ParseSyncAnswer` in JSON.
 
         Raises:
             PageError, InvalidUrlError, ParserUnavailableError: see `ParserHttp.fetch`.
         """
-        return await self._parser.fetch(url, trace_id, options)
+        return await self._parser.fetch(url, trace_id, options.enabled())
 
     async def submit(
         self,
+        caller: Caller,
         url: str,
         *,
-        options: Mapping[str, bool],
+        options: PageOptions,
         trace_id: str | None,
         key: ScopedKey | None = None,
     ) -> AcceptedAnswer:
         """Accept a request: its row is committed when this returns.
 
-        The task is published after the commit. Where that fails the request is accepted all
-        the same: the sweep finds its row.
+        The task is published after the commit. If that fails the request is still accepted: the
+        sweep finds its row.
 
         Raises:
-            QueueFullError: too many requests wait.
+            QueueFullError: too many requests are unfinished.
             IdempotencyConflictError, IdempotencyMismatchError: the key is in use, or was used
-                for something else.
+                for another request.
         """
-        request = NewRequest(url, trace_id, dict(options))
+        request = NewRequest(url, trace_id, options.enabled(), caller.owner_id)
         if key is None:
-            with self._admission.room():
-                request_id, is_new = await _timeout_as_unavailable(self._intake.ask(request)), True
+            with self._admission.reserve():
+                request_id = await _timeout_as_unavailable(self._intake.submit(request))
+            is_new = True
         else:
-            request_id, is_new = await self._with_timeout(self._add_keyed(request, key))
+            request_id, is_new = await _timeout_as_unavailable(
+                self._deadline.run(self._add_keyed(request, key))
+            )
         structlog.contextvars.bind_contextvars(request_id=request_id)
         if is_new:
             await self._publisher.parse_url(request_id, url, trace_id)
@@ -106,32 +104,33 @@ class ParseRequestService:
             return await ParseRequestRepository(session).add_all(requests)
 
     async def _add_keyed(self, request: NewRequest, key: ScopedKey) -> tuple[int, bool]:
-        """Store a request unless it was accepted before; its id, and whether it is new."""
-        # The room is taken within the transaction, and left after its end.
-        with ExitStack() as room:
+        """Store a request unless it was accepted before; return its id, and whether it is new."""
+        # The place is reserved within the transaction, and given up after its end.
+        with ExitStack() as place:
             async with self._database.transaction() as session:
                 keyed = KeyedRequest(session, key, url=request.url, options=request.options)
                 if (known := await keyed.accepted_before()) is not None:
                     return known, False
-                room.enter_context(self._admission.room())
+                place.enter_context(self._admission.reserve())
                 [request_id] = await ParseRequestRepository(session).add_all([request])
                 await keyed.keep(request_id)
         return request_id, True
 
-    async def status(self, request_id: int, *, wait: float = 0) -> StatusAnswer:
-        """Where a request stands, now or when it has ended, at most `wait` seconds from now.
+    async def status(self, caller: Caller, request_id: int, *, wait: float = 0) -> StatusAnswer:
+        """Return a request's status now, or as soon as it ends, after `wait` seconds at most.
 
         Raises:
-            NotFoundError: there is no such request.
+            NotFoundError: the caller has no such request.
         """
+        key = RequestKey(request_id, caller.owner_id)
         if not wait:
-            return await self._status(request_id)
+            return await self._status(key)
         deadline = monotonic() + wait
-        with self._notices.subscription(request_id) as ended:
+        with self._ending_listener.subscription(request_id) as ended:
             while True:
-                answer = await self._status(request_id)
+                answer = await self._status(key)
                 left = deadline - monotonic()
-                if answer.status.is_final or left <= 0 or self._notices.is_closing:
+                if answer.status.is_final or left <= 0 or self._ending_listener.is_closing:
                     return answer
                 try:
                     async with asyncio.timeout(min(left, RECHECK_SECONDS)):
@@ -140,58 +139,52 @@ class ParseRequestService:
                     pass
                 ended.clear()
 
-    async def _with_timeout(self, work: Coroutine[Any, Any, T]) -> T:
-        """The outcome of work on the database that is not done with others'.
-
-        Where the server is silent, even giving up takes seconds; the client does not wait for it.
-
-        Raises:
-            DatabaseUnavailableError: it did not come in time.
-        """
-        task = asyncio.create_task(work)
-        try:
-            async with asyncio.timeout(self._timeout):
-                return await asyncio.shield(task)
-        except TimeoutError as error:
-            raise DatabaseUnavailableError from error
-        finally:
-            if not task.done():
-                task.cancel()
-                self._given_up.add(task)
-                task.add_done_callback(self._given_up.discard)
-
-    async def _status(self, request_id: int) -> StatusAnswer:
-        answer = await _timeout_as_unavailable(self._statuses.ask(request_id))
+    async def _status(self, key: RequestKey) -> StatusAnswer:
+        answer = await _timeout_as_unavailable(self._statuses.submit(key))
         if answer is None:
             raise NotFoundError
         return answer
 
-    async def _find_statuses(self, request_ids: Sequence[int]) -> Sequence[StatusAnswer | None]:
-        async with self._database.reading() as session:
-            rows = await ParseRequestRepository(session).find_statuses(request_ids)
-        found = {row.request_id: StatusAnswer.model_validate(row) for row in rows}
-        return [found.get(request_id) for request_id in request_ids]
+    async def _find_statuses(self, keys: Sequence[RequestKey]) -> Sequence[StatusAnswer | None]:
+        """Read statuses for callers of any kind: each sees only what its own key finds."""
+        async with self._database.read_session() as session:
+            rows = await ParseRequestRepository(session).find_statuses(keys)
+        found = {
+            RequestKey(row.request_id, row.owner_id): StatusAnswer.model_validate(row)
+            for row in rows
+        }
+        return [found.get(key) for key in keys]
 
-    async def result(self, request_id: int, *, wait: float = 0) -> ResultAnswer:
-        """What became of a request, now or when it has ended, at most `wait` seconds from now.
+    async def result(self, caller: Caller, request_id: int, *, wait: float = 0) -> ResultAnswer:
+        """Return a request's result now, or as soon as it ends, after `wait` seconds at most.
 
         Raises:
-            NotFoundError: there is no such request.
+            NotFoundError: the caller has no such request.
         """
         if wait:
-            await self.status(request_id, wait=wait)
-        row = await self._with_timeout(self._find_result(request_id))
+            await self.status(caller, request_id, wait=wait)
+        key = RequestKey(request_id, caller.owner_id)
+        return await _timeout_as_unavailable(self._deadline.run(self._find_result(key)))
+
+    async def _find_result(self, key: RequestKey) -> ResultAnswer:
+        async with self._database.read_session() as session:
+            row = await ParseRequestRepository(session).find_result(key)
         if row is None:
             raise NotFoundError
-        return _result_answer(row)
-
-    async def _find_result(self, request_id: int) -> dict[str, Any] | None:
-        async with self._database.reading() as session:
-            return await ParseRequestRepository(session).find_result(request_id)
+        facts = PageFacts.model_validate_json(row.facts) if row.facts else PageFacts()
+        error = ErrorFacts.model_validate_json(row.error) if row.error else None
+        return ResultAnswer(
+            request_id=row.request_id,
+            status=row.status,
+            title=row.title,
+            html=row.html,
+            error=error,
+            **dict(facts),
+        )
 
 
 async def _timeout_as_unavailable(outcome: Awaitable[T]) -> T:
-    """What was asked of the database with others.
+    """Return what the database answered.
 
     Raises:
         DatabaseUnavailableError: it did not come in time.
@@ -200,15 +193,3 @@ async def _timeout_as_unavailable(outcome: Awaitable[T]) -> T:
         return await outcome
     except TimeoutError as error:
         raise DatabaseUnavailableError from error
-
-
-def _result_answer(row: dict[str, Any]) -> ResultAnswer:
-    read = {name: model.validate_json(row[name]) for name, model in _IN_JSON.items() if row[name]}
-    return ResultAnswer(**row | read)
-
-
-_IN_JSON: dict[str, TypeAdapter[Any]] = {
-    "metadata": TypeAdapter(Metadata),
-    "error": TypeAdapter(ErrorFacts),
-    "redirects": TypeAdapter(list[Redirect]),
-}

@@ -4,18 +4,18 @@ from enum import StrEnum
 
 
 class StatusEnum(StrEnum):
-    """Where a parse request stands."""
+    """The status of a parse request, as clients see it."""
 
     PENDING = "pending"
-    """Accepted and committed; not handed to a parser yet."""
+    """Accepted and committed; not yet handed to a parser."""
     PROCESSING = "processing"
-    """In line for a parser, being fetched, or waiting for its next attempt."""
+    """Queued for a parser, being fetched, or waiting for its next attempt."""
     SUCCESS = "success"
     FAILURE = "failure"
 
     @property
     def is_final(self) -> bool:
-        """Whether the request has ended: a final status never changes."""
+        """Return whether the request has ended: a final status never changes."""
         return not LEGAL_MOVES[self]
 
 
@@ -28,5 +28,5 @@ LEGAL_MOVES: dict[StatusEnum, frozenset[StatusEnum]] = {
 
 
 def before(status: StatusEnum) -> frozenset[StatusEnum]:
-    """The statuses from which a request may move to this one."""
+    """Return the statuses from which a request may move to this one."""
     return frozenset(origin for origin, moves in LEGAL_MOVES.items() if status in moves)

@@ -3,8 +3,8 @@
 import asyncio
 from time import perf_counter
 
+from api_service.assembly.worker import open_worker
 from api_service.config import Settings
-from api_service.worker.context import open_worker_context
 from benchmarks.load import Load
 from benchmarks.report import Section, Table, figure, note
 from benchmarks.system import TASKS
@@ -83,10 +83,10 @@ async def _fill(load: Load, waiting: int) -> None:
     """Accept requests and hand them over, by the service's own means but many at a time."""
     settings = Settings(database_url=load.system.postgres.url, redis_url=load.system.redis_url(0))
     url = load.system.page(SIZES[0], 0, delay_ms=50).removesuffix("0")
-    async with asyncio.timeout(FILL_SECONDS), open_worker_context(settings) as context:
+    async with asyncio.timeout(FILL_SECONDS), open_worker(settings) as context:
         for start in range(0, waiting, FILL_BATCH):
             rows = await load.database.fetch(ADD_PENDING, url, min(FILL_BATCH, waiting - start))
-            await context.jobs.start([row["id"] for row in rows])
+            await context.handover.start([row["id"] for row in rows])
 
 
 async def _until_list(load: Load, *, at_least: int = 0, at_most: float = float("inf")) -> None:

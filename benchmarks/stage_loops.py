@@ -13,10 +13,10 @@ from functools import cache
 from pathlib import Path
 from typing import TextIO
 
+from api_service.assembly.worker import open_worker
 from api_service.config import Settings as ApiSettings
 from api_service.database import Database
 from api_service.process import log as logging_setup
-from api_service.worker.context import open_worker_context
 from benchmarks.load import Load
 from benchmarks.report import note
 from benchmarks.stages_of_api import Worker, insert, publish, read_requests, record
@@ -46,7 +46,7 @@ async def run_stages(load: Load, *, kib: int, batch: int, quick: bool) -> list[S
     # Log lines are part of the work; they are written, but not shown.
     with contextlib.redirect_stdout(_nowhere()):
         logging_setup.configure("bench", settings.log_level)
-        async with open_worker_context(settings) as context:
+        async with open_worker(settings) as context:
             worker = Worker(context, environment, _nowhere())
             try:
                 async with load.system.redis(REDIS_NUMBER) as redis:

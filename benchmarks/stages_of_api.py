@@ -6,22 +6,23 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from time import perf_counter
-from typing import TypeVar, get_args
+from typing import TypeVar
 
 import psutil
 import redis.asyncio as aioredis
 from starlette.types import Message
 
-from api_service import dependencies
+from api_service.assembly.worker import WorkerContext
 from api_service.celery_app import celery_app
 from api_service.config import Settings
 from api_service.database import Database
+from api_service.dependencies import provided
 from api_service.main import create_app
 from api_service.queueing.enqueue import Publisher
 from api_service.repository import NewRequest, ParseRequestRepository
 from api_service.responses import AcceptedAnswer
+from api_service.service import ParseRequestService
 from api_service.status_enum import StatusEnum
-from api_service.worker.context import WorkerContext
 from benchmarks.stopwatch import Stopwatch
 from benchmarks.system import ROOT, TASKS
 
@@ -48,7 +49,7 @@ class _Accepting:
 async def read_requests(watch: Stopwatch, urls: Sequence[str]) -> None:
     """From the body of a POST to its answer, without the HTTP server and the service."""
     app = create_app()
-    app.dependency_overrides[get_args(dependencies.Service)[1].dependency] = _Accepting
+    app.dependency_overrides[provided(ParseRequestService)] = _Accepting
     statuses = []
 
     async def send(message: Message) -> None:
@@ -99,8 +100,7 @@ async def publish(
     watch: Stopwatch, settings: Settings, ids: Sequence[int], urls: Sequence[str], batch: int
 ) -> None:
     """Celery messages."""
-    celery_app.conf.broker_url = settings.redis_url
-    publisher = Publisher(celery_app, timeout=10)
+    publisher = Publisher(celery_app, timeout=10, broker_url=settings.redis_url)
     await publisher.parse_url(0, "", None)  # of no row: it opens the connection
     for some in batches(list(zip(ids, urls, strict=True)), batch):
         with watch.stage("publish", len(some)):
@@ -131,7 +131,7 @@ class Worker:
         process = psutil.Process(self._process.pid)
         before, started = sum(process.cpu_times()[:2]), perf_counter()
         process.resume()
-        while (await self._context.queue.depths()).jobs < jobs:
+        while (await self._context.census.depths()).jobs < jobs:
             await asyncio.sleep(0.01)
         clock = perf_counter() - started
         cpu = sum(process.cpu_times()[:2]) - before
@@ -149,12 +149,12 @@ async def record(watch: Stopwatch, context: WorkerContext, jobs: int, batch: int
     done = 0
     while done < jobs:
         started = perf_counter()
-        taken = await context.queue.take(most=batch, most_bytes=BATCH_BYTES)
+        taken = await context.results.take(limit=batch, max_bytes=BATCH_BYTES)
         assert taken, f"{done} of {jobs} results after {perf_counter() - started:.0f} s"
         with watch.stage("read results", len(taken)):
-            results = await context.queue.results([announced.id for announced in taken])
+            results = await context.results.read([announced.id for announced in taken])
         with watch.stage("persist", len(taken)):
-            await context.jobs.record(results)
+            await context.endings.record(results)
         with watch.stage("delete results", len(taken)):
-            await context.queue.release(taken, list(results))
+            await context.results.acknowledge(taken, list(results))
         done += len(taken)

@@ -6,8 +6,8 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from api_service.metrics import api, beat, worker
-from api_service.operation.gauges import Reading, RedisSnapshot
-from api_service.parser_client.queue import QueueDepths
+from api_service.operation.gauge_metrics import GaugeSnapshot, RedisSnapshot
+from api_service.parser_client.census import QueueDepths
 from api_service.repository import Unfinished
 from parser_service import metrics as parser
 from tests.support.system import ROOT
@@ -35,7 +35,7 @@ def _of_registry(registry: CollectorRegistry, service: str) -> dict[str, Facts]:
 
 
 def _in_the_code() -> dict[str, Facts]:
-    reading = Reading(
+    reading = GaugeSnapshot(
         unfinished={"pending": Unfinished()},
         queue=RedisSnapshot(QueueDepths(0, 0, 0, 0, 0, 0), 0, 0, {"api": 0}),
         limit=1,

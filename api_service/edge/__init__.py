@@ -1,1 +1,1 @@
-"""What happens to every http request."""
+"""What happens to every HTTP request, whatever its route."""

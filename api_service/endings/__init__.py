@@ -1,1 +1,1 @@
-"""Every end of a request."""
+"""Every end of an attempt: its row, what else is written with it, and who is woken."""

@@ -1,80 +1,88 @@
-"""What the worker does with requests. Each use case owns its transaction."""
+"""Every end of an attempt is written here: the row, what other rooms add to it, and wake-ups."""
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
-from time import monotonic
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
 
-from api_service.database import Database
+from api_service.database import Database, Session
+from api_service.endings.attempts import (
+    FailedAttempt,
+    RetryPolicy,
+    StatusChange,
+    SucceededAttempt,
+)
+from api_service.endings.repository import EndingRepository
 from api_service.exceptions import UnstorableError
-from api_service.idempotency.service import forget_old_keys
 from api_service.metrics import worker as metrics
+from api_service.page.facts import ErrorFacts
 from api_service.parser_client.messages import (
+    PAGE,
     FailureResult,
-    Job,
     PageResult,
     Result,
     not_understood,
 )
-from api_service.parser_client.queue import ParserQueue
-from api_service.repository import (
-    FailedAttempt,
-    JobToPush,
-    ParseRequestRepository,
-    RetryPolicy,
-    SucceededAttempt,
-)
-from api_service.responses import ErrorFacts, PageFacts
+from api_service.repository import JobToPush
 from api_service.status_enum import StatusEnum
 
-CLEANUP_BATCH = 200
-KEY_BATCH = 1000
-MOST_KEY_BATCHES = 50
-"""A minute: more than clients can make."""
+EndingStep = Callable[[Session, Sequence[StatusChange]], Awaitable[None]]
+"""What a capability adds to the transaction in which requests end, such as its counters."""
+
+Recorder = Callable[[EndingRepository, Mapping[int, PageResult]], Awaitable[list[StatusChange]]]
+"""Write the successful results of one kind of job; return the requests that changed."""
 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class CleanupProgress:
-    """How many requests were deleted, and whether those were all."""
+async def record_pages(
+    repository: EndingRepository, results: Mapping[int, PageResult]
+) -> list[StatusChange]:
+    """Write pages to their rows."""
+    return await repository.mark_success(
+        [
+            SucceededAttempt(
+                request_id=request_id,
+                token=result.token,
+                title=result.title,
+                html=result.html,
+                facts=result.facts,
+            )
+            for request_id, result in results.items()
+        ]
+    )
 
-    deleted: int
-    is_done: bool
+
+RECORDERS: Mapping[str, Recorder] = {PAGE: record_pages}
+"""Who writes the results of each kind of job."""
 
 
-class JobService:
-    """Hands requests to the parsers, takes their results, and cleans up behind."""
+class Endings:
+    """Ends attempts and requests, each batch in one transaction.
+
+    Args:
+        steps: run in the transaction in which requests end, in this order.
+        recorders: by kind of job; a result of another kind fails its request.
+    """
 
     def __init__(
         self,
         *,
         database: Database,
-        queue: ParserQueue,
         retries: RetryPolicy,
-        retention: timedelta,
+        steps: Sequence[EndingStep] = (),
+        recorders: Mapping[str, Recorder] = RECORDERS,
     ) -> None:
         self._database = database
-        self._queue = queue
         self._retries = retries
-        self._retention = retention
-
-    async def start(self, request_ids: Sequence[int]) -> None:
-        """Hand pending requests to the parsers; those elsewhere by now are left alone."""
-        async with self._database.transaction() as session:
-            started = await ParseRequestRepository(session).mark_processing(request_ids)
-        await self.push(started)
-        if len(started) < len(request_ids):
-            log.info("not started: not pending", requests=len(request_ids) - len(started))
+        self._steps = steps
+        self._recorders = recorders
 
     async def record(self, results: Mapping[int, Result]) -> None:
-        """Persist finished results in one transaction; doubled and late ones change nothing.
+        """Persist results in one transaction; doubled and late ones change nothing.
 
-        Should one of them be something that the database does not take, they are persisted
-        one by one, and that one is a failure: it must not hold up the others.
+        If the database refuses a value, the results are persisted one by one, and the one with
+        that value becomes a failure: it must not hold up the others.
         """
         if not results:
             return
@@ -85,6 +93,23 @@ class JobService:
             for request_id, result in results.items():
                 await self._record_alone(request_id, result)
 
+    async def count_dead_attempts(
+        self, tokens: Sequence[str]
+    ) -> tuple[list[JobToPush], list[StatusChange]]:
+        """Count an attempt of each job whose parser died.
+
+        Returns:
+            The jobs to push again, and the requests that failed because it was their last.
+        """
+        async with self._database.transaction() as session:
+            repository = EndingRepository(session)
+            again, failed = await repository.count_dead_attempts(tokens, self._retries)
+            await self._finish(session, failed)
+        metrics.attempts_retried(len(again))
+        for change in failed:
+            metrics.request_failed("attempts_exhausted", age=change.age)
+        return again, failed
+
     async def _record_alone(self, request_id: int, result: Result) -> None:
         try:
             await self._record({request_id: result})
@@ -94,88 +119,54 @@ class JobService:
             await self._record({request_id: failure})
 
     async def _record(self, results: Mapping[int, Result]) -> None:
-        # In the order of ids, so that two who write at once do not wait for each other.
+        # In the order of ids, so that two writers at once do not wait for each other.
         ordered = [(request_id, results[request_id]) for request_id in sorted(results)]
-        successes = [_success(i, r) for i, r in ordered if isinstance(r, PageResult)]
-        failed = [self._failed_attempt(i, r) for i, r in ordered if isinstance(r, FailureResult)]
+        successes, failed = self._sort(ordered)
         async with self._database.transaction() as session:
-            repository = ParseRequestRepository(session)
-            moved = await repository.mark_success(successes)
-            moved += await repository.mark_attempts_failed(failed, self._retries)
-            ended = [item for item in moved if item.status.is_final]
-            await repository.notify_ended([item.request_id for item in ended])
+            repository = EndingRepository(session)
+            changed: list[StatusChange] = []
+            for kind, pages in sorted(successes.items()):
+                changed += await self._recorders[kind](repository, pages)
+            changed += await repository.mark_attempts_failed(failed, self._retries)
+            ended = [change for change in changed if change.status.is_final]
+            await self._finish(session, ended)
         log.info("results recorded", results=len(results), ended=len(ended))
         metrics.results_persisted(len(results))
-        metrics.attempts_retried(len(moved) - len(ended))
-        codes = {item.request_id: item.error.code for item in failed}
-        for item in ended:
-            if item.status == StatusEnum.SUCCESS:
-                metrics.request_succeeded(age=item.age)
+        metrics.attempts_retried(len(changed) - len(ended))
+        codes = {attempt.request_id: attempt.error.code for attempt in failed}
+        for change in ended:
+            if change.status == StatusEnum.SUCCESS:
+                metrics.request_succeeded(age=change.age)
             else:
-                metrics.request_failed(codes[item.request_id], age=item.age)
+                metrics.request_failed(codes[change.request_id], age=change.age)
 
-    async def processing_ids(self, *, after: int, limit: int) -> list[int]:
-        """The next requests that a parser may have, by id."""
-        async with self._database.transaction() as session:
-            return await ParseRequestRepository(session).processing_ids(after=after, limit=limit)
+    def _sort(
+        self, results: Sequence[tuple[int, Result]]
+    ) -> tuple[Mapping[str, dict[int, PageResult]], list[FailedAttempt]]:
+        """Separate successes, by kind, from failures; a kind without a recorder is a failure."""
+        successes: defaultdict[str, dict[int, PageResult]] = defaultdict(dict)
+        failed = []
+        for request_id, result in results:
+            if isinstance(result, FailureResult):
+                failed.append(self._failed_attempt(request_id, result))
+            elif (kind := _kind_of(result)) in self._recorders:
+                successes[kind][request_id] = result
+            else:
+                log.error("result of an unknown kind", request_id=request_id)
+                failure = not_understood().model_copy(update={"token": result.token})
+                failed.append(self._failed_attempt(request_id, failure))
+        return successes, failed
 
-    async def clean_up(self, *, seconds: float = math.inf) -> CleanupProgress:
-        """Delete requests older than the retention, in small batches.
-
-        Args:
-            seconds: after which no other batch is begun.
-        """
-        until = monotonic() + seconds
-        deleted = 0
-        while True:
-            async with self._database.transaction() as session:
-                batch = await ParseRequestRepository(session).delete_older_than(
-                    self._retention, limit=CLEANUP_BATCH
-                )
-            deleted += batch
-            metrics.DELETED.inc(batch)
-            is_done = batch < CLEANUP_BATCH
-            if is_done or monotonic() > until:
-                log.info("old requests deleted", deleted=deleted)
-                return CleanupProgress(deleted, is_done)
-
-    async def forget_keys(self) -> None:
-        """Forget idempotency keys that have been kept long enough, in small batches.
-
-        There is an end to it, so that what else the worker does is not held up.
-        """
-        for _ in range(MOST_KEY_BATCHES):
-            async with self._database.transaction() as session:
-                forgotten = await forget_old_keys(session, limit=KEY_BATCH)
-            if forgotten < KEY_BATCH:
-                return
-
-    async def push(self, requests: Sequence[JobToPush]) -> None:
-        """Hand requests to the parsers that have just become theirs."""
-        if not requests:
+    async def _finish(self, session: Session, ended: Sequence[StatusChange]) -> None:
+        """Have every step see the requests that ended, and wake their waiters."""
+        if not ended:
             return
-        await self._queue.push(
-            [
-                Job(
-                    id=request.request_id,
-                    url=request.url,
-                    token=request.token,
-                    reply=self._queue.reply_list,
-                    trace=request.trace_id,
-                    respect_robots=request.options.get("respect_robots"),
-                    title_fallback=request.options.get("title_fallback"),
-                    alone=request.alone or None,
-                    html_apart=True,
-                )
-                for request in requests
-            ]
-        )
-        metrics.PUSHED.inc(len(requests))
-        for request in requests:
-            log.info("job pushed", request_id=request.request_id, trace_id=request.trace_id)
+        for step in self._steps:
+            await step(session, ended)
+        await EndingRepository(session).notify_ended([change.request_id for change in ended])
 
     def _failed_attempt(self, request_id: int, result: FailureResult) -> FailedAttempt:
-        """A failure that may pass is tried again, unless the site wants us away for too long."""
+        """Allow another attempt if the failure may pass and the site asks for no longer pause."""
         error = _error_facts(result)
         asked_for = (result.reason.retry_after if result.reason else None) or 0.0
         again = error.retryable and asked_for <= self._retries.max_delay
@@ -187,14 +178,9 @@ class JobService:
         )
 
 
-def _success(request_id: int, result: PageResult) -> SucceededAttempt:
-    return SucceededAttempt(
-        request_id=request_id,
-        token=result.token,
-        title=result.title,
-        html=result.html,
-        facts=PageFacts.model_validate(result),
-    )
+def _kind_of(result: PageResult) -> str:
+    """Return the kind of a result of ours; without a token it is a foreign parser's page."""
+    return result.kind if result.token else PAGE
 
 
 def _error_facts(result: FailureResult) -> ErrorFacts:

@@ -1,19 +1,20 @@
-"""Which requests have just ended, for the clients that wait for one.
+"""Wake clients that wait for a request to end.
 
-PostgreSQL tells it, on commit, over one connection that listens. A wait holds no database
-connection. Should a notice be missed (the connection was away), the waiter looks for itself
-once a second.
+One connection LISTENs; PostgreSQL notifies it on commit. A wait holds no database connection.
+If the listening connection breaks, notices are missed: so each waiter also looks for itself once
+a second.
 """
 
 import asyncio
 import contextlib
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any
 
 import asyncpg
 import structlog
 
-from api_service.repository import ENDED_CHANNEL
+from api_service.endings.repository import ENDED_CHANNEL
 
 RECHECK_SECONDS = 1.0
 RECONNECT_SECONDS = 1.0
@@ -22,14 +23,14 @@ log = structlog.get_logger()
 
 
 class EndingListener:
-    """Wakes those who wait for a request to end.
+    """Listens for ended requests and sets the events of those who wait for them.
 
     Args:
-        database_url: `postgresql+asyncpg://…`.
+        dsn: `postgresql://…`.
     """
 
-    def __init__(self, database_url: str) -> None:
-        self._dsn = database_url.replace("postgresql+asyncpg://", "postgresql://", 1)
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
         self._waiters: defaultdict[int, set[asyncio.Event]] = defaultdict(set)
         self._closing = False
         self._listening: asyncio.Task[None] | None = None
@@ -40,11 +41,11 @@ class EndingListener:
 
     @property
     def is_closing(self) -> bool:
-        """Whether waits end early because this process stops."""
+        """Return whether waits end early because this process stops."""
         return self._closing
 
     def end_waits(self) -> None:
-        """Let everybody who waits look once more and answer: the process is about to stop."""
+        """Have every waiter look once more and answer: the process is about to stop."""
         self._closing = True
         for events in self._waiters.values():
             for event in events:
@@ -59,8 +60,8 @@ class EndingListener:
                 await self._listening
 
     @contextlib.contextmanager
-    def subscription(self, request_id: int) -> Any:
-        """An event that is set when the request has ended or a look is due for another reason."""
+    def subscription(self, request_id: int) -> Iterator[asyncio.Event]:
+        """Yield an event that is set when the request ends or a look is due for another reason."""
         event = asyncio.Event()
         self._waiters[request_id].add(event)
         try:

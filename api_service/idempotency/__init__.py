@@ -1,1 +1,1 @@
-"""Clients that ask again with the key of their first request get its answer, and one job."""
+"""Repeated requests: the same key gets the first answer, and makes one job."""

@@ -1,4 +1,4 @@
-"""What an idempotency key stands for, within the transaction that accepts a request."""
+"""Idempotency keys, within the transaction that accepts a request."""
 
 import hashlib
 import json
@@ -6,19 +6,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from api_service.database import Session
-from api_service.exceptions import IdempotencyConflictError, IdempotencyMismatchError
+from api_service.database import Database, Session
+from api_service.idempotency.exceptions import (
+    IdempotencyConflictError,
+    IdempotencyMismatchError,
+)
 from api_service.idempotency.repository import IdempotencyRepository, KnownKey
 
 KEPT = timedelta(hours=24)
 """How long a key is remembered."""
+FORGET_BATCH = 1000
+MAX_FORGET_BATCHES = 50
+"""Batches in one call: more keys than clients can make between two calls."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScopedKey:
-    """An idempotency key and whose it is."""
+    """An idempotency key and the scope in which it is unique.
 
-    caller: str
+    Attributes:
+        scope: names the client; keys of different scopes never meet.
+    """
+
+    scope: str
     key: str
 
 
@@ -26,8 +36,8 @@ class KeyedRequest:
     """One request that came with a key, while it is being accepted.
 
     Args:
-        url: what is asked for, which a second request with the key must ask for, too.
-        options: the same.
+        url: a second request with the key must have the same.
+        options: likewise.
     """
 
     def __init__(
@@ -39,15 +49,15 @@ class KeyedRequest:
         self._fingerprint = hashlib.sha256(asked_for.encode()).hexdigest()
 
     async def accepted_before(self) -> int | None:
-        """The id of the request that was accepted under the key before, if there is one.
+        """Return the id of the request that was accepted under the key before, if there is one.
 
         Raises:
-            IdempotencyConflictError: it is being accepted right now.
-            IdempotencyMismatchError: the key was used for something else.
+            IdempotencyConflictError: the first request is being accepted right now.
+            IdempotencyMismatchError: the key was used for another request.
         """
-        if not await self._repository.try_lock(self._key.caller, self._key.key):
+        if not await self._repository.try_lock(self._key.scope, self._key.key):
             raise IdempotencyConflictError
-        known = await self._repository.find(self._key.caller, self._key.key, age=KEPT)
+        known = await self._repository.find(self._key.scope, self._key.key, age=KEPT)
         if known is None:
             return None
         if known.fingerprint != self._fingerprint:
@@ -55,11 +65,16 @@ class KeyedRequest:
         return known.request_id
 
     async def keep(self, request_id: int) -> None:
-        """Remember what was accepted."""
+        """Remember what was accepted under the key."""
         known = KnownKey(self._fingerprint, request_id)
-        await self._repository.add(self._key.caller, self._key.key, known)
+        await self._repository.add(self._key.scope, self._key.key, known)
 
 
-async def forget_old_keys(session: Session, *, limit: int) -> int:
-    """Forget keys that have been kept long enough, up to so many; returns how many."""
-    return await IdempotencyRepository(session).delete_older_than(KEPT, limit=limit)
+async def forget_old_keys(database: Database) -> None:
+    """Delete keys that were kept long enough, in small batches and up to a limit."""
+    for _ in range(MAX_FORGET_BATCHES):
+        async with database.transaction() as session:
+            repository = IdempotencyRepository(session)
+            forgotten = await repository.delete_older_than(KEPT, limit=FORGET_BATCH)
+        if forgotten < FORGET_BATCH:
+            return

@@ -1,5 +1,5 @@
-"""What Prometheus is told: a registry for each kind of process, and how it is shown.
+"""What processes count for Prometheus: a registry for each kind of process, and its exposition.
 
-`docs/monitoring.md` lists all of it. Nothing here has labels whose values come from outside:
-each would be kept for ever.
+`docs/monitoring.md` lists all metrics. No label takes its values from outside: each value would
+be kept for the life of the process.
 """

@@ -1,13 +1,13 @@
-"""What the API counts by itself; what it reads when it is asked is in `gauges.py`."""
+"""What the API counts; the gauges that it reads when scraped are in `operation/`."""
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 REGISTRY = CollectorRegistry()
 
 UNMATCHED = "unmatched"
-"""The route of all paths that no route of ours has."""
+"""The route label of paths that match no route."""
 OTHER = "other"
-"""The method of all requests with a method that no route of ours has."""
+"""The method label of all but the usual methods; a client may send any."""
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -19,14 +19,14 @@ HTTP_REQUESTS = Counter(
 )
 HTTP_DURATION = Histogram(
     "page_parser_http_request_duration_seconds",
-    "Time from an HTTP request to its answer; waits that the client asked for are part of it.",
+    "Time from an HTTP request to its answer, including waits that the client asked for.",
     ["method", "route"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
     registry=REGISTRY,
 )
 UNPUBLISHED = Counter(
     "page_parser_tasks_unpublished_total",
-    "Accepted requests of which no worker could be told in time; the sweep finds them.",
+    "Accepted requests whose task was not published in time; the sweep finds them.",
     registry=REGISTRY,
 )
 
@@ -34,18 +34,18 @@ _children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
 
 def http_request_served(method: str, route: str | None, status: int, seconds: float) -> None:
-    """Count one answer.
+    """Count one answered HTTP request.
 
     Args:
         method: as the client sent it.
-        route: its template, such as `/status/{request_id}`; None if there was none.
+        route: its template, such as `/status/{request_id}`; None if no route matched.
         status: of the answer.
         seconds: from request to answer.
     """
     key = (method if method in _METHODS else OTHER, route or UNMATCHED, status)
     children = _children.get(key)
     if children is None:
-        # Looked up once: labels cost more than counting.
+        # Looked up once, because finding labels costs more than counting.
         children = (HTTP_REQUESTS.labels(*key), HTTP_DURATION.labels(*key[:2]))
         _children[key] = children
     children[0].inc()

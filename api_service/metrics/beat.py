@@ -1,4 +1,4 @@
-"""What beat counts: that it publishes."""
+"""What beat counts: the tasks that it publishes."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
@@ -6,7 +6,7 @@ REGISTRY = CollectorRegistry()
 
 PUBLISHED = Counter(
     "page_parser_beat_published_total",
-    "Tasks that beat published, by their name.",
+    "Tasks that beat published, by name.",
     ["task"],
     registry=REGISTRY,
 )
@@ -19,6 +19,6 @@ PUBLISHED_LAST = Gauge(
 
 
 def task_published(task: str) -> None:
-    """Count one task of the schedule."""
+    """Count one published task."""
     PUBLISHED.labels(task).inc()
     PUBLISHED_LAST.set_to_current_time()

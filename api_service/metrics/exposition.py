@@ -1,8 +1,9 @@
-"""How a registry is shown: as text, or on a port of its own.
+"""How a registry is exposed: as text, or on a port of its own.
 
 The two halves of a worker keep their numbers in files of one folder, which the start script
-names in PROMETHEUS_MULTIPROC_DIR; whichever is asked then answers for both. Without the folder
-a process answers for itself.
+names in PROMETHEUS_MULTIPROC_DIR; either half then answers for both. Without the folder a
+process answers for itself alone. The folder cannot be a setting: prometheus_client reads the
+variable itself, when it is imported, so it must be set before the process starts.
 """
 
 import os
@@ -24,19 +25,19 @@ CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
 log = structlog.get_logger()
 
-disable_created_metrics()  # a second series beside each, which nobody reads
+disable_created_metrics()  # it would double the series, and no alert or chart uses it
 
 
 def render(registry: CollectorRegistry, *more: Collector) -> bytes:
-    """A registry's metrics as text, and those of other collectors after them."""
+    """Render a registry's metrics as text, followed by those of other collectors."""
     return b"".join(generate_latest(collector) for collector in (_with_sibling(registry), *more))
 
 
 def serve(registry: CollectorRegistry, *, host: str, port: int) -> None:
-    """Show a registry on a port, from a thread; port 0 is none.
+    """Serve a registry on a port, from a thread; port 0 serves nothing.
 
-    A port that cannot be had keeps no service from its work: it is seen from outside by its
-    metrics not being there.
+    A port that is taken does not stop the process from working: monitoring notices that the
+    metrics are missing.
     """
     if not port:
         return
@@ -47,8 +48,8 @@ def serve(registry: CollectorRegistry, *, host: str, port: int) -> None:
 
 
 def _with_sibling(registry: CollectorRegistry) -> CollectorRegistry:
-    """The registry, or where two processes share a folder, the sum of both."""
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    """Return the registry, or the sum of both halves if they share a folder."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:  # as the library itself decides
         return registry
     both = CollectorRegistry()
     both.register(_WithSibling(registry))
@@ -56,7 +57,7 @@ def _with_sibling(registry: CollectorRegistry) -> CollectorRegistry:
 
 
 class _WithSibling(Collector):
-    """What both have written of a registry's metrics, and of no other's."""
+    """Collect what both halves have written of one registry's metrics."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._names = {metric.name for metric in registry.collect()}

@@ -1,6 +1,7 @@
-"""What a worker's two processes count. A gauge would have to be one of them's alone.
+"""What a worker's two processes count.
 
-Numbers are counted after the commit. Where a process dies in between, they are a little low.
+They share these metrics, so a gauge needs a `multiprocess_mode`. Events are counted after the
+commit: if a process dies in between, the numbers are a little low.
 """
 
 from time import time
@@ -28,8 +29,9 @@ CODES = frozenset(
         "attempts_exhausted",
     }
 )
-"""The codes that are counted by name. A foreign parser may send others."""
+"""Codes that are counted by name."""
 OTHER = "other"
+"""The label of all other codes; a foreign parser may send any."""
 
 ENDED = Counter(
     "page_parser_requests_ended_total",
@@ -45,19 +47,19 @@ FAILED = Counter(
 )
 ATTEMPTS_FAILED = Counter(
     "page_parser_attempts_failed_total",
-    "Attempts that failed, by what follows: another attempt (retry), or none.",
+    "Attempts that failed, by what follows: another attempt (retry) or none.",
     ["next"],
     registry=REGISTRY,
 )
 ACCEPTED_TO_ENDED = Histogram(
     "page_parser_accepted_to_ended_seconds",
-    "Time from a request's acceptance to its end, pauses between attempts included.",
+    "Time from a request's acceptance to its end, including pauses between attempts.",
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800),
     registry=REGISTRY,
 )
 PUSHED = Counter(
     "page_parser_jobs_pushed_total",
-    "Jobs that were handed to the parsers, those of later attempts included.",
+    "Jobs that were pushed to the parsers, including those of later attempts.",
     registry=REGISTRY,
 )
 BATCHES = Counter(
@@ -67,33 +69,33 @@ BATCHES = Counter(
 )
 RESULTS = Counter(
     "page_parser_results_total",
-    "Results that were persisted, late and doubled ones included, which change nothing.",
+    "Results that were processed, including late and doubled ones, which change nothing.",
     registry=REGISTRY,
 )
 DELETED = Counter(
     "page_parser_requests_deleted_total",
-    "Requests that were deleted because they were older than the retention.",
+    "Requests that were deleted because their retention was over.",
     registry=REGISTRY,
 )
 SWEPT = Counter(
     "page_parser_swept_total",
-    "Requests, or for reclaimed their announcements, that the sweep moved on, by what it did.",
+    "Requests (for reclaimed: announcements) that the sweep moved on, by what it did.",
     ["action"],
     registry=REGISTRY,
 )
 SWEEP_DURATION = Summary(
     "page_parser_sweep_duration_seconds",
-    "Time that sweeps took; their count is the number of sweeps that came to their end.",
+    "Time that sweeps took; the count is the number of completed sweeps.",
     registry=REGISTRY,
 )
 SWEEP_LAST = Gauge(
     "page_parser_sweep_last_timestamp_seconds",
-    "When this worker last came to the end of a sweep, in seconds since 1970.",
+    "When this worker last completed a sweep, in seconds since 1970.",
     registry=REGISTRY,
     multiprocess_mode="mostrecent",
 )
 
-# All series are there from the start: a rate needs to have seen the zero before the one.
+# Create all series at the start: a rate needs to see the zero before the one.
 _ended = {status: ENDED.labels(status) for status in ("success", "failure")}
 _failed = {code: FAILED.labels(code) for code in (*sorted(CODES), OTHER)}
 _retried, _given_up = ATTEMPTS_FAILED.labels("retry"), ATTEMPTS_FAILED.labels("none")
@@ -104,13 +106,13 @@ _swept = {
 
 
 def request_succeeded(*, age: float) -> None:
-    """Count a request that ended as `success`, so many seconds after it was accepted."""
+    """Count a request that ended as `success`, `age` seconds after it was accepted."""
     _ended["success"].inc()
     ACCEPTED_TO_ENDED.observe(age)
 
 
 def request_failed(code: str, *, age: float) -> None:
-    """Count a request that ended as `failure`, and with it its last attempt."""
+    """Count a request that ended as `failure`, and its last attempt."""
     _ended["failure"].inc()
     _failed[code if code in CODES else OTHER].inc()
     _given_up.inc()
@@ -118,24 +120,23 @@ def request_failed(code: str, *, age: float) -> None:
 
 
 def attempts_retried(number: int) -> None:
-    """Count attempts that failed and are followed by another."""
+    """Count failed attempts that another attempt follows."""
     _retried.inc(number)
 
 
 def results_persisted(number: int) -> None:
-    """Count one batch of so many results."""
+    """Count one batch of `number` results."""
     BATCHES.inc()
     RESULTS.inc(number)
 
 
-def swept(action: str, number: int) -> int:
-    """Count what a sweep has just done; returns the number."""
+def count_swept(action: str, number: int) -> None:
+    """Count `number` requests or announcements that a sweep has just moved on."""
     if number:
         _swept[action].inc(number)
-    return number
 
 
 def sweep_ended(seconds: float) -> None:
-    """Count a sweep that took so long."""
+    """Count a completed sweep and how long it took."""
     SWEEP_DURATION.observe(seconds)
     SWEEP_LAST.set(time())

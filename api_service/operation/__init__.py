@@ -1,1 +1,1 @@
-"""What operators ask."""
+"""What operators ask of the API: health, readiness and gauges."""

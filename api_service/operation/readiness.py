@@ -1,4 +1,4 @@
-"""Whether the system can do its work, part by part."""
+"""Readiness: whether the system can serve requests from end to end, part by part."""
 
 import asyncio
 
@@ -6,22 +6,23 @@ from redis.exceptions import RedisError
 
 from api_service.database import Database
 from api_service.exceptions import ApiError
-from api_service.models import NEWEST_MIGRATION
-from api_service.parser_client.queue import ParserQueue
-from api_service.responses import Readiness
+from api_service.operation.responses import Readiness
+from api_service.parser_client.census import Census
+from api_service.schema import NEWEST_MIGRATION
 
 CHECK_SECONDS = 3
+"""Seconds after which a part that does not answer counts as missing."""
 
 
 class ReadinessCheck:
-    """Looks at every part that a request needs on its way."""
+    """Check every part that a request needs."""
 
-    def __init__(self, *, database: Database, queue: ParserQueue) -> None:
+    def __init__(self, *, database: Database, census: Census) -> None:
         self._database = database
-        self._queue = queue
+        self._census = census
 
     async def run(self) -> Readiness:
-        """All checks at once; the answer names what is missing."""
+        """Run all checks at once; the answer names what is missing."""
         database, (redis, parser, worker) = await asyncio.gather(
             self._check_database(), self._check_queue()
         )
@@ -42,7 +43,7 @@ class ReadinessCheck:
     async def _check_queue(self) -> tuple[str, str, str]:
         try:
             async with asyncio.timeout(CHECK_SECONDS):
-                parsers, workers = await self._queue.counts_seen()
+                parsers, workers = await self._census.count_alive()
         except (TimeoutError, RedisError, OSError):
             return "does not answer", "unknown", "unknown"
         return "ok", _seen(parsers), _seen(workers)

@@ -1,1 +1,1 @@
-"""What every process does."""
+"""What every process of this service needs, whatever its work."""

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line on standard output."""
+"""Structured logs: one JSON object per line on standard output."""
 
 import logging
 import sys
@@ -10,7 +10,12 @@ from structlog.typing import EventDict, WrappedLogger
 
 
 def configure(service: str, level: str) -> None:
-    """Send this process's logs, the libraries' included, through structlog."""
+    """Send this process's logs, including those of libraries, through structlog.
+
+    Args:
+        service: the name of this process in each line.
+        level: the lowest level that is logged.
+    """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -40,7 +45,7 @@ def configure(service: str, level: str) -> None:
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [], True
-    # These tell of every request and task; our own lines do that with more context.
+    # They log each request and task; our own lines say the same with more context.
     for name in ("celery.worker.strategy", "celery.app.trace"):
         logging.getLogger(name).setLevel(logging.WARNING)
 

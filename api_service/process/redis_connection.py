@@ -1,18 +1,19 @@
-"""Connections to Redis that break as redis-py expects it.
+"""Connections to Redis that fail as redis-py expects.
 
-uvloop raises RuntimeError for a write to a connection that was reset a moment ago, where
-asyncio's own loop raises nothing or an OSError. redis-py passes it on, and nobody who tries
-again after an error of Redis would try again after this one.
+uvloop raises RuntimeError for a write to a connection that was reset a moment ago, while
+asyncio's own loop raises nothing or an OSError. redis-py passes the RuntimeError on, and code
+that retries after an error of Redis would not retry after this one.
 """
 
 from typing import Any
 
 import redis.asyncio as aioredis
+from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 
 class _UvloopSafe:
-    """To be mixed into a connection of redis-py."""
+    """Translate uvloop's errors; mixed into a connection class of redis-py."""
 
     async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
         """Raise a closed transport's error as one of Redis."""
@@ -38,8 +39,19 @@ class _TlsConnection(_UvloopSafe, aioredis.SSLConnection):
 
 
 def use_uvloop_safe_connections(redis: aioredis.Redis) -> aioredis.Redis:
-    """Have a client that has not connected yet use such connections."""
+    """Make a client that has not connected yet use these connections."""
     pool = redis.connection_pool
     has_tls = issubclass(pool.connection_class, aioredis.SSLConnection)
     pool.connection_class = _TlsConnection if has_tls else _Connection
     return redis
+
+
+def open_redis(url: str, *, timeout: float) -> aioredis.Redis:
+    """Return a client that tries once and gives up after `timeout` seconds: its users retry."""
+    redis = aioredis.Redis.from_url(
+        url,
+        socket_timeout=timeout,
+        socket_connect_timeout=min(timeout, 3),
+        retry=aioredis.retry.Retry(NoBackoff(), 0),
+    )
+    return use_uvloop_safe_connections(redis)

@@ -1,1 +1,1 @@
-"""From an accepted request to a job on the parsers' list."""
+"""The way from an accepted request to a job on the parsers' list, and its repair."""

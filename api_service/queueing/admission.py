@@ -1,15 +1,14 @@
-"""Whether another request may be accepted: there is an end to how much may wait.
+"""Reject requests while too many are unfinished.
 
-The requests that have not ended are counted in the database, but not for each new one: in
-between, those that were accepted since the last count are added to it. A count does not see
-what is being stored while it is made, so that is added, too. One process never accepts more
-than there is room for; several that share a database may exceed it by what the others accept
-between two counts.
+Admission counts the unfinished requests in the database once a second or less often, and adds
+what was accepted since. A count does not see what is being stored while it runs, so that is added
+as well. One process never accepts more than the limit; several that share a database may exceed it
+by what the others accept between two counts.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from time import monotonic
 
 import structlog
@@ -25,54 +24,68 @@ log = structlog.get_logger()
 
 
 class Admission:
-    """Keeps an eye on how many requests have not ended.
+    """Estimates how many requests are unfinished, and admits others up to a limit.
 
     Args:
-        max_depth: from so many on, no more are accepted.
+        max_depth: unfinished requests from which on no more are accepted.
+        clock: running time in seconds.
     """
 
-    def __init__(self, database: Database, *, max_depth: int) -> None:
+    def __init__(
+        self, database: Database, *, max_depth: int, clock: Callable[[], float] = monotonic
+    ) -> None:
         self._database = database
         self._max_depth = max_depth
+        self._clock = clock
         self._counted = 0
         self._accepted_since = 0
-        self._under_way = 0
+        self._being_stored = 0
         self._next_count = 0.0
         self._counting: asyncio.Task[None] | None = None
 
+    @classmethod
+    async def open(
+        cls, database: Database, *, max_depth: int, clock: Callable[[], float] = monotonic
+    ) -> "Admission":
+        """Make one that has counted."""
+        admission = cls(database, max_depth=max_depth, clock=clock)
+        await admission.count()
+        return admission
+
     @contextlib.contextmanager
-    def room(self) -> Iterator[None]:
-        """The room for one more, while it is being stored. Needs `count` to have been awaited once.
+    def reserve(self) -> Iterator[None]:
+        """Reserve a place for one more request while it is being stored.
 
         Raises:
-            QueueFullError: there is none.
+            QueueFullError: the limit is reached.
         """
-        if self._counting is None and monotonic() >= self._next_count:
+        if self._counting is None and self._clock() >= self._next_count:
             self._counting = asyncio.create_task(self.count())
-        if self._known >= self._max_depth:
+        if self._estimated_depth >= self._max_depth:
             raise QueueFullError
-        self._under_way += 1
+        self._being_stored += 1
         try:
             yield
         finally:
-            self._under_way -= 1
-            self._accepted_since += 1  # also where it failed: it may be stored all the same
+            self._being_stored -= 1
+            self._accepted_since += 1  # after a failure also: it may be stored all the same
 
     async def count(self) -> None:
-        """Count what has not ended. Where that fails the last count stands."""
+        """Recount unfinished requests; on failure keep the last count."""
         accepted_before = self._accepted_since
         try:
-            async with self._database.reading() as session:
+            async with self._database.read_session() as session:
                 repository = ParseRequestRepository(session)
-                self._counted = await repository.count_unfinished(most=self._max_depth)
+                self._counted = await repository.count_unfinished(limit=self._max_depth)
             self._accepted_since -= accepted_before
         except DatabaseUnavailableError:
             log.warning("requests not counted")
         finally:
-            is_far = self._known < self._max_depth / 2
-            self._next_count = monotonic() + (RARE_RECOUNT_SECONDS if is_far else RECOUNT_SECONDS)
+            is_far = self._estimated_depth < self._max_depth / 2
+            pause = RARE_RECOUNT_SECONDS if is_far else RECOUNT_SECONDS
+            self._next_count = self._clock() + pause
             self._counting = None
 
     @property
-    def _known(self) -> int:
-        return self._counted + self._accepted_since + self._under_way
+    def _estimated_depth(self) -> int:
+        return self._counted + self._accepted_since + self._being_stored

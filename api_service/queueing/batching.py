@@ -1,7 +1,7 @@
-"""Many callers, one round trip: what is asked for while a batch is under way goes out in the next.
+"""Batches concurrent calls: items that arrive while one batch runs form the next.
 
-Nothing lingers: a lone caller's item goes out at once, and the busier the process, the larger
-its batches become.
+Nothing lingers: a lone caller's item runs at once, and the busier the process, the larger its
+batches.
 """
 
 import asyncio
@@ -18,28 +18,28 @@ class Batcher(Generic[Item, Outcome]):
 
     Args:
         run: does the work of a batch; its outcomes are in the order of the items.
-        most: items in a batch.
-        timeout: seconds until a caller gives up; an item that was not begun is then dropped.
+        limit: items in a batch.
+        timeout: seconds until a caller gives up; an item that has not begun is then dropped.
     """
 
     def __init__(
         self,
         run: Callable[[Sequence[Item]], Awaitable[Sequence[Outcome]]],
         *,
-        most: int,
+        limit: int,
         timeout: float,
     ) -> None:
         self._run = run
-        self._most = most
+        self._limit = limit
         self._timeout = timeout
         self._waiting: list[tuple[Item, asyncio.Future[Outcome]]] = []
         self._running: asyncio.Task[None] | None = None
 
-    async def ask(self, item: Item) -> Outcome:
-        """Have an item done with others; its outcome.
+    async def submit(self, item: Item) -> Outcome:
+        """Run an item in the next batch and return its outcome.
 
         Raises:
-            TimeoutError: it took too long. Whether it was done is unknown.
+            TimeoutError: it took too long; the item may or may not have been run.
             Exception: what `run` raised for the whole batch.
         """
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
@@ -50,14 +50,14 @@ class Batcher(Generic[Item, Outcome]):
             return await outcome
 
     async def close(self) -> None:
-        """Wait for what is under way, but not for longer than a caller would."""
+        """Wait for the running batch, but not for longer than a caller would."""
         if self._running is not None:
             await asyncio.wait([self._running], timeout=self._timeout)
 
     async def _run_all(self) -> None:
         try:
             while self._waiting:
-                batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+                batch, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
                 await self._run_batch([item for item in batch if not item[1].done()])
         finally:
             self._running = None

@@ -1,40 +1,44 @@
-"""Repairs what crashes, silences and losses have left behind. Beat sends it every second.
+"""Re-queues requests that Redis has lost, and repairs what crashes left. Beat sends it each second.
 
-The row is the truth. What Redis should hold for it can be missing for many reasons; the sweep
-finds what nothing stands for, and pushes it again. Under a lock, so that only one runs:
+The row is the truth. Redis can lack what it should hold for a row for many reasons; the sweep
+finds such rows and pushes them again. Under a lock, so that only one sweep runs:
 
 1. Push the requests whose next attempt is due.
-2. Push requests that have been `pending` for a while: their message was lost or is late. A
-   late one finds them `processing` and does nothing.
-3. Deal with jobs whose parser has died, which ended leases prove: an attempt is counted, and
-   the last that is left runs alone, and after it the request fails.
-4. Give back the announcements that a dead taker had taken.
-5. Every few seconds, look for lost requests: read everything in Redis that stands for one,
-   then the rows that say they have been pushed. What is missing and has a result is
-   announced. What is missing otherwise is a suspect, and if it is missing `lost_after`
-   seconds later still, it is pushed again. That is no attempt: nobody has tried.
+2. Push requests that have been `pending` for a while: their message was lost or is late. A late
+   message finds them `processing` and does nothing.
+3. Recover the jobs of dead parsers, proved dead by ended leases: count an attempt, and push the
+   job again. The last attempt runs alone in its parser; after it the request fails.
+4. Give back the announcements that a dead results process had taken.
+5. Every few seconds, look for lost requests: read the id of every message, lease and
+   announcement in Redis, then the rows that were pushed. Announce a missing request that has a
+   result stored. Otherwise mark it suspect; push it again if it is still missing after
+   `lost_after` seconds. This is not an attempt: no parser tried.
 
-Waiting long proves nothing, nor does order in the list. Nothing is pushed twice because it
-waited, and ended requests cost nothing.
+Neither a long wait nor list position causes a second push. Ended requests cost nothing.
 """
 
-from dataclasses import dataclass
-from time import perf_counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from time import monotonic, perf_counter
 
 import structlog
 
 from api_service.database import Database
-from api_service.endings.service import JobService
+from api_service.endings.service import Endings
+from api_service.idempotency.service import forget_old_keys
 from api_service.metrics import worker as metrics
 from api_service.parser_client.messages import Announcement
-from api_service.parser_client.queue import ParserQueue
-from api_service.repository import JobToPush, ParseRequestRepository, RetryPolicy
+from api_service.parser_client.queues import ParserQueues
+from api_service.queueing.chores import Chores
+from api_service.queueing.handover import Handover
+from api_service.queueing.repository import QueueRepository
+from api_service.repository import JobToPush
 
-BATCH = 1000
+CLAIM_BATCH = 1000
 LOST_BATCH = 10_000
-MOST_LOST = 50_000
-"""Pushed again after one look, so that the worker has time for others between two."""
-MOST_SECONDS = 60
+MAX_LOST = 50_000
+"""Pushed again after one look, so that the worker runs other tasks between two."""
+MAX_SECONDS = 60
 """For one sweep, whose steps have limits of their own."""
 KEYS_SECONDS = 60
 
@@ -63,7 +67,7 @@ class SweepPolicy:
 
 @dataclass(frozen=True, slots=True)
 class SweepReport:
-    """What one sweep has done, in requests."""
+    """What one sweep did, in requests."""
 
     due: int = 0
     stranded: int = 0
@@ -74,103 +78,105 @@ class SweepReport:
     suspects: int = 0
     lost: int = 0
 
+    @property
+    def repaired(self) -> int:
+        """Count what was broken: retries that were due and suspects are everyday business."""
+        return self.stranded + self.died + self.exhausted + self.reclaimed + self.lost
+
 
 class Sweep:
-    """Finds requests that nothing stands for, and sees to it that something does."""
+    """Finds requests that Redis has lost, and pushes them again."""
 
     def __init__(
         self,
         *,
         database: Database,
-        queue: ParserQueue,
-        jobs: JobService,
-        retries: RetryPolicy,
+        queues: ParserQueues,
+        chores: Chores,
+        handover: Handover,
+        endings: Endings,
         policy: SweepPolicy,
     ) -> None:
         self._database = database
-        self._queue = queue
-        self._jobs = jobs
-        self._retries = retries
+        self._queues = queues
+        self._chores = chores
+        self._handover = handover
+        self._endings = endings
         self._policy = policy
 
     async def run(self) -> SweepReport | None:
-        """Sweep once; None if somebody else is sweeping."""
+        """Sweep once; return None if another worker is sweeping."""
         started = perf_counter()
-        async with self._database.transaction(seconds=MOST_SECONDS) as lock:
-            if not await ParseRequestRepository(lock).try_lock(SWEEP_LOCK):
+        # The lock's transaction stays open while the steps open theirs: a pool of two at least.
+        async with self._database.transaction(seconds=MAX_SECONDS) as lock:
+            if not await QueueRepository(lock).try_lock(SWEEP_LOCK):
                 return None
-            swept = await self._sweep()
+            report = await self._sweep()
         metrics.sweep_ended(perf_counter() - started)
-        if any((swept.stranded, swept.died, swept.exhausted, swept.reclaimed, swept.lost)):
-            log.warning("swept", **{name: getattr(swept, name) for name in SweepReport.__slots__})
-        return swept
+        if report.repaired:
+            log.warning("swept", **asdict(report))
+        return report
 
     async def _sweep(self) -> SweepReport:
         due = await self._push_due()
         stranded = await self._push_stranded()
         died, exhausted = await self._recover_from_dead_parsers()
-        reclaimed = metrics.swept("reclaimed", await self._queue.reclaim())
+        reclaimed = await self._queues.results.reclaim()
+        metrics.count_swept("reclaimed", reclaimed)
         announced = suspects = lost = 0
-        if await self._queue.try_claim_chore("keys", KEYS_SECONDS):
-            await self._jobs.forget_keys()
-        if await self._queue.try_claim_chore("look", self._policy.look_every):
+        if await self._chores.try_claim("keys", every=KEYS_SECONDS):
+            await forget_old_keys(self._database)
+        if await self._chores.try_claim("look", every=self._policy.look_every):
             announced, suspects, lost = await self._look_for_lost()
         return SweepReport(due, stranded, died, exhausted, reclaimed, announced, suspects, lost)
 
     async def _push_due(self) -> int:
         async with self._database.transaction() as session:
-            due = await ParseRequestRepository(session).claim_due(limit=BATCH)
+            due = await QueueRepository(session).claim_due(limit=CLAIM_BATCH)
         return await self._push("due", due)
 
     async def _push_stranded(self) -> int:
         async with self._database.transaction() as session:
-            stranded = await ParseRequestRepository(session).claim_stranded(
-                age=self._policy.pending_after, limit=BATCH
+            stranded = await QueueRepository(session).claim_stranded(
+                age=self._policy.pending_after, limit=CLAIM_BATCH
             )
         return await self._push("stranded", stranded)
 
     async def _recover_from_dead_parsers(self) -> tuple[int, int]:
-        """Push the jobs of dead parsers again, or fail them; how many of each."""
-        tokens = await self._queue.expired_tokens(
-            after_ms=int(self._policy.lease_grace * 1000), most=BATCH
+        """Return how many jobs of dead parsers were pushed again, and how many failed."""
+        tokens = await self._queues.leases.expired_tokens(
+            after_ms=int(self._policy.lease_grace * 1000), limit=CLAIM_BATCH
         )
         if not tokens:
             return 0, 0
-        async with self._database.transaction() as session:
-            repository = ParseRequestRepository(session)
-            again, failed = await repository.count_dead_attempts(tokens, self._retries)
-            await repository.notify_ended([item.request_id for item in failed])
-        metrics.attempts_retried(len(again))
-        metrics.swept("exhausted", len(failed))
-        for item in failed:
-            metrics.request_failed("attempts_exhausted", age=item.age)
+        again, failed = await self._endings.count_dead_attempts(tokens)
+        metrics.count_swept("exhausted", len(failed))
         await self._push("died", again)
-        await self._queue.drop_leases(tokens)
+        await self._queues.leases.drop(tokens)
         return len(again), len(failed)
 
     async def _look_for_lost(self) -> tuple[int, int, int]:
-        """How many were announced, how many are suspects, and how many were pushed."""
+        """Return how many were announced, how many are suspects, and how many were pushed."""
         async with self._database.transaction() as session:
-            begun = await ParseRequestRepository(session).now()
-        seen = [request_id async for request_id in self._queue.standing()]
+            begun = await QueueRepository(session).now()
+        seen = [request_id async for request_id in self._queues.census.ids_in_redis()]
         async with self._database.transaction() as session:
-            missing = await ParseRequestRepository(session).missing(seen, before=begun)
+            missing = await QueueRepository(session).find_missing_from_redis(seen, before=begun)
         tokens = {row.id: row.token for row in missing}
         announced = await self._announce_stored(tokens)
         suspects = [request_id for request_id in tokens if request_id not in announced]
         async with self._database.transaction() as session:
-            await ParseRequestRepository(session).keep_only_suspects(suspects)
+            await QueueRepository(session).keep_only_suspects(suspects)
         for start in range(0, len(suspects), LOST_BATCH):
             async with self._database.transaction() as session:
-                some = suspects[start : start + LOST_BATCH]
-                await ParseRequestRepository(session).note_suspects(some)
+                await QueueRepository(session).add_suspects(suspects[start : start + LOST_BATCH])
         return len(announced), len(suspects), await self._push_lost()
 
     async def _push_lost(self) -> int:
         pushed = 0
-        while pushed < MOST_LOST:
+        while pushed < MAX_LOST:
             async with self._database.transaction() as session:
-                lost = await ParseRequestRepository(session).claim_lost(
+                lost = await QueueRepository(session).claim_lost(
                     age=self._policy.lost_after, limit=LOST_BATCH
                 )
             pushed += await self._push("lost", lost)
@@ -179,17 +185,45 @@ class Sweep:
         return pushed
 
     async def _announce_stored(self, tokens: dict[int, str]) -> set[int]:
-        """Announce results whose announcement was lost; those without a token are polled for."""
-        stored = await self._queue.sizes(list(tokens))
+        """Announce stored results whose announcement was lost; results without a token are polled.
+
+        Args:
+            tokens: the current attempt of each request that may have a result.
+        """
+        sizes = await self._queues.results.sizes(list(tokens))
+        stored = await self._queues.results.stored_tokens(list(sizes))
         announcements = [
-            Announcement(id=request_id, token=tokens[request_id], bytes=size)
-            for request_id, size in stored.items()
-            if await self._queue.has_token(request_id, tokens[request_id])
+            Announcement(id=request_id, token=token, bytes=sizes[request_id])
+            for request_id, token in stored.items()
+            if token == tokens[request_id]
         ]
-        await self._queue.announce(announcements)
-        metrics.swept("announced", len(announcements))
+        await self._queues.results.announce(announcements)
+        metrics.count_swept("announced", len(announcements))
         return {announcement.id for announcement in announcements}
 
-    async def _push(self, action: str, requests: list[JobToPush]) -> int:
-        await self._jobs.push(requests)
-        return metrics.swept(action, len(requests))
+    async def _push(self, action: str, requests: Sequence[JobToPush]) -> int:
+        await self._handover.push(requests)
+        metrics.count_swept(action, len(requests))
+        return len(requests)
+
+
+class Cooldown:
+    """Keeps the sweeps of one worker apart: many messages of beat may have piled up.
+
+    Args:
+        seconds: least time between the end of one sweep and the beginning of the next.
+        clock: running time in seconds.
+    """
+
+    def __init__(self, seconds: float, *, clock: Callable[[], float] = monotonic) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._ends = 0.0
+
+    def is_over(self) -> bool:
+        """Return whether the next sweep may begin."""
+        return self._clock() >= self._ends
+
+    def restart(self) -> None:
+        """Begin the pause after a sweep."""
+        self._ends = self._clock() + self._seconds

@@ -1,20 +1,23 @@
 """The Celery worker's process. Run as `python -m api_service.worker`.
 
 It does what `celery -A api_service.celery_app worker --pool=solo --queues=api,api.control` does.
-Without Celery's command line, its imports stay out of memory.
+Without Celery's command line, that part's imports stay out of memory.
 """
 
 import sys
 
+from api_service.capabilities import CAPABILITIES
 from api_service.celery_app import API_QUEUE, CONTROL_QUEUE, celery_app
 
 
 def main() -> None:
-    """The process's entry.
+    """Start the process with the tasks of the core and of every capability.
 
-    One process that does one thing at a time: a task takes about a millisecond, because none
-    waits for a page. More come from more replicas.
+    It does one thing at a time: a task takes about a millisecond, because none waits for a page.
+    More throughput comes from more replicas.
     """
+    for capability in CAPABILITIES:
+        celery_app.conf.imports += capability.task_modules
     worker = celery_app.Worker(
         pool_cls="solo",
         queues=[API_QUEUE, CONTROL_QUEUE],

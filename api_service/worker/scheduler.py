@@ -1,28 +1,21 @@
-"""Celery's beat, made independent of the time of day.
+"""Celery's scheduler, made independent of the time of day. Celery loads it in beat only.
 
-Celery's own waits for a time of day: were the clock set back by an hour, nothing would be sent
-for one. Here a period goes by the process's own running time. A schedule by the calendar is
-looked at anew when its time has passed by that measure.
+Celery's own waits for a time of day: if the clock were set back by an hour, nothing would be sent
+for an hour. Here a period goes by the process's own running time. A schedule by the calendar is
+looked at again when its time has passed by that measure.
 """
 
-from datetime import datetime
 from time import monotonic
+from typing import Any
 
 from celery.beat import PersistentScheduler, ScheduleEntry
-from celery.schedules import schedstate, schedule
+from celery.signals import after_task_publish, beat_init
 
-
-class MonotonicInterval(schedule):  # type: ignore[misc] # Celery carries no types
-    """A period by running time; the first is over at once."""
-
-    _due_at = 0.0
-
-    def is_due(self, last_run_at: datetime) -> schedstate:  # noqa: ARG002 - a time of day
-        """Whether it is time, and seconds until the next look."""
-        if (left := self._due_at - monotonic()) > 0:
-            return schedstate(is_due=False, next=left)
-        self._due_at = monotonic() + self.seconds
-        return schedstate(is_due=True, next=self.seconds)
+from api_service.config import Settings
+from api_service.metrics import beat as metrics
+from api_service.metrics import exposition
+from api_service.process import log
+from api_service.process.alive import touch_alive_file
 
 
 class SteadyScheduler(PersistentScheduler):  # type: ignore[misc] # Celery carries no types
@@ -30,3 +23,16 @@ class SteadyScheduler(PersistentScheduler):  # type: ignore[misc] # Celery carri
 
     def _when(self, _entry: ScheduleEntry, seconds: float | None, **_: object) -> float:
         return monotonic() + (self.adjust(seconds) or 0.0)
+
+
+@beat_init.connect
+def _start(**_: Any) -> None:
+    settings = Settings.load()
+    log.configure("beat", settings.log_level)  # also where Celery's command line runs beat
+    exposition.serve(metrics.REGISTRY, host=settings.metrics_host, port=settings.metrics_port)
+
+    def on_publish(sender: str, **_: Any) -> None:
+        metrics.task_published(sender)
+        touch_alive_file(settings.beat_alive_file)
+
+    after_task_publish.connect(on_publish, weak=False)

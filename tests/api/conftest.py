@@ -8,11 +8,10 @@ import httpx
 import pytest
 import redis.asyncio as aioredis
 
-from api_service.celery_app import celery_app
+from api_service.assembly.worker import WorkerContext, open_worker
 from api_service.config import Settings
 from api_service.database import Database
 from api_service.main import create_app
-from api_service.worker.context import WorkerContext, open_worker_context
 from parser_service import config as parser_config
 from parser_service.dependencies import job_queue
 from parser_service.redis_queue.job_queue import JobQueue
@@ -32,13 +31,6 @@ def settings(database_url: str, redis_url: str, site: Site) -> Settings:
         database_timeout=2,
         publish_timeout=0.5,
     )
-
-
-@pytest.fixture(autouse=True)
-def celery_on_the_tests_redis(redis_url: str) -> None:
-    celery_app.conf.broker_url = redis_url
-    celery_app.conf.broker_write_url = redis_url
-    celery_app.conf.broker_read_url = redis_url
 
 
 @pytest.fixture
@@ -62,7 +54,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def jobs(settings: Settings) -> AsyncIterator[WorkerContext]:
-    async with open_worker_context(settings) as context:
+    async with open_worker(settings) as context:
         yield context
 
 
@@ -104,7 +96,7 @@ def end(jobs: WorkerContext) -> Callable[[int, Any], Awaitable[None]]:
     """Bring a request to its end with a result, as worker and parser would."""
 
     async def ended(request_id: int, result: Any) -> None:
-        await jobs.jobs.start([request_id])
-        await jobs.jobs.record({request_id: result})
+        await jobs.handover.start([request_id])
+        await jobs.endings.record({request_id: result})
 
     return ended

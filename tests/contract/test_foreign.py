@@ -14,12 +14,12 @@ import pytest
 import redis.asyncio as aioredis
 
 from api_service import config as api_config
+from api_service.assembly.worker import open_worker
 from api_service.database import Database
-from api_service.repository import ParseRequestRepository
-from api_service.worker.context import open_worker_context
-from api_service.worker.results import ResultLoop
+from api_service.worker.result_loop import build_result_loop
 from parser_service import config as parser_config
 from tests.support.listening import listening
+from tests.support.rows import add_request
 from tests.support.servers import dsn
 from tests.support.site import Site
 from tests.support.waiting import until
@@ -35,15 +35,15 @@ async def redis(redis_url: str) -> AsyncIterator[aioredis.Redis]:
 async def started(database_url: str, redis_url: str) -> AsyncIterator[list[int]]:
     """Two requests that our API has pushed, with our worker waiting for their results."""
     settings = api_config.Settings(database_url=database_url, redis_url=redis_url)
-    async with open_worker_context(settings) as context:
+    async with open_worker(settings) as context:
         database = Database(database_url, timeout=5)
         ids = []
         for number in range(2):
             async with database.transaction() as session:
                 url = f"https://example.com/{number}"
-                ids.append(await ParseRequestRepository(session).add(url, trace_id=None))
-            await context.jobs.start([ids[-1]])
-        loop = ResultLoop(context)
+                ids.append(await add_request(session, url))
+            await context.handover.start([ids[-1]])
+        loop = build_result_loop(context)
         running = asyncio.create_task(loop.run())
         yield ids
         loop.stop()

@@ -47,7 +47,7 @@ def _floor_of_each(rooms: set[str], floors: list[str]) -> dict[str, int]:
     others = rooms - set().union(*named)
     found = {}
     for number, names in enumerate(named):
-        for room in others if OTHERS in names else names:
+        for room in names | (others if OTHERS in names else set()):
             found[room] = number
     return found
 

@@ -9,12 +9,12 @@ from typing import Any
 import asyncpg
 import redis.asyncio as aioredis
 
+from api_service.assembly.worker import WorkerContext
 from api_service.database import Database
 from api_service.queueing.sweep import SweepReport
-from api_service.repository import ParseRequestRepository
-from api_service.worker.context import WorkerContext
-from api_service.worker.results import ResultLoop
+from api_service.worker.result_loop import build_result_loop
 from parser_service.redis_queue.job_queue import JobQueue
+from tests.support.rows import add_request
 from tests.support.time_travel import pass_time
 
 URL = "https://a.example/"
@@ -47,7 +47,8 @@ class PipelineSteps:
         parser: JobQueue,
     ) -> None:
         self.context = context
-        self.jobs = context.jobs
+        self.handover = context.handover
+        self.endings = context.endings
         self.database = database
         self.connection = connection
         self.redis = redis
@@ -56,12 +57,12 @@ class PipelineSteps:
     async def add(self) -> int:
         """A request as the API commits it."""
         async with self.database.transaction() as session:
-            return await ParseRequestRepository(session).add(URL, trace_id=None)
+            return await add_request(session, URL)
 
     async def start(self) -> int:
         """A request whose job is on the list."""
         request_id = await self.add()
-        await self.jobs.start([request_id])
+        await self.handover.start([request_id])
         return request_id
 
     async def take(self) -> Job:
@@ -77,7 +78,7 @@ class PipelineSteps:
 
     async def persist(self) -> None:
         """Have the results process persist everything that has been announced."""
-        loop = ResultLoop(self.context)
+        loop = build_result_loop(self.context)
         loop.stop()
         await loop.run()
 

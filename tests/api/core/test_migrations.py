@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 
 from api_service.database import Database
 from api_service.exceptions import SchemaOutdatedError
-from api_service.models import NEWEST_MIGRATION
+from api_service.schema import NEWEST_MIGRATION
 from tests.support.migrations import ROOT, alembic
 from tests.support.servers import dsn
 

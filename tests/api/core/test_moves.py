@@ -6,14 +6,11 @@ from typing import Any
 import asyncpg
 import pytest
 
-from api_service.database import Database
-from api_service.repository import (
-    FailedAttempt,
-    ParseRequestRepository,
-    RetryPolicy,
-    SucceededAttempt,
-)
-from api_service.responses import ErrorFacts, PageFacts
+from api_service.database import Database, Session
+from api_service.endings.attempts import FailedAttempt, RetryPolicy, SucceededAttempt
+from api_service.endings.repository import EndingRepository
+from api_service.page.facts import ErrorFacts, PageFacts
+from api_service.queueing.repository import QueueRepository
 from api_service.status_enum import StatusEnum
 
 PENDING, PROCESSING, SUCCESS, FAILURE = StatusEnum
@@ -22,32 +19,36 @@ POLICY = RetryPolicy(max_attempts=3, base_delay=2, max_delay=60)
 LAST = RetryPolicy(max_attempts=1, base_delay=2, max_delay=60)
 ERROR = ErrorFacts(code="timeout", message="Slow.")
 
-Mark = Callable[[ParseRequestRepository], Awaitable[Any]]
+Mark = Callable[[Session], Awaitable[Any]]
 
 
 def _success(token: str | None) -> Mark:
     ended = SucceededAttempt(ID, token, title="A", html="<p>", facts=PageFacts())
-    return lambda repository: repository.mark_success([ended])
+    return lambda session: EndingRepository(session).mark_success([ended])
 
 
 def _failed(token: str | None, policy: RetryPolicy, retry_after: float | None) -> Mark:
     failed = FailedAttempt(ID, token, error=ERROR, retry_after=retry_after)
-    return lambda repository: repository.mark_attempts_failed([failed], policy)
+    return lambda session: EndingRepository(session).mark_attempts_failed([failed], policy)
 
 
 # Each with the one status that it moves a row from, and where to.
 MARKS: dict[str, tuple[Mark, StatusEnum, StatusEnum]] = {
-    "mark_processing": (lambda r: r.mark_processing([ID]), PENDING, PROCESSING),
-    "claim_stranded": (lambda r: r.claim_stranded(age=1, limit=9), PENDING, PROCESSING),
-    "claim_due": (lambda r: r.claim_due(limit=9), PROCESSING, PROCESSING),
-    "claim_lost": (lambda r: r.claim_lost(age=1, limit=9), PROCESSING, PROCESSING),
+    "mark_processing": (lambda s: QueueRepository(s).mark_processing([ID]), PENDING, PROCESSING),
+    "claim_stranded": (
+        lambda s: QueueRepository(s).claim_stranded(age=1, limit=9),
+        PENDING,
+        PROCESSING,
+    ),
+    "claim_due": (lambda s: QueueRepository(s).claim_due(limit=9), PROCESSING, PROCESSING),
+    "claim_lost": (lambda s: QueueRepository(s).claim_lost(age=1, limit=9), PROCESSING, PROCESSING),
     "count_dead_attempts": (
-        lambda r: r.count_dead_attempts([TOKEN], POLICY),
+        lambda s: EndingRepository(s).count_dead_attempts([TOKEN], POLICY),
         PROCESSING,
         PROCESSING,
     ),
     "count_dead_attempts, the last": (
-        lambda r: r.count_dead_attempts([TOKEN], LAST),
+        lambda s: EndingRepository(s).count_dead_attempts([TOKEN], LAST),
         PROCESSING,
         FAILURE,
     ),
@@ -86,7 +87,7 @@ async def test_each_statement_makes_its_own_move_only(
     mark, start, goal = MARKS[name]
     before = await _row(connection)
     async with database.transaction() as session:
-        await mark(ParseRequestRepository(session))
+        await mark(session)
     after = await _row(connection)
     if origin is start:
         assert after["status"] == goal
@@ -109,7 +110,7 @@ async def test_what_names_an_attempt_moves_no_other(
     await connection.execute("UPDATE parse_requests SET token = '1-newer'")
     before = await _row(connection)
     async with database.transaction() as session:
-        await mark(ParseRequestRepository(session))
+        await mark(session)
     assert await _row(connection) == before
 
 
@@ -118,7 +119,7 @@ async def test_only_what_is_processing_becomes_a_suspect(
 ) -> None:
     await connection.execute("UPDATE parse_requests SET suspect_since = NULL")
     async with database.transaction() as session:
-        await ParseRequestRepository(session).note_suspects([ID])
+        await QueueRepository(session).add_suspects([ID])
     row = await _row(connection)
     assert row["status"] == origin
     assert (row["suspect_since"] is not None) is (origin is PROCESSING)

@@ -9,7 +9,6 @@ import asyncpg
 import httpx
 import pytest
 
-from api_service.celery_app import celery_app
 from api_service.config import Settings
 from api_service.main import create_app
 from tests.support.servers import dsn
@@ -49,8 +48,6 @@ async def test_without_redis_a_request_is_accepted_within_its_time(
 ) -> None:
     port = silent_port if kind == "silent" else unused_tcp_port
     url = f"redis://127.0.0.1:{port}/0"
-    celery_app.conf.broker_url = url
-    celery_app.conf.broker_write_url = url
     async with _client(settings.model_copy(update={"redis_url": url})) as client:
         started = perf_counter()
         posts = [client.post("/parse_async", json={"url": "http://a.example/"}) for _ in range(20)]

@@ -8,8 +8,8 @@ import httpx
 import pytest
 import redis.asyncio as aioredis
 
+from api_service.assembly.worker import WorkerContext
 from api_service.parser_client.messages import FailureReason, FailureResult, PageResult
-from api_service.worker.context import WorkerContext
 from tests.support.site import Site
 
 URL = "https://example.com/"
@@ -287,7 +287,7 @@ async def test_the_trace_id_of_the_client_goes_all_the_way(
         "/parse_async", json={"url": URL}, headers={"X-Request-ID": "my-trace"}
     )
     assert response.headers["x-request-id"] == "my-trace"
-    await jobs.jobs.start([response.json()["request_id"]])
+    await jobs.handover.start([response.json()["request_id"]])
     async with aioredis.Redis.from_url(redis_url) as redis:
         celery_message = json.loads((await redis.lrange("api", 0, 0))[0])
         job = json.loads((await redis.lrange("parser:tasks", 0, 0))[0])

@@ -1,7 +1,6 @@
 """The worker's use cases on a real database and Redis."""
 
 import json
-from datetime import timedelta
 from itertools import product
 from typing import assert_never
 
@@ -9,19 +8,16 @@ import asyncpg
 import pytest
 import redis.asyncio as aioredis
 
+from api_service.assembly.worker import WorkerContext, open_worker
 from api_service.config import Settings
 from api_service.database import Database
-from api_service.endings.service import CleanupProgress, JobService
+from api_service.endings.attempts import FailedAttempt, RetryPolicy, SucceededAttempt
+from api_service.endings.repository import EndingRepository
+from api_service.page.facts import ErrorFacts, PageFacts
 from api_service.parser_client.messages import FailureResult, PageResult
-from api_service.repository import (
-    FailedAttempt,
-    ParseRequestRepository,
-    RetryPolicy,
-    SucceededAttempt,
-)
-from api_service.responses import ErrorFacts, PageFacts
+from api_service.queueing.repository import QueueRepository
 from api_service.status_enum import LEGAL_MOVES, StatusEnum, before
-from api_service.worker.context import WorkerContext, open_worker_context
+from tests.support.rows import add_request
 from tests.support.servers import dsn
 
 SUCCESS = PageResult(status="success", title="A", html="<title>A</title>")
@@ -31,7 +27,7 @@ POLICY = RetryPolicy(max_attempts=3, base_delay=2, max_delay=60)
 
 async def _add(database: Database, url: str = "https://example.com/") -> int:
     async with database.transaction() as session:
-        return await ParseRequestRepository(session).add(url, trace_id="t")
+        return await add_request(session, url, trace_id="t")
 
 
 async def _row(database_url: str, request_id: int) -> asyncpg.Record:
@@ -51,8 +47,8 @@ async def test_a_started_request_is_on_the_parsers_list(
     jobs: WorkerContext, database: Database, database_url: str, redis_url: str
 ) -> None:
     first, second = await _add(database, "https://a.example/"), await _add(database)
-    await jobs.jobs.start([first])
-    await jobs.jobs.start([second])
+    await jobs.handover.start([first])
+    await jobs.handover.start([second])
     async with aioredis.Redis.from_url(redis_url) as redis:
         messages = [json.loads(raw) for raw in await redis.lrange("parser:tasks", 0, -1)]
     row = await _row(database_url, first)
@@ -72,14 +68,14 @@ async def test_a_doubled_task_pushes_once(
     jobs: WorkerContext, database: Database, redis_url: str
 ) -> None:
     request_id = await _add(database)
-    await jobs.jobs.start([request_id])
-    await jobs.jobs.start([request_id])
+    await jobs.handover.start([request_id])
+    await jobs.handover.start([request_id])
     async with aioredis.Redis.from_url(redis_url) as redis:
         assert await redis.llen("parser:tasks") == 1
 
 
 async def test_a_task_without_a_row_does_nothing(jobs: WorkerContext, redis_url: str) -> None:
-    await jobs.jobs.start([12345])
+    await jobs.handover.start([12345])
     async with aioredis.Redis.from_url(redis_url) as redis:
         assert await redis.llen("parser:tasks") == 0
 
@@ -93,12 +89,12 @@ async def test_a_final_status_stays(
     then: PageResult | FailureResult,
 ) -> None:
     request_id = await _add(database)
-    await jobs.jobs.start([request_id])
-    await jobs.jobs.record({request_id: first})
+    await jobs.handover.start([request_id])
+    await jobs.endings.record({request_id: first})
     ended = await _row(database_url, request_id)
-    await jobs.jobs.record({request_id: then})
-    await jobs.jobs.record({request_id: first})
-    await jobs.jobs.start([request_id])
+    await jobs.endings.record({request_id: then})
+    await jobs.endings.record({request_id: first})
+    await jobs.handover.start([request_id])
     assert await _row(database_url, request_id) == ended
 
 
@@ -106,26 +102,27 @@ async def test_only_the_attempt_under_way_counts(
     jobs: WorkerContext, database: Database, database_url: str
 ) -> None:
     request_id = await _add(database)
-    await jobs.jobs.start([request_id])
+    await jobs.handover.start([request_id])
     late = SUCCESS.model_copy(update={"token": "of-another-attempt"})
-    await jobs.jobs.record({request_id: late})
+    await jobs.endings.record({request_id: late})
     row = await _row(database_url, request_id)
     assert row["status"] == "processing"
-    await jobs.jobs.record({request_id: late.model_copy(update={"token": row["token"]})})
+    await jobs.endings.record({request_id: late.model_copy(update={"token": row["token"]})})
     assert (await _row(database_url, request_id))["status"] == "success"
 
 
 async def test_a_result_that_the_database_does_not_take_holds_up_no_other(
     settings: Settings, database: Database, database_url: str
 ) -> None:
-    async with open_worker_context(settings.model_copy(update={"max_attempts": 1})) as jobs:
+    async with open_worker(settings.model_copy(update={"max_attempts": 1})) as jobs:
         ids = [await _add(database) for _ in range(4)]
-        await jobs.jobs.start(ids)
+        await jobs.handover.start(ids)
         # Nothing that was read from a message is like these; a mistake of ours could be.
         nul = SUCCESS.model_copy(update={"title": "\0"})
         surrogate = SUCCESS.model_copy(update={"html": "\ud800"})
-        huge = SUCCESS.model_copy(update={"http_status": 10**9})
-        await jobs.jobs.record(dict(zip(ids, (nul, SUCCESS, surrogate, huge), strict=True)))
+        nul_in_facts = SUCCESS.model_copy(update={"final_url": "\0"})
+        results = (nul, SUCCESS, surrogate, nul_in_facts)
+        await jobs.endings.record(dict(zip(ids, results, strict=True)))
     statuses = [(await _row(database_url, request_id))["status"] for request_id in ids]
     assert statuses == ["failure", "success", "failure", "failure"]
 
@@ -140,18 +137,18 @@ async def test_the_sql_makes_legal_moves_only(
         database_url, "UPDATE parse_requests SET status = $1 WHERE id = $2", origin, request_id
     )
     async with database.transaction() as session:
-        repository = ParseRequestRepository(session)
         match goal:
             case StatusEnum.PENDING:
                 moved = False  # there is no way back, and so no method for it
             case StatusEnum.PROCESSING:
-                moved = bool(await repository.mark_processing([request_id]))
+                moved = bool(await QueueRepository(session).mark_processing([request_id]))
             case StatusEnum.SUCCESS:
                 ended = SucceededAttempt(request_id, None, title="", html="", facts=PageFacts())
-                moved = bool(await repository.mark_success([ended]))
+                moved = bool(await EndingRepository(session).mark_success([ended]))
             case StatusEnum.FAILURE:
                 error = ErrorFacts(code="timeout", message="It took too long.")
                 failed = FailedAttempt(request_id, None, error=error, retry_after=None)
+                repository = EndingRepository(session)
                 moved = bool(await repository.mark_attempts_failed([failed], POLICY))
             case _:
                 assert_never(goal)
@@ -162,39 +159,3 @@ async def test_the_sql_makes_legal_moves_only(
 def test_the_moves_backwards_are_the_moves_forwards() -> None:
     for origin, goal in product(StatusEnum, StatusEnum):
         assert (origin in before(goal)) == (goal in LEGAL_MOVES[origin])
-
-
-async def test_clean_up_deletes_what_is_older_than_the_retention(
-    jobs: WorkerContext, database: Database, database_url: str
-) -> None:
-    ids = [await _add(database) for _ in range(5)]
-    old_success, old_pending, old_but_moving, young, forgotten = ids
-    month = timedelta(days=31)
-    statement = (
-        "UPDATE parse_requests SET status = $1, created_at = now() - $2::interval,"
-        " updated_at = now() - $3::interval WHERE id = $4"
-    )
-    now = timedelta()
-    await _execute(database_url, statement, "success", month, now, old_success)
-    await _execute(database_url, statement, "pending", month, month, old_pending)
-    await _execute(database_url, statement, "processing", month, now, old_but_moving)
-    await _execute(database_url, statement, "failure", timedelta(days=29), now, young)
-    await _execute(database_url, statement, "failure", month, month, forgotten)
-    assert (await jobs.jobs.clean_up()).deleted == 3
-    left = [request_id for request_id in ids if await _row(database_url, request_id)]
-    assert left == [old_but_moving, young]
-
-
-async def test_clean_up_goes_through_many_batches(
-    jobs: WorkerContext, database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("api_service.endings.service.CLEANUP_BATCH", 10)
-    await _execute(
-        database_url,
-        "INSERT INTO parse_requests (url, status, created_at)"
-        " SELECT 'https://example.com/', 'success', now() - interval '40 days'"
-        " FROM generate_series(1, 35)",
-    )
-    assert isinstance(jobs.jobs, JobService)
-    assert await jobs.jobs.clean_up(seconds=0) == CleanupProgress(10, is_done=False)
-    assert await jobs.jobs.clean_up() == CleanupProgress(25, is_done=True)

@@ -8,11 +8,11 @@ import asyncpg
 import pytest
 import redis.asyncio as aioredis
 
+from api_service.assembly.worker import WorkerContext, open_worker
 from api_service.config import Settings
 from api_service.database import Database
 from api_service.parser_client.messages import FailureReason, FailureResult, PageResult
-from api_service.repository import ParseRequestRepository
-from api_service.worker.context import WorkerContext, open_worker_context
+from tests.support.rows import add_request
 from tests.support.servers import dsn
 
 QUEUE = "parser:tasks"
@@ -25,7 +25,7 @@ def settings(settings: Settings) -> Settings:
 
 @pytest.fixture
 async def jobs(settings: Settings) -> AsyncIterator[WorkerContext]:
-    async with open_worker_context(settings) as context:
+    async with open_worker(settings) as context:
         yield context
 
 
@@ -45,10 +45,8 @@ async def redis(redis_url: str) -> AsyncIterator[aioredis.Redis]:
 @pytest.fixture
 async def request_id(jobs: WorkerContext, database: Database) -> int:
     async with database.transaction() as session:
-        added = await ParseRequestRepository(session).add(
-            "https://a.example/", trace_id="t", options={"title_fallback": True}
-        )
-    await jobs.jobs.start([added])
+        added = await add_request(session, trace_id="t", options={"title_fallback": True})
+    await jobs.handover.start([added])
     return added
 
 
@@ -86,7 +84,7 @@ async def test_a_transient_failure_waits_for_its_next_attempt(
     jobs: WorkerContext, connection: asyncpg.Connection, redis: aioredis.Redis, request_id: int
 ) -> None:
     first = json.loads((await redis.lrange(QUEUE, 0, -1))[0])
-    await jobs.jobs.record({request_id: _failure()})
+    await jobs.endings.record({request_id: _failure()})
     row = await _row(connection, request_id)
     assert (row["status"], row["attempts"], row["token"]) == ("processing", 1, None)
     assert 1.5 < row["pause"] <= 4
@@ -107,13 +105,13 @@ async def test_pauses_double_and_the_last_attempt_decides(
     jobs: WorkerContext, connection: asyncpg.Connection, request_id: int
 ) -> None:
     for attempt, longest in ((1, 4), (2, 8)):
-        await jobs.jobs.record({request_id: _failure()})
+        await jobs.endings.record({request_id: _failure()})
         row = await _row(connection, request_id)
         assert row["attempts"] == attempt
         assert longest / 2 - 0.5 < row["pause"] <= longest
         await _make_due(connection)
         await _push_due(jobs)
-    await jobs.jobs.record({request_id: _failure()})
+    await jobs.endings.record({request_id: _failure()})
     row = await _row(connection, request_id)
     assert (row["status"], row["attempts"], row["pause"]) == ("failure", 3, None)
     assert json.loads(row["error"]) == {
@@ -127,11 +125,11 @@ async def test_pauses_double_and_the_last_attempt_decides(
 async def test_a_page_that_comes_late_is_a_success(
     jobs: WorkerContext, connection: asyncpg.Connection, request_id: int
 ) -> None:
-    await jobs.jobs.record({request_id: _failure()})
+    await jobs.endings.record({request_id: _failure()})
     await _make_due(connection)
     await _push_due(jobs)
     page = PageResult(status="success", title="A", html="<p>")
-    await jobs.jobs.record({request_id: page})
+    await jobs.endings.record({request_id: page})
     row = await _row(connection, request_id)
     assert (row["status"], row["attempts"], row["title"]) == ("success", 2, "A")
 
@@ -139,7 +137,7 @@ async def test_a_page_that_comes_late_is_a_success(
 async def test_a_permanent_failure_is_not_tried_again(
     jobs: WorkerContext, connection: asyncpg.Connection, request_id: int
 ) -> None:
-    await jobs.jobs.record({request_id: _failure(retryable=False)})
+    await jobs.endings.record({request_id: _failure(retryable=False)})
     row = await _row(connection, request_id)
     assert (row["status"], row["attempts"]) == ("failure", 1)
 
@@ -147,21 +145,21 @@ async def test_a_permanent_failure_is_not_tried_again(
 async def test_what_the_site_asks_for_is_kept(
     jobs: WorkerContext, connection: asyncpg.Connection, request_id: int
 ) -> None:
-    await jobs.jobs.record({request_id: _failure(retry_after=30)})
+    await jobs.endings.record({request_id: _failure(retry_after=30)})
     assert 29 < (await _row(connection, request_id))["pause"] <= 30
 
 
 async def test_a_site_that_asks_for_too_much_has_failed(
     jobs: WorkerContext, connection: asyncpg.Connection, request_id: int
 ) -> None:
-    await jobs.jobs.record({request_id: _failure(retry_after=61)})
+    await jobs.endings.record({request_id: _failure(retry_after=61)})
     assert (await _row(connection, request_id))["status"] == "failure"
 
 
 async def test_the_options_reach_the_parser_each_time(
     jobs: WorkerContext, connection: asyncpg.Connection, redis: aioredis.Redis, request_id: int
 ) -> None:
-    await jobs.jobs.record({request_id: _failure()})
+    await jobs.endings.record({request_id: _failure()})
     await _make_due(connection)
     await _push_due(jobs)
     for raw in await redis.lrange(QUEUE, 0, -1):

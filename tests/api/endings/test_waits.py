@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import httpx
 import pytest
 
+from api_service.endings.wakeups import EndingListener
 from api_service.parser_client.messages import PageResult
 from tests.support.system import submit
 from tests.support.waiting import until
@@ -45,7 +46,7 @@ async def test_a_wait_ends_when_the_process_stops(client: httpx.AsyncClient) -> 
     waiting = asyncio.create_task(client.get(f"/status/{request_id}?wait=20"))
     await asyncio.sleep(0.1)
     app = client._transport.app  # type: ignore[attr-defined]
-    app.state.context.notices.end_waits()
+    app.state.collaborators.get(EndingListener).end_waits()
     async with asyncio.timeout(0.5):
         assert (await waiting).json()["status"] == "pending"
 
@@ -69,4 +70,4 @@ async def test_a_client_that_goes_away_leaves_no_waiter(client: httpx.AsyncClien
     await asyncio.sleep(0.1)
     waiting.cancel()
     app = client._transport.app  # type: ignore[attr-defined]
-    await until(lambda: not app.state.context.notices._waiters)
+    await until(lambda: not app.state.collaborators.get(EndingListener)._waiters)

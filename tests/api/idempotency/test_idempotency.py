@@ -10,9 +10,9 @@ import httpx
 import pytest
 import redis.asyncio as aioredis
 
+from api_service.assembly.worker import WorkerContext
 from api_service.config import Settings
 from api_service.main import create_app
-from api_service.worker.context import WorkerContext
 from tests.support.servers import dsn
 from tests.support.waiting import until
 
@@ -45,7 +45,7 @@ async def test_the_first_answer_comes_again(
     first = await _post(client, "k")
     assert first.status_code == 202
     again = await _post(client, "k")
-    await jobs.jobs.start([first.json()["request_id"]])
+    await jobs.handover.start([first.json()["request_id"]])
     much_later = await _post(client, "k")
     for answer in (again, much_later):
         assert (answer.status_code, answer.json()) == (202, first.json())

@@ -12,18 +12,16 @@ import httpx
 import pytest
 import redis.asyncio as aioredis
 
-from api_service.celery_app import celery_app
+from api_service.assembly.worker import WorkerContext, open_worker
 from api_service.config import Settings
 from api_service.database import Database
-from api_service.endings.service import JobService
 from api_service.main import create_app
 from api_service.metrics import api, worker
 from api_service.operation.gauges import Gauges
 from api_service.parser_client.messages import FailureReason, FailureResult, PageResult
-from api_service.queueing.statements import UNFINISHED
-from api_service.repository import ParseRequestRepository
-from api_service.worker.context import WorkerContext, open_worker_context
+from api_service.repository import SUMMARISE_UNFINISHED
 from tests.support.metrics import Growth, Series, series
+from tests.support.rows import add_request
 from tests.support.servers import dsn
 from tests.support.system import ROOT
 
@@ -65,8 +63,8 @@ async def _scrape(client: httpx.AsyncClient) -> Series:
 async def _add(jobs: WorkerContext, database: Database) -> int:
     """A request that the parsers have been handed."""
     async with database.transaction() as session:
-        request_id = await ParseRequestRepository(session).add("https://a.example/", trace_id=None)
-    await jobs.jobs.start([request_id])
+        request_id = await add_request(session, "https://a.example/")
+    await jobs.handover.start([request_id])
     return request_id
 
 
@@ -140,7 +138,7 @@ async def test_ended_requests_are_not_looked_at(connection: asyncpg.Connection) 
         " FROM generate_series(1, 20000) AS n"
     )
     await connection.execute("ANALYZE parse_requests")
-    statement = str(UNFINISHED).replace(":most", "250000")
+    statement = str(SUMMARISE_UNFINISHED).replace(":limit", "250000")
     plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {statement}"))
     assert "ix_parse_requests_unfinished" in plan, plan
     assert "Seq Scan" not in plan, plan
@@ -234,7 +232,7 @@ async def test_many_scrapers_share_one_reading(
     client: httpx.AsyncClient, connection: asyncpg.Connection
 ) -> None:
     app = client._transport.app  # type: ignore[attr-defined]
-    gauges: Gauges = app.state.context.gauges
+    gauges: Gauges = app.state.collaborators.get(Gauges)
     async with connection.transaction():
         await connection.execute("LOCK TABLE parse_requests IN ACCESS EXCLUSIVE MODE")
         first, *others = [asyncio.create_task(gauges.read()) for _ in range(50)]
@@ -248,10 +246,10 @@ async def test_many_scrapers_share_one_reading(
 async def test_ends_and_attempts_are_counted_exactly(
     settings: Settings, database: Database
 ) -> None:
-    async with open_worker_context(settings.model_copy(update={"max_attempts": 2})) as jobs:
+    async with open_worker(settings.model_copy(update={"max_attempts": 2})) as jobs:
         ids = [await _add(jobs, database) for _ in range(6)]
         counted = Growth(worker.REGISTRY)
-        await jobs.jobs.record(
+        await jobs.endings.record(
             {
                 ids[0]: PAGE,
                 ids[1]: PAGE,
@@ -261,7 +259,7 @@ async def test_ends_and_attempts_are_counted_exactly(
                 99_999: PAGE,
             }
         )
-        await jobs.jobs.record({ids[0]: _failure("timeout")})  # too late: it changes nothing
+        await jobs.endings.record({ids[0]: _failure("timeout")})  # too late: it changes nothing
     prefix = "page_parser_"
     assert counted.grown() == {
         f"{prefix}requests_ended_total{{status=success}}": 2,
@@ -283,7 +281,7 @@ async def test_the_time_from_acceptance_counts_from_the_row(
     await connection.execute("UPDATE parse_requests SET created_at = now() - interval '100 s'")
     name = "page_parser_accepted_to_ended_seconds_sum"
     before = worker.REGISTRY.get_sample_value(name) or 0
-    await jobs.jobs.record({request_id: PAGE})
+    await jobs.endings.record({request_id: PAGE})
     assert 100 <= (worker.REGISTRY.get_sample_value(name) or 0) - before < 200
 
 
@@ -293,7 +291,7 @@ async def test_sweeps_are_counted_by_what_they_did(
     connection: asyncpg.Connection,
     redis: aioredis.Redis,
 ) -> None:
-    async with open_worker_context(settings.model_copy(update={"max_attempts": 2})) as jobs:
+    async with open_worker(settings.model_copy(update={"max_attempts": 2})) as jobs:
         due, lost, announced, died, exhausted = [await _add(jobs, database) for _ in range(5)]
         await connection.execute(
             "INSERT INTO parse_requests (url, created_at) SELECT 'https://a.example/',"
@@ -354,17 +352,16 @@ async def test_what_clean_up_deletes_is_counted(
         "INSERT INTO parse_requests (url, status, created_at) SELECT 'https://a.example/',"
         " 'success', now() - interval '40 days' FROM generate_series(1, 7)"
     )
-    assert isinstance(jobs.jobs, JobService)
     counted = Growth(worker.REGISTRY)
-    await jobs.jobs.clean_up()
+    await jobs.retention.clean_up()
     assert counted.grown() == {"page_parser_requests_deleted_total": 7}
 
 
 async def test_a_task_that_is_not_published_is_counted(
     settings: Settings, unused_tcp_port: int
 ) -> None:
-    celery_app.conf.broker_write_url = f"redis://127.0.0.1:{unused_tcp_port}/0"
-    async with _opened(settings) as client:
+    nowhere = f"redis://127.0.0.1:{unused_tcp_port}/0"
+    async with _opened(settings.model_copy(update={"redis_url": nowhere})) as client:
         counted = Growth(api.REGISTRY)
         response = await client.post("/parse_async", json={"url": "https://a.example/"})
         assert response.status_code == 202

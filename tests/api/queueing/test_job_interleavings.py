@@ -36,11 +36,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from api_service.assembly.worker import open_worker
 from api_service.config import Settings
 from api_service.database import Database
-from api_service.parser_client.queue import ParserQueue
-from api_service.repository import ParseRequestRepository
-from api_service.worker.context import open_worker_context
+from api_service.parser_client.keys import Keys
+from api_service.parser_client.results import ResultStore
+from api_service.queueing.repository import QueueRepository
 from parser_service import config as parser_config
 from parser_service.dependencies import host_limits, job_queue
 from parser_service.jobs.parked import ParkedJob
@@ -127,7 +128,7 @@ class JobsWay(RuleBasedStateMachine):
             retry_delay=0.001,
         )
         enter = self._stack.enter_async_context
-        context = await enter(open_worker_context(settings))
+        context = await enter(open_worker(settings))
         database = Database(settings.database_url, timeout=10, pool_size=2)
         self._stack.push_async_callback(database.dispose)
         connection = await asyncpg.connect(dsn(self.database_url))
@@ -161,7 +162,7 @@ class JobsWay(RuleBasedStateMachine):
         if fate == "published":
             self._messages.append(request_id)
         if fate in ("started", "taken"):
-            await self._steps.jobs.start([request_id])
+            await self._steps.handover.start([request_id])
         if fate == "taken":
             await self._take(1)
 
@@ -173,13 +174,13 @@ class JobsWay(RuleBasedStateMachine):
         request_id = self._messages.pop(which % len(self._messages))
         if times == "and again later":
             self._messages.append(request_id)
-        await self._steps.jobs.start([request_id])
+        await self._steps.handover.start([request_id])
 
     @step("between commit and push", needs="_messages")
     async def worker_dies(self, _: str, which: int) -> None:
         request_id = self._messages[which % len(self._messages)]
         async with self._steps.database.transaction() as session:
-            await ParseRequestRepository(session).mark_processing([request_id])
+            await QueueRepository(session).mark_processing([request_id])
 
     # A parser
 
@@ -256,21 +257,18 @@ class JobsWay(RuleBasedStateMachine):
     async def results_process_takes_a_batch(self, then: str, _: int) -> None:
         self._announced.clear()
         self._takers += 1
-        queue = ParserQueue(
-            self._raw_redis,
-            name=f"taker-{self._takers}",
-            task_queue=QUEUE,
-            result_prefix="parser:results:",
+        store = ResultStore(
+            self._raw_redis, Keys(QUEUE, "parser:results:"), name=f"taker-{self._takers}"
         )
-        taken = await queue.take(most=3, most_bytes=10**6)
+        taken = await store.take(limit=3, max_bytes=10**6)
         if then == "and dies before its commit":
             return
-        results = await queue.results([announced.id for announced in taken])
+        results = await store.read([announced.id for announced in taken])
         tokens = {announced.token for announced in taken}
         valid = {i: result for i, result in results.items() if result.token in tokens}
-        await self._steps.jobs.record(valid)
+        await self._steps.endings.record(valid)
         if then == "and lives":
-            await queue.release(taken, list(valid))
+            await store.acknowledge(taken, list(valid))
 
     # Redis
 
@@ -342,7 +340,7 @@ class JobsWay(RuleBasedStateMachine):
         for _ in range(ROUNDS):
             if await self._is_quiet():
                 return
-            await self._steps.jobs.start(self._messages)
+            await self._steps.handover.start(self._messages)
             self._messages.clear()
             await self._pass_time(46)
             await self._limits.tick()
@@ -357,7 +355,7 @@ class JobsWay(RuleBasedStateMachine):
 
     async def _repeat_everything(self) -> None:
         """All messages and results once more, when everything has ended."""
-        await self._steps.jobs.start(self._accepted)
+        await self._steps.handover.start(self._accepted)
         for job in self._ever_taken[:5]:
             await self._steps.finish(job)
             await self._steps.persist()

@@ -16,14 +16,12 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from api_service.database import Database, Session
+from api_service.endings.attempts import FailedAttempt, RetryPolicy, SucceededAttempt
+from api_service.endings.repository import EndingRepository
 from api_service.idempotency.repository import IdempotencyRepository
-from api_service.repository import (
-    FailedAttempt,
-    ParseRequestRepository,
-    RetryPolicy,
-    SucceededAttempt,
-)
-from api_service.responses import ErrorFacts, PageFacts
+from api_service.page.facts import ErrorFacts, PageFacts
+from api_service.queueing.repository import QueueRepository
+from api_service.repository import ParseRequestRepository, RequestKey
 from tests.support.servers import dsn
 
 pytestmark = pytest.mark.slow
@@ -79,20 +77,19 @@ class Case:
     rows: int
 
 
-def _on_requests(name: str, *arguments: Any, **named: Any) -> Ask:
-    def ask(session: Session) -> Awaitable[Any]:
-        answer: Awaitable[Any] = getattr(ParseRequestRepository(session), name)(*arguments, **named)
-        return answer
+def _on(repository: type[Any]) -> Callable[..., Ask]:
+    def asking(name: str, *arguments: Any, **named: Any) -> Ask:
+        def ask(session: Session) -> Awaitable[Any]:
+            answer: Awaitable[Any] = getattr(repository(session), name)(*arguments, **named)
+            return answer
 
-    return ask
+        return ask
+
+    return asking
 
 
-def _on_keys(name: str, *arguments: Any, **named: Any) -> Ask:
-    def ask(session: Session) -> Awaitable[Any]:
-        answer: Awaitable[Any] = getattr(IdempotencyRepository(session), name)(*arguments, **named)
-        return answer
-
-    return ask
+_on_requests, _on_queue = _on(ParseRequestRepository), _on(QueueRepository)
+_on_endings, _on_keys = _on(EndingRepository), _on(IdempotencyRepository)
 
 
 PRIMARY = "parse_requests_pkey"
@@ -107,42 +104,48 @@ A_PAGE = SucceededAttempt(FIRST_PUSHED, TOKENS[0], title="A", html="<p>", facts=
 A_FAILURE = FailedAttempt(FIRST_PUSHED, TOKENS[0], error=TIMEOUT, retry_after=None)
 
 CASES = {
-    "sweep: what is due": Case(_on_requests("claim_due", limit=1000), {NEXT, PRIMARY}, 2 * DUE),
+    "sweep: what is due": Case(_on_queue("claim_due", limit=1000), {NEXT, PRIMARY}, 2 * DUE),
     "sweep: what is stranded": Case(
-        _on_requests("claim_stranded", age=5, limit=1000), {OPEN, PRIMARY}, 2 * UNFINISHED
+        _on_queue("claim_stranded", age=5, limit=1000), {OPEN, PRIMARY}, 2 * UNFINISHED
     ),
     "sweep: dead holders": Case(
-        _on_requests("count_dead_attempts", TOKENS, POLICY), {OPEN, PRIMARY}, UNFINISHED
+        _on_endings("count_dead_attempts", TOKENS, POLICY), {OPEN, PRIMARY}, UNFINISHED
     ),
     "sweep: what is missing": Case(
-        _on_requests("missing", PUSHED_IDS[:1800], before=datetime.now(UTC) + timedelta(hours=1)),
+        _on_queue(
+            "find_missing_from_redis",
+            PUSHED_IDS[:1800],
+            before=datetime.now(UTC) + timedelta(hours=1),
+        ),
         {OPEN, PRIMARY},
         UNFINISHED,
     ),
     "sweep: suspects": Case(
-        _on_requests("note_suspects", PUSHED_IDS[-100:]), {OPEN, PRIMARY}, UNFINISHED
+        _on_queue("add_suspects", PUSHED_IDS[-100:]), {OPEN, PRIMARY}, UNFINISHED
     ),
     "sweep: what is lost": Case(
-        _on_requests("claim_lost", age=45, limit=10_000), {SUSPECT, OPEN, PRIMARY}, UNFINISHED
+        _on_queue("claim_lost", age=45, limit=10_000), {SUSPECT, OPEN, PRIMARY}, UNFINISHED
     ),
     "worker: start": Case(
-        _on_requests("mark_processing", list(range(ENDED + 1, ENDED + 101))), {OPEN, PRIMARY}, 3300
+        _on_queue("mark_processing", list(range(ENDED + 1, ENDED + 101))), {OPEN, PRIMARY}, 3300
     ),
-    "results: polling": Case(_on_requests("processing_ids", after=0, limit=500), {OPEN}, 2000),
+    "results: polling": Case(_on_queue("pushed_ids", after=0, limit=500), {OPEN}, 2000),
     "results: polling on": Case(
-        _on_requests("processing_ids", after=FIRST_PUSHED, limit=500), {OPEN}, 600
+        _on_queue("pushed_ids", after=FIRST_PUSHED, limit=500), {OPEN}, 600
     ),
-    "results: success": Case(_on_requests("mark_success", [A_PAGE]), {OPEN, PRIMARY}, 10),
+    "results: success": Case(_on_endings("mark_success", [A_PAGE]), {OPEN, PRIMARY}, 10),
     "results: failure": Case(
-        _on_requests("mark_attempts_failed", [A_FAILURE], POLICY), {OPEN, PRIMARY}, 10
+        _on_endings("mark_attempts_failed", [A_FAILURE], POLICY), {OPEN, PRIMARY}, 10
     ),
-    "API: status": Case(_on_requests("find_statuses", [1, 5, 500_000]), {PRIMARY}, 3),
-    "API: result": Case(_on_requests("find_result", 500_000), {PRIMARY}, 1),
+    "API: status": Case(
+        _on_requests("find_statuses", [RequestKey(i, None) for i in (1, 5, 500_000)]), {PRIMARY}, 3
+    ),
+    "API: result": Case(_on_requests("find_result", RequestKey(500_000, None)), {PRIMARY}, 1),
     "API: admission": Case(
-        _on_requests("count_unfinished", most=250_000), {OPEN, NEXT}, UNFINISHED
+        _on_requests("count_unfinished", limit=250_000), {OPEN, NEXT}, UNFINISHED
     ),
     "metrics: what has not ended": Case(
-        _on_requests("unfinished", most=250_000), {OPEN, NEXT}, 2 * UNFINISHED
+        _on_requests("summarise_unfinished", limit=250_000), {OPEN, NEXT}, 2 * UNFINISHED
     ),
     "API: key": Case(
         _on_keys("find", "somebody", "key-5", age=timedelta(hours=24)), {KEYS_PRIMARY}, 1

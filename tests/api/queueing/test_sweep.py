@@ -5,9 +5,9 @@ import json
 
 import pytest
 
+from api_service.assembly.worker import open_worker
 from api_service.config import Settings
 from api_service.queueing.sweep import SweepReport
-from api_service.worker.context import open_worker_context
 from tests.support.pipeline_steps import DONE, LEASES, PAGE, QUEUE, PipelineSteps
 
 BACKLOG = 100_000
@@ -35,7 +35,7 @@ async def test_a_request_whose_message_was_lost_is_pushed_once(steps: PipelineSt
     assert (await steps.later(4)).stranded == 0  # its message may still come
     assert (await steps.later(2)).stranded == 1
     assert (await steps.later(6)).stranded == 0
-    await steps.jobs.start([request_id])  # the message, late
+    await steps.handover.start([request_id])  # the message, late
     assert await steps.listed() == [request_id]
 
 
@@ -262,7 +262,7 @@ async def test_of_two_sweeps_at_once_one_does_the_work(
         "INSERT INTO parse_requests (url, created_at)"
         " SELECT 'https://a.example/', now() - interval '1 minute' FROM generate_series(1, 900)"
     )
-    async with open_worker_context(settings) as other:
+    async with open_worker(settings) as other:
         contexts = [steps.context, other] * 3
         swept = await asyncio.gather(*(context.sweep.run() for context in contexts))
     assert sum(one.stranded for one in swept if one) == 900
@@ -272,7 +272,7 @@ async def test_of_two_sweeps_at_once_one_does_the_work(
 
 
 async def test_a_sweep_that_died_leaves_no_lock(steps: PipelineSteps, settings: Settings) -> None:
-    async with open_worker_context(settings) as dying:
+    async with open_worker(settings) as dying:
         sweeping = asyncio.create_task(dying.sweep.run())
         await asyncio.sleep(0)
         sweeping.cancel()

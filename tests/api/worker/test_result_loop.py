@@ -9,11 +9,11 @@ import asyncpg
 import pytest
 import redis.asyncio as aioredis
 
+from api_service.assembly.worker import WorkerContext, open_worker
 from api_service.config import Settings
 from api_service.database import Database
-from api_service.repository import ParseRequestRepository
-from api_service.worker.context import WorkerContext, open_worker_context
-from api_service.worker.results import ResultLoop
+from api_service.worker.result_loop import ResultLoop, build_result_loop
+from tests.support.rows import add_request
 from tests.support.servers import dsn
 from tests.support.waiting import until
 
@@ -28,7 +28,7 @@ async def redis(redis_url: str) -> AsyncIterator[aioredis.Redis]:
 
 @contextlib.asynccontextmanager
 async def _running(jobs: WorkerContext) -> AsyncIterator[ResultLoop]:
-    loop = ResultLoop(jobs)
+    loop = build_result_loop(jobs)
     task = asyncio.create_task(loop.run())
     yield loop
     loop.stop()
@@ -38,8 +38,8 @@ async def _running(jobs: WorkerContext) -> AsyncIterator[ResultLoop]:
 async def _start(database: Database, jobs: WorkerContext, redis: aioredis.Redis) -> dict[str, str]:
     """A request that a parser has just taken; returns its message."""
     async with database.transaction() as session:
-        request_id = await ParseRequestRepository(session).add("https://a.example/", trace_id=None)
-    await jobs.jobs.start([request_id])
+        request_id = await add_request(session, "https://a.example/")
+    await jobs.handover.start([request_id])
     message: dict[str, str] = json.loads(str(await redis.lpop(QUEUE)))
     return message
 
@@ -118,7 +118,7 @@ async def test_a_result_that_is_none_is_a_failure(
     redis: aioredis.Redis,
     value: str,
 ) -> None:
-    async with open_worker_context(settings.model_copy(update={"max_attempts": 1})) as jobs:
+    async with open_worker(settings.model_copy(update={"max_attempts": 1})) as jobs:
         job = await _start(database, jobs, redis)
         async with _running(jobs):
             await redis.set(f"parser:results:{job['id']}", value)

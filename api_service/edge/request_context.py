@@ -1,7 +1,4 @@
-"""What happens to every HTTP request.
-
-It gets a trace id, a limit on its body, and a log line, and it is counted.
-"""
+"""The middleware round every HTTP request: trace id, limit on the body, log line, metrics."""
 
 import re
 import secrets
@@ -12,11 +9,12 @@ import structlog
 from fastapi import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api_service.edge.draining import Draining
 from api_service.metrics.api import http_request_served
 
 TRACE_HEADER = b"x-request-id"
 MAX_BODY = 64 * 1024
-"""Bytes of a request's body: many times the longest URL, escaped in every character."""
+"""Bytes of a request's body: many times the longest URL with every character escaped."""
 
 _TRACE_ID = re.compile(rb"[A-Za-z0-9._~-]{1,64}")
 
@@ -24,10 +22,16 @@ log = structlog.get_logger()
 
 
 class RequestContext:
-    """Takes the trace id that the client sent, or makes one; logs the answer; limits the body."""
+    """Give each request a trace id, limit its body, log its answer and count it.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Args:
+        app: the application that answers.
+        draining: asks clients to close their connections before a stop.
+    """
+
+    def __init__(self, app: ASGIApp, draining: Draining) -> None:
         self._app = app
+        self._draining = draining
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -43,7 +47,7 @@ class RequestContext:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = [*message["headers"], (TRACE_HEADER, trace_id.encode())]
-                if scope["app"].state.is_draining:
+                if self._draining.has_begun:
                     headers.append((b"connection", b"close"))
                 message["headers"] = headers
             await send(message)
@@ -60,7 +64,7 @@ class RequestContext:
                     status=status,
                     ms=round(seconds * 1000, 1),
                 )
-                # The template, and of what no route has, nothing: paths are without number.
+                # Label by route template; raw paths are unbounded.
                 route = getattr(scope.get("route"), "path", None)
                 http_request_served(scope["method"], route, status, seconds)
 

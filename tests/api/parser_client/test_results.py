@@ -1,6 +1,5 @@
-"""How announced results are taken, let go of and given back; also where Redis is in trouble."""
+"""Announced results are taken, acknowledged and reclaimed, also when Redis is in trouble."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -9,10 +8,11 @@ import pytest
 import redis.asyncio as aioredis
 from redis.exceptions import RedisError
 
+from api_service.assembly.worker import open_worker
 from api_service.config import Settings
+from api_service.parser_client.keys import Keys
 from api_service.parser_client.messages import Announcement
-from api_service.parser_client.queue import ParserQueue
-from api_service.worker.context import open_worker_context
+from api_service.parser_client.results import ResultStore
 from local.servers import Valkey
 from parser_service import config as parser_config
 from parser_service.dependencies import job_queue
@@ -30,8 +30,8 @@ async def raw(redis_url: str) -> AsyncIterator[aioredis.Redis]:
         yield client
 
 
-def _queue(client: aioredis.Redis, name: str) -> ParserQueue:
-    return ParserQueue(client, name=name, task_queue=QUEUE, result_prefix="parser:results:")
+def _store(client: aioredis.Redis, name: str) -> ResultStore:
+    return ResultStore(client, Keys(QUEUE, "parser:results:"), name=name)
 
 
 async def _announce(redis: aioredis.Redis, *numbers: int, size: int = 100) -> None:
@@ -47,66 +47,108 @@ def _ids(announcements: list[Announcement]) -> list[int]:
 
 
 async def test_what_was_taken_is_no_others_until_it_is_let_go_of(raw: aioredis.Redis) -> None:
-    one, other = _queue(raw, "one"), _queue(raw, "other")
+    one, other = _store(raw, "one"), _store(raw, "other")
     await _announce(raw, 1, 2, 3, 4)
-    taken = await one.take(most=2, most_bytes=A_LOT)
+    taken = await one.take(limit=2, max_bytes=A_LOT)
     assert _ids(taken) == [1, 2]
-    assert _ids(await other.take(most=9, most_bytes=A_LOT)) == [3, 4]
-    assert _ids(await one.take(most=9, most_bytes=A_LOT)) == [1, 2]  # the same until then
-    await one.release(taken, [1])
-    assert await one.take(most=9, most_bytes=A_LOT) == []
+    assert _ids(await other.take(limit=9, max_bytes=A_LOT)) == [3, 4]
+    assert _ids(await one.take(limit=9, max_bytes=A_LOT)) == [1, 2]  # the same until then
+    await one.acknowledge(taken, [1])
+    assert await one.take(limit=9, max_bytes=A_LOT) == []
     assert await raw.exists(*(f"parser:results:{number}" for number in (1, 2, 3, 4))) == 3
     assert await raw.get(BYTES) == b"200"
 
 
 async def test_a_batch_is_bounded_in_bytes_but_never_empty(raw: aioredis.Redis) -> None:
-    queue = _queue(raw, "one")
+    store = _store(raw, "one")
     await _announce(raw, 1, 2, 3, size=1000)
     for number in (1, 2, 3):
-        taken = await queue.take(most=9, most_bytes=500)
+        taken = await store.take(limit=9, max_bytes=500)
         assert _ids(taken) == [number]
-        await queue.release(taken, [number])
+        await store.acknowledge(taken, [number])
     await _announce(raw, 4, 5, 6, size=1000)
-    assert _ids(await queue.take(most=9, most_bytes=2000)) == [4, 5]
+    assert _ids(await store.take(limit=9, max_bytes=2000)) == [4, 5]
 
 
 async def test_what_a_dead_taker_had_is_first_in_line_again_and_in_order(
     raw: aioredis.Redis,
 ) -> None:
-    dead, living = _queue(raw, "dead"), _queue(raw, "living")
+    dead, living = _store(raw, "dead"), _store(raw, "living")
     await _announce(raw, 1, 2, 3, 4)
-    await dead.take(most=3, most_bytes=A_LOT)
+    await dead.take(limit=3, max_bytes=A_LOT)
     await older_keys(raw, 20)
     assert await living.reclaim() == 0
-    assert await living.take(most=0, most_bytes=A_LOT) == []  # it shows that it lives
+    assert await living.take(limit=0, max_bytes=A_LOT) == []  # it shows that it lives
     await older_keys(raw, 20)
     assert await living.reclaim() == 3
-    assert _ids(await living.take(most=9, most_bytes=A_LOT)) == [1, 2, 3, 4]
+    assert _ids(await living.take(limit=9, max_bytes=A_LOT)) == [1, 2, 3, 4]
     assert await raw.zrange(f"{QUEUE}:takers", 0, -1) == [b"living"]
 
 
 async def test_a_taker_that_was_thought_dead_does_no_harm(raw: aioredis.Redis) -> None:
-    slow, other = _queue(raw, "slow"), _queue(raw, "other")
+    slow, other = _store(raw, "slow"), _store(raw, "other")
     await _announce(raw, 1, 2)
-    taken = await slow.take(most=9, most_bytes=A_LOT)
+    taken = await slow.take(limit=9, max_bytes=A_LOT)
     await older_keys(raw, 40)
     assert await other.reclaim() == 2
-    await slow.release(taken, [1, 2])
-    assert _ids(await other.take(most=9, most_bytes=A_LOT)) == [1, 2]
-    assert await other.results([1, 2]) == {}
-    await other.release(taken, [])
+    await slow.acknowledge(taken, [1, 2])
+    assert _ids(await other.take(limit=9, max_bytes=A_LOT)) == [1, 2]
+    assert await other.read([1, 2]) == {}
+    await other.acknowledge(taken, [])
     assert not await raw.exists(DONE, BYTES)  # what was subtracted twice stays at nothing
 
 
-async def test_a_turn_is_one_processs_for_its_time(raw: aioredis.Redis) -> None:
-    queues = [_queue(raw, str(number)) for number in range(5)]
-    claimed = await asyncio.gather(*(queue.try_claim_chore("look", 5) for queue in queues))
-    assert sum(claimed) == 1
-    assert await queues[0].try_claim_chore("other", 5)
-    await older_keys(raw, 4)
-    assert not await queues[0].try_claim_chore("look", 5)
-    await older_keys(raw, 2)
-    assert await queues[1].try_claim_chore("look", 5)
+JSON = b'{"status":"success","title":"A","token":"1-a"}'
+FAILURE = b'{"status":"failure","error":"Slow.","token":"1-a"}'
+PLAIN = b'{"status":"success","title":"A","html":"%s","token":"1-a"}'
+QUOTES = b'<p>{"token":"1-b"}</p>'
+
+
+@pytest.mark.parametrize(
+    ("value", "token"),
+    [
+        (b"%d\n%s<p>" % (len(JSON), JSON), "1-a"),
+        (b"%d\n%s%s" % (len(JSON), JSON, QUOTES), "1-a"),
+        (b"0%d\n%s<p>" % (len(JSON), JSON), "1-a"),
+        (b"%d\n%s" % (len(JSON) + 9, JSON), "1-a"),
+        (b'36\n{"status": "success", "title": "half"}' + QUOTES, None),
+        (b"2\n{}" + QUOTES, None),
+        (b"9" * 15 + b"\n" + JSON, "1-a"),
+        (b"9" * 40 + b"\n" + JSON, "1-a"),
+        (b"9" * 40 + b"\n" + JSON + b"x" * 9000, None),
+        (b"7", None),
+        (b"", None),
+        (b"no JSON", None),
+        (FAILURE, "1-a"),
+        (PLAIN % b"<p>", "1-a"),
+        (PLAIN % (b"x" * 100_000), "1-a"),
+        (PLAIN % QUOTES.replace(b'"', b'\\"'), "1-a"),
+        (b'{"status":"success","title":"A","html":"<p>"}', None),
+        (b'{"status":"success","title":"A","html":"%s"}' % (b"x" * 100_000), None),
+    ],
+)
+async def test_the_token_of_a_stored_result_is_that_of_its_json(
+    raw: aioredis.Redis, value: bytes, token: str | None
+) -> None:
+    await raw.set("parser:results:1", value)
+    store = _store(raw, "one")
+    assert await store.stored_tokens([1, 2]) == ({} if token is None else {1: token})
+    if value:
+        (result,) = (await store.read([1])).values()
+        assert result.token == token
+
+
+async def test_tokens_are_read_of_many_results_and_of_no_page(raw: aioredis.Redis) -> None:
+    store = _store(raw, "one")
+    numbers = range(1, 251)
+    for number in numbers:
+        head = b'{"status":"success","title":"A","token":"%d-a"}' % number
+        await raw.set(f"parser:results:{number}", b"%d\n%s" % (len(head), head) + b"x" * 100_000)
+    before = (await raw.info("stats"))["total_net_output_bytes"]
+    tokens = await store.stored_tokens([*numbers, 999])
+    assert tokens == {number: f"{number}-a" for number in numbers}
+    after = (await raw.info("stats"))["total_net_output_bytes"]
+    assert after - before < 100_000
 
 
 @pytest.fixture
@@ -126,7 +168,7 @@ async def troubled(
     changed = settings.model_copy(update={"redis_url": own_valkey})
     parser_settings = parser_config.Settings(redis_url=own_valkey)
     async with (
-        open_worker_context(changed) as context,
+        open_worker(changed) as context,
         aioredis.Redis.from_url(own_valkey, decode_responses=True) as redis,
         aioredis.Redis.from_url(own_valkey) as client,
     ):
@@ -160,7 +202,7 @@ async def test_results_wait_while_redis_is_read_only(troubled: PipelineSteps) ->
     await troubled.redis.execute_command("REPLICAOF", "127.0.0.1", "1")
     await troubled.persist()
     with pytest.raises(RedisError):
-        await troubled.context.queue.take(most=1, most_bytes=A_LOT)
+        await troubled.context.results.take(limit=1, max_bytes=A_LOT)
     assert await _status(troubled) == "processing"
     await troubled.redis.execute_command("REPLICAOF", "NO", "ONE")
 
@@ -178,7 +220,7 @@ async def test_a_job_that_redis_had_no_memory_for_is_pushed_when_it_has_some(
     request_id = await troubled.add()
     await troubled.redis.config_set("maxmemory", 1)
     with pytest.raises(RedisError):
-        await troubled.jobs.start([request_id])
+        await troubled.handover.start([request_id])
     await troubled.redis.config_set("maxmemory", 0)
     await troubled.later(6)
     await troubled.later(46)

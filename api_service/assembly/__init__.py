@@ -1,0 +1,1 @@
+"""Wiring: how each kind of process makes the objects that its parts share."""

@@ -1,0 +1,60 @@
+"""What the API's routes use."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from api_service.assembly.stores import open_stores
+from api_service.capabilities import CAPABILITIES
+from api_service.celery_app import celery_app
+from api_service.config import Settings
+from api_service.edge.draining import Draining
+from api_service.endings.wakeups import EndingListener
+from api_service.parser_client.http import ParserHttp
+from api_service.process.collaborators import Collaborators
+from api_service.queueing.admission import Admission
+from api_service.queueing.enqueue import Publisher
+from api_service.service import ParseRequestService
+
+
+@asynccontextmanager
+async def open_api(settings: Settings, draining: Draining) -> AsyncIterator[Collaborators]:
+    """Make the core's collaborators, then those of each capability.
+
+    Args:
+        settings: of this process.
+        draining: ends the long polls before a stop.
+
+    Raises:
+        SchemaOutdatedError: the database is not at the newest migration.
+        DatabaseUnavailableError: the database does not answer.
+    """
+    async with AsyncExitStack() as stack:
+        stores = await stack.enter_async_context(
+            open_stores(settings, transaction_seconds=settings.database_timeout)
+        )
+        parser = ParserHttp(settings.parser_url, timeout=settings.parser_timeout)
+        stack.push_async_callback(parser.close)
+        publisher = Publisher(
+            celery_app, timeout=settings.publish_timeout, broker_url=settings.redis_url
+        )
+        stack.push_async_callback(publisher.close)
+        ending_listener = EndingListener(settings.database_dsn)
+        ending_listener.open()
+        stack.push_async_callback(ending_listener.close)
+        draining.on_begin(ending_listener.end_waits)
+        admission = await Admission.open(stores.database, max_depth=settings.max_queue_depth)
+        service = ParseRequestService(
+            database=stores.database,
+            publisher=publisher,
+            ending_listener=ending_listener,
+            parser=parser,
+            admission=admission,
+            timeout=settings.database_timeout,
+        )
+        collaborators = Collaborators(
+            stores.database, stores.redis, stores.queues, ending_listener, draining, service
+        )
+        for capability in CAPABILITIES:
+            if capability.open is not None:
+                await stack.enter_async_context(capability.open(settings, collaborators))
+        yield collaborators

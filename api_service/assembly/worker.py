@@ -1,0 +1,80 @@
+"""What the worker's processes use. It never imports HTTP."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from api_service.assembly.stores import open_stores
+from api_service.capabilities import CAPABILITIES
+from api_service.config import Settings
+from api_service.database import Database
+from api_service.endings.attempts import RetryPolicy
+from api_service.endings.service import Endings
+from api_service.parser_client.census import Census
+from api_service.parser_client.keys import Keys
+from api_service.parser_client.results import ResultStore
+from api_service.process.identity import process_name
+from api_service.queueing.chores import Chores
+from api_service.queueing.handover import Handover
+from api_service.queueing.sweep import Sweep, SweepPolicy
+from api_service.retention import Retention
+
+CONNECTIONS = 3
+"""The sweep holds one while its steps open another; the results process needs one."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerContext:
+    """The collaborators of the worker's processes; one for each event loop."""
+
+    database: Database
+    handover: Handover
+    endings: Endings
+    retention: Retention
+    sweep: Sweep
+    results: ResultStore
+    census: Census
+
+
+@asynccontextmanager
+async def open_worker(settings: Settings) -> AsyncIterator[WorkerContext]:
+    """Connect to what the worker uses.
+
+    Raises:
+        SchemaOutdatedError: the database is not at the newest migration.
+        DatabaseUnavailableError: the database does not answer.
+    """
+    async with AsyncExitStack() as stack:
+        stores = await stack.enter_async_context(
+            open_stores(settings, transaction_seconds=settings.job_timeout, pool_size=CONNECTIONS)
+        )
+        database, queues = stores.database, stores.queues
+        handover = Handover(database=database, jobs=queues.jobs)
+        endings = Endings(
+            database=database,
+            retries=RetryPolicy(
+                max_attempts=settings.max_attempts,
+                base_delay=settings.retry_delay,
+                max_delay=settings.max_retry_delay,
+            ),
+            steps=[step for capability in CAPABILITIES for step in capability.ending_steps],
+        )
+        sweep = Sweep(
+            database=database,
+            queues=queues,
+            chores=Chores(stores.redis, Keys.of(settings), name=process_name()),
+            handover=handover,
+            endings=endings,
+            policy=SweepPolicy(lost_after=settings.lost_after),
+        )
+        keep = timedelta(days=settings.retention_days)
+        yield WorkerContext(
+            database=database,
+            handover=handover,
+            endings=endings,
+            retention=Retention(database=database, keep=keep),
+            sweep=sweep,
+            results=queues.results,
+            census=queues.census,
+        )

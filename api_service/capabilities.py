@@ -1,0 +1,61 @@
+"""The one list of what is built in besides parse requests.
+
+`main` reads it for routes, the assembly for collaborators, and the worker for steps of endings,
+task modules and entries of beat's schedule. Routers are loaded when called: a process that
+serves no HTTP never imports FastAPI.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from api_service.config import Settings
+from api_service.endings.service import EndingStep
+from api_service.process.collaborators import Collaborators
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+
+Opener = Callable[[Settings, Collaborators], AbstractAsyncContextManager[None]]
+"""Makes a capability's collaborators from those that are there, and closes them at the end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capability:
+    """Say what one capability adds to each kind of process.
+
+    Attributes:
+        name: its room.
+        router: loads its routes.
+        open: makes what its routes use, once for each application.
+        ending_steps: what it does when requests end, in their transaction.
+        task_modules: modules with its Celery tasks.
+        beat_schedule: its periodic tasks, in Celery's form.
+    """
+
+    name: str
+    router: "Callable[[], APIRouter] | None" = None
+    open: Opener | None = None
+    ending_steps: tuple[EndingStep, ...] = ()
+    task_modules: tuple[str, ...] = ()
+    beat_schedule: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def _operation_router() -> "APIRouter":
+    from api_service.operation.routes import router  # noqa: PLC0415 - workers serve no HTTP
+
+    return router
+
+
+def _open_operation(
+    settings: Settings, collaborators: Collaborators
+) -> AbstractAsyncContextManager[None]:
+    from api_service.operation.wiring import open_operation  # noqa: PLC0415 - nor scrape gauges
+
+    return open_operation(settings, collaborators)
+
+
+CAPABILITIES: tuple[Capability, ...] = (
+    Capability(name="operation", router=_operation_router, open=_open_operation),
+)

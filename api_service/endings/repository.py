@@ -1,0 +1,100 @@
+"""All SQL on the ends of attempts. One method for each status change; nothing here commits."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api_service.endings import statements
+from api_service.endings.attempts import (
+    FailedAttempt,
+    RetryPolicy,
+    StatusChange,
+    SucceededAttempt,
+)
+from api_service.parser_client.token import request_id_of
+from api_service.repository import JobToPush, job_to_push
+from api_service.status_enum import StatusEnum
+
+ENDED_CHANNEL = "parse_requests_ended"
+"""The channel of PostgreSQL notifications; the payload is ids, separated by commas."""
+
+_IDS_IN_A_NOTICE = 300  # a payload has room for 8,000 bytes
+
+
+class EndingRepository:
+    """Change rows whose attempt ended, within the session's transaction."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def mark_success(self, attempts: Sequence[SucceededAttempt]) -> list[StatusChange]:
+        """Move from `processing` to `success`; return what changed."""
+        if not attempts:
+            return []
+        result = await self._session.execute(
+            statements.MARK_SUCCESS,
+            {
+                "ids": [attempt.request_id for attempt in attempts],
+                "tokens": [attempt.token for attempt in attempts],
+                "titles": [attempt.title for attempt in attempts],
+                "htmls": [attempt.html for attempt in attempts],
+                "facts": [attempt.facts.model_dump_json(exclude_none=True) for attempt in attempts],
+            },
+        )
+        return [_status_change(row) for row in result]
+
+    async def mark_attempts_failed(
+        self, attempts: Sequence[FailedAttempt], policy: RetryPolicy
+    ) -> list[StatusChange]:
+        """Move from `processing` to `failure`, or have them wait for their next attempt.
+
+        Returns:
+            What changed, and to what.
+        """
+        if not attempts:
+            return []
+        result = await self._session.execute(
+            statements.MARK_ATTEMPTS_FAILED,
+            {
+                "ids": [attempt.request_id for attempt in attempts],
+                "tokens": [attempt.token for attempt in attempts],
+                "errors": [
+                    attempt.error.model_dump_json(exclude_none=True) for attempt in attempts
+                ],
+                "pauses": [attempt.retry_after for attempt in attempts],
+                "max_attempts": policy.max_attempts,
+                "base_delay": policy.base_delay,
+                "max_delay": policy.max_delay,
+            },
+        )
+        return [_status_change(row) for row in result]
+
+    async def count_dead_attempts(
+        self, tokens: Sequence[str], policy: RetryPolicy
+    ) -> tuple[list[JobToPush], list[StatusChange]]:
+        """Count an attempt of each request whose parser died; fail it after the last.
+
+        Returns:
+            The jobs to push again, and the requests that failed.
+        """
+        # Tokens of other producers have other formats.
+        ids = [found for token in tokens if (found := request_id_of(token)) is not None]
+        result = await self._session.execute(
+            statements.COUNT_DEAD_ATTEMPTS,
+            {"ids": ids, "tokens": list(tokens), "max_attempts": policy.max_attempts},
+        )
+        rows = result.all()
+        failed = [_status_change(row) for row in rows if row.status == StatusEnum.FAILURE]
+        return [job_to_push(row) for row in rows if row.status != StatusEnum.FAILURE], failed
+
+    async def notify_ended(self, request_ids: Sequence[int]) -> None:
+        """Wake long polls on these requests when this transaction commits."""
+        for start in range(0, len(request_ids), _IDS_IN_A_NOTICE):
+            payload = ",".join(map(str, request_ids[start : start + _IDS_IN_A_NOTICE]))
+            await self._session.execute(select(func.pg_notify(ENDED_CHANNEL, payload)))
+
+
+def _status_change(row: Row[Any]) -> StatusChange:
+    return StatusChange(row.id, row.owner_id, StatusEnum(row.status), row.age)

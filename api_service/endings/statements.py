@@ -1,0 +1,69 @@
+"""The SQL that ends attempts. Each is one statement over arrays, for any number of requests.
+
+The legal moves of `status_enum.py` are part of each condition, so late and doubled results
+change nothing.
+"""
+
+# ruff: noqa: S608 - the texts are put together from ours, values are parameters
+
+from sqlalchemy import text
+
+from api_service.repository import NEW_TOKEN, TO_PUSH, moving_to
+from api_service.status_enum import StatusEnum
+
+_CHANGED = (
+    "r.id, r.owner_id, r.status, "
+    "extract(epoch FROM clock_timestamp() - r.created_at)::float8 AS age"
+)
+
+MARK_SUCCESS = text(f"""
+    UPDATE parse_requests r
+    SET status = 'success', token = NULL, next_attempt_at = NULL, suspect_since = NULL,
+        attempts = r.attempts + 1, updated_at = now(),
+        title = v.title, html_content = v.html, facts = v.facts::jsonb
+    FROM unnest(
+        CAST(:ids AS bigint[]), CAST(:tokens AS text[]), CAST(:titles AS text[]),
+        CAST(:htmls AS text[]), CAST(:facts AS text[])
+    ) AS v(id, token, title, html, facts)
+    WHERE r.id = v.id AND {moving_to(StatusEnum.SUCCESS)}
+        AND (v.token IS NULL OR r.token = v.token)
+    RETURNING {_CHANGED}
+""")
+
+_AGAIN = "v.pause IS NOT NULL AND r.attempts + 1 < :max_attempts"
+_PAUSE = "least(:max_delay, :base_delay * 2 ^ r.attempts) * (0.5 + random() / 2)"
+
+MARK_ATTEMPTS_FAILED = text(f"""
+    UPDATE parse_requests r
+    SET attempts = r.attempts + 1, token = NULL, suspect_since = NULL, updated_at = now(),
+        status = CASE WHEN {_AGAIN} THEN r.status ELSE 'failure' END,
+        next_attempt_at = CASE WHEN {_AGAIN}
+            THEN now() + make_interval(secs => greatest(v.pause, {_PAUSE})) END,
+        error = CASE WHEN {_AGAIN} THEN NULL ELSE v.error::jsonb END
+    FROM unnest(
+        CAST(:ids AS bigint[]), CAST(:tokens AS text[]), CAST(:errors AS text[]),
+        CAST(:pauses AS double precision[])
+    ) AS v(id, token, error, pause)
+    WHERE r.id = v.id AND {moving_to(StatusEnum.FAILURE)}
+        AND (v.token IS NULL OR r.token = v.token)
+    RETURNING {_CHANGED}
+""")
+
+_EXHAUSTED = "r.attempts + 1 >= :max_attempts"
+
+COUNT_DEAD_ATTEMPTS = text(f"""
+    UPDATE parse_requests r
+    SET attempts = r.attempts + 1, alone = r.attempts + 2 >= :max_attempts,
+        suspect_since = NULL, updated_at = now(),
+        status = CASE WHEN {_EXHAUSTED} THEN 'failure' ELSE r.status END,
+        token = CASE WHEN {_EXHAUSTED} THEN NULL ELSE {NEW_TOKEN} END,
+        error = CASE WHEN {_EXHAUSTED} THEN jsonb_build_object(
+            'code', 'attempts_exhausted',
+            'message', 'Given up after ' || (r.attempts + 1) ||
+                ' attempts; at the last, the parser that had the page died.',
+            'retryable', false
+        ) END
+    WHERE r.id = ANY(CAST(:ids AS bigint[])) AND r.token = ANY(CAST(:tokens AS text[]))
+        AND {moving_to(StatusEnum.FAILURE)}
+    RETURNING {TO_PUSH}, {_CHANGED}
+""")

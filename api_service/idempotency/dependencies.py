@@ -1,0 +1,38 @@
+"""How handlers get the Idempotency-Key of a request."""
+
+import hashlib
+from typing import Annotated
+
+from fastapi import Depends, Header, Request
+
+from api_service.idempotency.service import ScopedKey
+
+
+async def _scoped_key(
+    request: Request,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            min_length=1,
+            max_length=255,
+            pattern=r"^[\x21-\x7e]+$",
+            description=(
+                "Any text of the client's own. A request that is sent again with the same key "
+                "within 24 hours gets the first answer again and creates one job. Keys are "
+                "scoped to the `Authorization` header, else to the client's address."
+            ),
+        ),
+    ] = None,
+) -> ScopedKey | None:
+    """Scope the key to the caller's credentials, else to their address.
+
+    Only a digest of the credentials is kept.
+    """
+    if idempotency_key is None:
+        return None
+    host = request.client.host if request.client else ""
+    caller = request.headers.get("authorization") or f"host {host}"
+    return ScopedKey(hashlib.sha256(caller.encode()).hexdigest(), idempotency_key)
+
+
+OptionalKey = Annotated[ScopedKey | None, Depends(_scoped_key)]

@@ -1,0 +1,132 @@
+"""Metrics of what was read from PostgreSQL and Redis."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from prometheus_client import Metric
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from api_service.parser_client.census import QueueDepths
+from api_service.repository import Unfinished
+
+
+@dataclass(frozen=True, slots=True)
+class RedisSnapshot:
+    """Hold what was read from Redis.
+
+    Attributes:
+        depths: of the parsers' queue.
+        parsers: that were seen in the last seconds.
+        workers: the same.
+        messages: Celery's, by queue.
+    """
+
+    depths: QueueDepths
+    parsers: int
+    workers: int
+    messages: Mapping[str, int]
+
+
+class GaugeSnapshot(Collector):
+    """Render what was read as metrics.
+
+    Args:
+        unfinished: requests by state; None if PostgreSQL did not answer.
+        queue: None if Redis did not answer.
+        limit: of unfinished requests.
+    """
+
+    def __init__(
+        self,
+        *,
+        unfinished: Mapping[str, Unfinished] | None,
+        queue: RedisSnapshot | None,
+        limit: int,
+    ) -> None:
+        self._unfinished = unfinished
+        self._queue = queue
+        self._limit = limit
+
+    def collect(self) -> Iterable[Metric]:
+        parts = {"database": self._unfinished, "redis": self._queue}
+        yield _by(
+            "part",
+            "page_parser_up",
+            "Whether a part answers the API in time.",
+            {part: int(found is not None) for part, found in parts.items()},
+        )
+        yield GaugeMetricFamily(
+            "page_parser_requests_limit",
+            "Unfinished requests from which on no more are accepted.",
+            value=self._limit,
+        )
+        if self._unfinished is not None:
+            yield from _of_database(self._unfinished)
+        if self._queue is not None:
+            yield from _of_queue(self._queue)
+
+
+def _of_database(unfinished: Mapping[str, Unfinished]) -> Iterable[Metric]:
+    yield _by(
+        "state",
+        "page_parser_requests_unfinished",
+        "Unfinished requests, by state; counted up to the limit.",
+        {state: found.requests for state, found in unfinished.items()},
+    )
+    yield _by(
+        "state",
+        "page_parser_requests_oldest_age_seconds",
+        "Time since the oldest of them was accepted; 0 if there is none.",
+        {state: found.oldest_age for state, found in unfinished.items()},
+    )
+    yield GaugeMetricFamily(
+        "page_parser_requests_suspect",
+        "Requests of which the last look found no trace in Redis.",
+        value=sum(found.suspects for found in unfinished.values()),
+    )
+
+
+def _of_queue(queue: RedisSnapshot) -> Iterable[Metric]:
+    depths = queue.depths
+    yield _by(
+        "place",
+        "page_parser_queue_jobs",
+        "Jobs that wait or run, by place: list, ready, host (waiting for a slot), held.",
+        {
+            "list": depths.jobs,
+            "ready": depths.ready,
+            "host": depths.waiting,
+            "held": depths.held,
+        },
+    )
+    yield GaugeMetricFamily(
+        "page_parser_queue_results",
+        "Results that were announced and are not persisted yet.",
+        value=depths.results,
+    )
+    yield GaugeMetricFamily(
+        "page_parser_queue_result_bytes",
+        "Size of the results that wait to be persisted.",
+        value=depths.result_bytes,
+    )
+    yield _by(
+        "queue",
+        "page_parser_celery_messages",
+        "Celery's messages, by queue; unacked are those that workers hold.",
+        queue.messages,
+    )
+    yield _by(
+        "kind",
+        "page_parser_processes_seen",
+        "Parsers and workers that sent a heartbeat in the last seconds.",
+        {"parser": queue.parsers, "worker": queue.workers},
+    )
+
+
+def _by(label: str, name: str, text: str, values: Mapping[str, float]) -> Metric:
+    """Make a gauge with one label."""
+    family = GaugeMetricFamily(name, text, labels=[label])
+    for value, number in values.items():
+        family.add_metric([value], number)
+    return family

@@ -1,0 +1,24 @@
+"""What operators get."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+
+class Health(BaseModel):
+    """The answer of `GET /health`."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(BaseModel):
+    """The answer of `GET /ready`."""
+
+    status: Annotated[Literal["ready", "not ready"], Field(description="The sum of the checks.")]
+    checks: Annotated[
+        dict[str, str],
+        Field(
+            description="`ok` or what is missing, for each part that work needs.",
+            examples=[{"database": "ok", "redis": "ok", "parser": "ok", "worker": "ok"}],
+        ),
+    ]

@@ -1,0 +1,1 @@
+"""Values that describe a page: its URL in normal form, and the facts known of it."""

@@ -1,0 +1,131 @@
+"""Count and list what is in Redis: jobs, results, and the processes that are alive."""
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import redis.asyncio as aioredis
+
+from api_service.parser_client.keys import Keys
+from api_service.parser_client.scripts import load
+from api_service.parser_client.token import request_id_of
+
+ALIVE_WITHIN_SECONDS = 10
+"""A parser or worker is alive if its last heartbeat is not older."""
+FORGET_AFTER_SECONDS = 60
+"""A worker's heartbeat is deleted after this time."""
+SCAN_CHUNK = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDepths:
+    """Count jobs and results by where they are.
+
+    Attributes:
+        jobs: on the parsers' list.
+        ready: have a slot of their host and are not taken yet.
+        waiting: for their host.
+        held: leased by parsers.
+        results: announced and not taken yet.
+        result_bytes: the size of the results that wait to be persisted.
+    """
+
+    jobs: int
+    ready: int
+    waiting: int
+    held: int
+    results: int
+    result_bytes: int
+
+
+class Census:
+    """List the requests that are in Redis, count what waits, and count live processes.
+
+    Args:
+        name: this process's, for its heartbeat.
+    """
+
+    def __init__(self, redis: aioredis.Redis, keys: Keys, *, name: str) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._name = name
+        self._heartbeat_script = redis.register_script(load("heartbeat"))
+        self._depths_script = redis.register_script(load("depths"))
+        self._count_alive_script = redis.register_script(load("count_alive"))
+
+    async def ids_in_redis(self) -> AsyncIterator[int]:
+        """List the ids of all requests that a job, a lease or an announcement represents.
+
+        Each place is read after those from which a job may move to it, so that a moving job
+        is seen at least once: the list, from its tail so that pops skip nothing, then what
+        waits for hosts, what is ready, what parsers hold, and what is announced.
+        """
+        async for raw in self._backwards(self._keys.task_queue):
+            yield _id_in(raw)
+        for host in await self._members(self._keys.hosts):
+            async for raw in self._backwards(self._keys.waiting(host)):
+                yield _id_in(raw)
+        async for raw in self._backwards(self._keys.ready):
+            yield _id_in(raw)
+        for token in await self._members(self._keys.leases):
+            yield request_id_of(token) or _FOREIGN
+        takers = await self._members(self._keys.takers)
+        lists = [self._keys.taken(taker) for taker in takers]
+        for name in (*lists, self._keys.reply_list):
+            async for raw in self._backwards(name):
+                yield _id_in(raw)
+
+    async def depths(self) -> QueueDepths:
+        """Count what waits where."""
+        keys = self._keys
+        counts = await self._depths_script(
+            keys=[
+                keys.task_queue,
+                keys.ready,
+                keys.hosts,
+                keys.leases,
+                keys.reply_list,
+                keys.reply_bytes,
+            ],
+            args=[keys.host_prefix, keys.waiting_suffix],
+        )
+        return QueueDepths(*map(int, counts))
+
+    async def record_heartbeat(self) -> None:
+        """Record that this worker has just done work."""
+        args: list[str | int] = [self._name, FORGET_AFTER_SECONDS]
+        await self._heartbeat_script(keys=[self._keys.workers], args=args)
+
+    async def count_alive(self) -> tuple[int, int]:
+        """Count the parsers and the workers that are alive."""
+        keys = [self._keys.parsers, self._keys.workers]
+        parsers, workers = await self._count_alive_script(keys=keys, args=[ALIVE_WITHIN_SECONDS])
+        return parsers, workers
+
+    async def _members(self, name: str) -> list[str]:
+        """Return the members of a sorted set."""
+        found = await self._redis.zrange(name, 0, -1)
+        return [member.decode() for member in found if isinstance(member, bytes)]
+
+    async def _backwards(self, name: str) -> AsyncIterator[bytes]:
+        end = -1
+        while True:
+            chunk = await self._redis.lrange(name, end - SCAN_CHUNK + 1, end)
+            for raw in chunk:
+                if isinstance(raw, bytes):
+                    yield raw
+            if len(chunk) < SCAN_CHUNK:
+                return
+            end -= SCAN_CHUNK
+
+
+# A job of ours begins {"id":42,… and a job that waits for its host quotes that in a string.
+# A longer number is not an id of ours: other producers number their jobs as they like.
+_ID = re.compile(rb'\\?"id\\?":\s*(\d{1,18})(?!\d)')
+_FOREIGN = 0
+"""The id in place of a foreign job's; ours begin at 1."""
+
+
+def _id_in(raw: bytes) -> int:
+    found = _ID.search(raw)
+    return int(found[1]) if found else _FOREIGN

@@ -1,0 +1,30 @@
+"""Push jobs to the parsers."""
+
+from collections.abc import Sequence
+
+import redis.asyncio as aioredis
+
+from api_service.parser_client.keys import Keys
+from api_service.parser_client.messages import Job
+
+PUSH_CHUNK = 1000
+
+
+class JobList:
+    """Push jobs onto the list from which parsers take them.
+
+    Attributes:
+        reply_list: where parsers announce the results of our jobs.
+    """
+
+    def __init__(self, redis: aioredis.Redis, keys: Keys) -> None:
+        self._redis = redis
+        self._keys = keys
+        self.reply_list = keys.reply_list
+
+    async def push(self, jobs: Sequence[Job]) -> None:
+        """Append jobs to the list, in this order."""
+        for start in range(0, len(jobs), PUSH_CHUNK):
+            chunk = jobs[start : start + PUSH_CHUNK]
+            messages = [job.model_dump_json(exclude_none=True) for job in chunk]
+            await self._redis.rpush(self._keys.task_queue, *messages)

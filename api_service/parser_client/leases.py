@@ -1,0 +1,34 @@
+"""Find the jobs of dead parsers: a parser leases each job of ours and renews the lease."""
+
+from collections.abc import Sequence
+
+import redis.asyncio as aioredis
+
+from api_service.parser_client.keys import Keys
+from api_service.parser_client.scripts import load
+
+
+class Leases:
+    """Find and delete leases that parsers no longer renew; a lease goes by its job's token."""
+
+    def __init__(self, redis: aioredis.Redis, keys: Keys) -> None:
+        self._redis = redis
+        self._keys = [keys.leases, keys.ended_leases]
+        self._expired_script = redis.register_script(load("expired_leases"))
+
+    async def expired_tokens(self, *, after_ms: int, limit: int) -> list[str]:
+        """Return tokens whose lease ended and was not renewed for another `after_ms`.
+
+        The first call that finds an ended lease only notes it: after a pause of Redis itself
+        all leases have ended at once, and live parsers need a moment to renew them.
+        """
+        found = await self._expired_script(keys=self._keys, args=[after_ms, limit])
+        return [token.decode() for token in found]
+
+    async def drop(self, tokens: Sequence[str]) -> None:
+        """Forget leases that have been dealt with."""
+        if tokens:
+            async with self._redis.pipeline(transaction=True) as pipe:
+                for key in self._keys:
+                    pipe.zrem(key, *tokens)
+                await pipe.execute()

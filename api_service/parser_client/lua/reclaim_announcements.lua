@@ -1,0 +1,17 @@
+#!lua flags=allow-oom
+-- Moves what takers with an ended lease have taken back to the head of the reply list, in the
+-- same order, and forgets those takers; returns how many announcements it moved.
+-- allow-oom: their results occupy memory until another process persists them.
+--
+-- KEYS: 1 the reply list
+--       2 the sorted set of takers, by the millisecond at which their lease ends
+-- ARGV: 1 what precedes a taker's name in the name of its list: the script learns the takers
+--         from Redis, so it builds these names itself
+-- @include clock
+local moved = 0
+for _, taker in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now)) do
+    local taken = ARGV[1] .. taker
+    while redis.call('LMOVE', taken, KEYS[1], 'RIGHT', 'LEFT') do moved = moved + 1 end
+    redis.call('ZREM', KEYS[2], taker)
+end
+return moved

@@ -1,0 +1,35 @@
+"""Make the classes that share one deployment's lists and keys in Redis."""
+
+from dataclasses import dataclass
+
+import redis.asyncio as aioredis
+
+from api_service.config import Settings
+from api_service.parser_client.census import Census
+from api_service.parser_client.jobs import JobList
+from api_service.parser_client.keys import Keys
+from api_service.parser_client.leases import Leases
+from api_service.parser_client.results import ResultStore
+from api_service.process.identity import process_name
+
+
+@dataclass(frozen=True, slots=True)
+class ParserQueues:
+    """Hold the classes on one Redis client; pass each only to a class that needs it."""
+
+    jobs: JobList
+    results: ResultStore
+    leases: Leases
+    census: Census
+
+
+def build_parser_queues(redis: aioredis.Redis, settings: Settings) -> ParserQueues:
+    """Make the classes on one client, under the name of this process."""
+    keys = Keys.of(settings)
+    name = process_name()
+    return ParserQueues(
+        jobs=JobList(redis, keys),
+        results=ResultStore(redis, keys, name=name),
+        leases=Leases(redis, keys),
+        census=Census(redis, keys, name=name),
+    )

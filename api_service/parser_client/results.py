@@ -1,0 +1,148 @@
+"""Take announced results from Redis, read them, and delete them once they are persisted.
+
+A process takes announced results in three steps: it moves the announcements to a list of its
+own, persists the results, and then deletes announcements and results together. If it dies in
+between, its list stays behind with a lease that ends; the sweep then moves the announcements
+back.
+"""
+
+from collections.abc import Sequence
+
+import redis.asyncio as aioredis
+import structlog
+from pydantic import ValidationError
+
+from api_service.parser_client.keys import Keys
+from api_service.parser_client.messages import Announcement, Result, read_result
+from api_service.parser_client.scripts import load
+
+TAKER_LEASE_SECONDS = 30
+KEY_CHUNK = 1000
+HEAD_CHUNK = 100
+"""Heads read in one round trip: one holds a page's metadata and may have 100 KiB."""
+MAX_PLAIN_BYTES = 4096
+"""A longer result in plain JSON carries its page and is read on its own."""
+
+log = structlog.get_logger()
+
+
+class ResultStore:
+    """Take announcements of results from the reply list; read, announce and delete results.
+
+    Args:
+        name: this process's; announcements that it has taken are listed under it.
+    """
+
+    def __init__(self, redis: aioredis.Redis, keys: Keys, *, name: str) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._name = name
+        self._taken = keys.taken(name)
+        self._take_script = redis.register_script(load("take_announcements"))
+        self._acknowledge_script = redis.register_script(load("acknowledge"))
+        self._announce_script = redis.register_script(load("announce"))
+        self._reclaim_script = redis.register_script(load("reclaim_announcements"))
+        self._heads_script = redis.register_script(load("result_heads"))
+
+    async def wait_for_announcement(self, seconds: float) -> None:
+        """Wait until a result is announced, and take that announcement."""
+        await self._redis.execute_command(
+            "BLMOVE", self._keys.reply_list, self._taken, "LEFT", "RIGHT", seconds
+        )
+
+    async def take(self, *, limit: int, max_bytes: int) -> list[Announcement]:
+        """Return what this process has taken, filled up from the list within both limits.
+
+        It stays this process's until it is acknowledged.
+        """
+        keys = [self._keys.reply_list, self._taken, self._keys.takers]
+        args: list[str | int] = [self._name, TAKER_LEASE_SECONDS * 1000, limit, max_bytes]
+        announcements = []
+        for raw in await self._take_script(keys=keys, args=args):
+            try:
+                announcements.append(Announcement.model_validate_json(raw))
+            except ValidationError:
+                log.error("announcement set aside", size=len(raw))
+                announcements.append(Announcement(id=0, token=""))
+        return announcements
+
+    async def acknowledge(
+        self, announcements: Sequence[Announcement], persisted: Sequence[int]
+    ) -> None:
+        """Delete announcements that were taken, and the results that have been persisted."""
+        results = (self._keys.result(request_id) for request_id in persisted)
+        size = sum(announcement.bytes for announcement in announcements)
+        await self._acknowledge_script(
+            keys=[self._taken, self._keys.reply_bytes, *results], args=[len(announcements), size]
+        )
+
+    async def announce(self, announcements: Sequence[Announcement]) -> None:
+        """Announce results of ours that are stored but on no list."""
+        if announcements:
+            messages = [announcement.model_dump_json() for announcement in announcements]
+            size = sum(announcement.bytes for announcement in announcements)
+            keys = [self._keys.reply_list, self._keys.reply_bytes]
+            await self._announce_script(keys=keys, args=[size, *messages])
+
+    async def reclaim(self) -> int:
+        """Move the announcements of dead takers back to the list; return how many."""
+        keys = [self._keys.reply_list, self._keys.takers]
+        return int(await self._reclaim_script(keys=keys, args=[self._keys.taken_prefix]))
+
+    async def read(self, request_ids: Sequence[int]) -> dict[int, Result]:
+        """Read the results that are stored for these requests."""
+        if not request_ids:
+            return {}
+        values = await self._redis.mget([self._keys.result(i) for i in request_ids])
+        pairs = zip(request_ids, values, strict=True)
+        return {i: read_result(value) for i, value in pairs if isinstance(value, bytes)}
+
+    async def forget(self, request_ids: Sequence[int]) -> None:
+        """Delete results that were never announced."""
+        if request_ids:
+            await self._redis.unlink(*(self._keys.result(i) for i in request_ids))
+
+    async def sizes(self, request_ids: Sequence[int]) -> dict[int, int]:
+        """Return the size in bytes of each result that is stored for these requests."""
+        found = {}
+        for start in range(0, len(request_ids), KEY_CHUNK):
+            chunk = request_ids[start : start + KEY_CHUNK]
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for request_id in chunk:
+                    pipe.strlen(self._keys.result(request_id))
+                sizes = await pipe.execute()
+            found.update({i: size for i, size in zip(chunk, sizes, strict=True) if size})
+        return found
+
+    async def foreign_sizes(self, request_ids: Sequence[int]) -> dict[int, int]:
+        """Return the sizes of results in plain JSON only.
+
+        A result with appended HTML is our own parser's, which announces it.
+        """
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for request_id in request_ids:
+                pipe.strlen(self._keys.result(request_id))
+                pipe.getrange(self._keys.result(request_id), 0, 0)
+            answers = await pipe.execute()
+        found = zip(request_ids, answers[::2], answers[1::2], strict=True)
+        return {i: size for i, size, first in found if size and not first.isdigit()}
+
+    async def stored_tokens(self, request_ids: Sequence[int]) -> dict[int, str]:
+        """Return, for each stored result that has one, the token of its attempt.
+
+        The HTML stays in Redis, unless it is within the JSON.
+        """
+        tokens: dict[int, str | None] = {}
+        for start in range(0, len(request_ids), HEAD_CHUNK):
+            chunk = request_ids[start : start + HEAD_CHUNK]
+            keys = [self._keys.result(request_id) for request_id in chunk]
+            heads = await self._heads_script(keys=keys, args=[MAX_PLAIN_BYTES])
+            for request_id, head in zip(chunk, heads, strict=True):
+                if isinstance(head, bytes):
+                    tokens[request_id] = read_result(head).token
+                elif head:
+                    tokens.update(await self._token_within_page(request_id))
+        return {request_id: token for request_id, token in tokens.items() if token}
+
+    async def _token_within_page(self, request_id: int) -> dict[int, str | None]:
+        return {i: result.token for i, result in (await self.read([request_id])).items()}

@@ -1,0 +1,34 @@
+"""Alive files: a process touches one, and its supervisor kills a process that stops doing so."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+TOUCH_SECONDS = 1.0
+
+
+@asynccontextmanager
+async def touch_while_alive(path: Path | None) -> AsyncIterator[None]:
+    """Touch a file every second while the event loop turns; without a path, do nothing."""
+
+    async def keep_touching() -> None:
+        while True:
+            touch_alive_file(path)
+            await asyncio.sleep(TOUCH_SECONDS)
+
+    touching = asyncio.create_task(keep_touching()) if path else None
+    try:
+        yield
+    finally:
+        if touching:
+            touching.cancel()
+
+
+def touch_alive_file(path: Path | None) -> None:
+    """Show the supervisor that this process is alive; without a path, do nothing.
+
+    Fast enough for the event loop: the file lies in memory.
+    """
+    if path:
+        path.touch()

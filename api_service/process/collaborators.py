@@ -1,0 +1,38 @@
+"""The objects that the parts of one process share, found by class."""
+
+from typing import TypeVar, cast
+
+T = TypeVar("T")
+
+
+class Collaborators:
+    """Hold one object of each class.
+
+    A room asks for what it needs by class, so only the assembly has to know every room.
+    """
+
+    def __init__(self, *objects: object) -> None:
+        self._by_class: dict[type, object] = {}
+        for one in objects:
+            self.add(one)
+
+    def add(self, collaborator: object) -> None:
+        """Register an object under its class.
+
+        Raises:
+            ValueError: another object of this class is registered.
+        """
+        kind = type(collaborator)
+        if kind in self._by_class:
+            raise ValueError(f"a second {kind.__name__}: collaborators are one of each class")
+        self._by_class[kind] = collaborator
+
+    def get(self, kind: type[T]) -> T:
+        """Return the object of exactly this class.
+
+        Raises:
+            LookupError: nothing registered one.
+        """
+        if kind not in self._by_class:
+            raise LookupError(f"no {kind.__name__}: the assembly or a capability must add one")
+        return cast("T", self._by_class[kind])

@@ -1,0 +1,56 @@
+"""Hand requests over to the parsers: claim their rows, then push their jobs."""
+
+from collections.abc import Sequence
+
+import structlog
+
+from api_service.database import Database
+from api_service.metrics import worker as metrics
+from api_service.parser_client.jobs import JobList
+from api_service.parser_client.messages import Job
+from api_service.queueing.repository import QueueRepository
+from api_service.repository import JobToPush
+
+log = structlog.get_logger()
+
+
+class Handover:
+    """Moves requests from their rows to the parsers' list."""
+
+    def __init__(self, *, database: Database, jobs: JobList) -> None:
+        self._database = database
+        self._jobs = jobs
+
+    async def start(self, request_ids: Sequence[int]) -> None:
+        """Hand pending requests to the parsers; leave those with another status alone."""
+        async with self._database.transaction() as session:
+            started = await QueueRepository(session).mark_processing(request_ids)
+        await self.push(started)
+        if len(started) < len(request_ids):
+            log.info("not started: not pending", requests=len(request_ids) - len(started))
+
+    async def push(self, requests: Sequence[JobToPush]) -> None:
+        """Push the jobs of requests that were just claimed.
+
+        If that fails, the sweep finds the claimed rows missing from Redis and pushes them again.
+        """
+        if not requests:
+            return
+        await self._jobs.push(
+            [
+                Job(
+                    id=request.request_id,
+                    url=request.url,
+                    token=request.token,
+                    reply=self._jobs.reply_list,
+                    trace=request.trace_id,
+                    alone=request.alone or None,
+                    html_apart=True,
+                    **request.options,
+                )
+                for request in requests
+            ]
+        )
+        metrics.PUSHED.inc(len(requests))
+        for request in requests:
+            log.info("job pushed", request_id=request.request_id, trace_id=request.trace_id)

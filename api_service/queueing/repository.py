@@ -1,0 +1,72 @@
+"""All SQL on the way of requests to the parsers. One method for each move; nothing here commits."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import DateTime, Row, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api_service.queueing import statements
+from api_service.repository import JobToPush, job_to_push
+
+
+class QueueRepository:
+    """Claim requests for the parsers within the session's transaction."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def mark_processing(self, request_ids: Sequence[int]) -> list[JobToPush]:
+        """Move from `pending` to `processing`; leave out those that have another status by now."""
+        parameters = {"ids": list(request_ids)}
+        result = await self._session.execute(statements.MARK_PROCESSING, parameters)
+        return [job_to_push(row) for row in result]
+
+    async def claim_stranded(self, *, age: float, limit: int) -> list[JobToPush]:
+        """Claim requests pending for `age` seconds: their message is lost or late."""
+        parameters = {"age": age, "limit": limit}
+        result = await self._session.execute(statements.CLAIM_STRANDED, parameters)
+        return [job_to_push(row) for row in result]
+
+    async def claim_due(self, *, limit: int) -> list[JobToPush]:
+        """Claim requests whose retry is due; their status stays `processing`."""
+        result = await self._session.execute(statements.CLAIM_DUE, {"limit": limit})
+        return [job_to_push(row) for row in result]
+
+    async def claim_lost(self, *, age: float, limit: int) -> list[JobToPush]:
+        """Claim requests missing for `age` seconds; their status stays `processing`."""
+        result = await self._session.execute(statements.CLAIM_LOST, {"age": age, "limit": limit})
+        return [job_to_push(row) for row in result]
+
+    async def find_missing_from_redis(
+        self, seen: Sequence[int], *, before: datetime
+    ) -> Sequence[Row[int, str]]:
+        """Read `id, token` of pushed requests neither seen in Redis nor touched since `before`."""
+        await self._session.execute(statements.PLAN_FOR_THE_SIZES)
+        parameters = {"seen": list(seen), "before": before}
+        return (await self._session.execute(statements.FIND_MISSING, parameters)).all()
+
+    async def keep_only_suspects(self, missing: Sequence[int]) -> None:
+        """Clear the suspect mark of every request not in `missing`."""
+        await self._session.execute(statements.PLAN_FOR_THE_SIZES)
+        await self._session.execute(statements.KEEP_ONLY_SUSPECTS, {"missing": list(missing)})
+
+    async def add_suspects(self, missing: Sequence[int]) -> None:
+        """Mark requests as missing from now on; one that is marked keeps its time."""
+        await self._session.execute(statements.PLAN_FOR_THE_SIZES)
+        await self._session.execute(statements.ADD_SUSPECTS, {"missing": list(missing)})
+
+    async def pushed_ids(self, *, after: int, limit: int) -> list[int]:
+        """Read the next ids of requests that a parser may have, in their order."""
+        parameters = {"after": after, "limit": limit}
+        return list((await self._session.execute(statements.PUSHED_IDS, parameters)).scalars())
+
+    async def now(self) -> datetime:
+        """Read the database's clock, the only one that counts."""
+        result = await self._session.execute(select(func.clock_timestamp(type_=DateTime)))
+        return result.scalar_one()
+
+    async def try_lock(self, key: int) -> bool:
+        """Hold a lock until the transaction ends; return False if another session holds it."""
+        locked = select(func.pg_try_advisory_xact_lock(key))
+        return bool((await self._session.execute(locked)).scalar_one())

@@ -1,0 +1,73 @@
+"""Find results that nobody announced: a foreign parser stores them and knows no more than that."""
+
+from collections.abc import Callable, Sequence
+from time import monotonic
+
+from api_service.database import Database
+from api_service.endings.service import Endings
+from api_service.parser_client.results import ResultStore
+from api_service.queueing.repository import QueueRepository
+
+POLL_SECONDS = 1.0
+POLL_BATCH = 500
+PERSIST_BATCH = 200
+PERSIST_BATCH_BYTES = 16 * 1024 * 1024
+
+
+class ForeignResults:
+    """Polls the result keys of pushed requests, and persists what has no token.
+
+    Args:
+        clock: running time in seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        results: ResultStore,
+        endings: Endings,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._database = database
+        self._results = results
+        self._endings = endings
+        self._clock = clock
+        self._next_poll = 0.0
+        self._polled_up_to = 0
+
+    async def poll(self) -> None:
+        """Look once a second: at the oldest requests, and further through the rest each time."""
+        if self._clock() < self._next_poll:
+            return
+        self._next_poll = self._clock() + POLL_SECONDS
+        batch: list[int] = []
+        size = 0
+        sizes = await self._results.foreign_sizes(await self._next_ids())
+        for request_id, length in sizes.items():
+            batch.append(request_id)
+            size += length
+            if len(batch) == PERSIST_BATCH or size > PERSIST_BATCH_BYTES:
+                await self._persist(batch)
+                batch, size = [], 0
+        await self._persist(batch)
+
+    async def _next_ids(self) -> list[int]:
+        ids = await self._pushed_ids(after=0)
+        if len(ids) == POLL_BATCH:
+            further = max(self._polled_up_to, ids[-1])
+            more = await self._pushed_ids(after=further)
+            self._polled_up_to = more[-1] if len(more) == POLL_BATCH else 0
+            ids += more
+        return ids
+
+    async def _pushed_ids(self, *, after: int) -> list[int]:
+        async with self._database.transaction() as session:
+            return await QueueRepository(session).pushed_ids(after=after, limit=POLL_BATCH)
+
+    async def _persist(self, request_ids: Sequence[int]) -> None:
+        results = await self._results.read(request_ids)
+        foreign = {i: result for i, result in results.items() if result.token is None}
+        if foreign:
+            await self._endings.record(foreign)
+            await self._results.forget(list(foreign))

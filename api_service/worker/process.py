@@ -1,0 +1,115 @@
+"""The Celery worker's process: what it makes when it starts, keeps, and closes when it stops.
+
+Celery tells of these moments by signals. Tasks find the process by `current`.
+"""
+
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol, TypeVar
+
+import structlog
+from celery.signals import (
+    task_postrun,
+    worker_init,
+    worker_ready,
+    worker_shutdown,
+    worker_shutting_down,
+)
+from redis.exceptions import RedisError
+
+from api_service.assembly.worker import WorkerContext, open_worker
+from api_service.celery_app import SWEEP_SECONDS, celery_app
+from api_service.config import Settings
+from api_service.exceptions import ApiError, SchemaOutdatedError
+from api_service.process.alive import touch_alive_file
+from api_service.queueing.sweep import Cooldown
+from api_service.worker.pulse import PulsePublisher
+from api_service.worker.runner import TaskRunner
+
+T = TypeVar("T")
+Call = Callable[[WorkerContext], Coroutine[Any, Any, T]]
+
+log = structlog.get_logger()
+
+
+class Process(Protocol):
+    """What tasks need of the process that they run in."""
+
+    sweep_cooldown: Cooldown
+
+    def run(self, call: Call[T]) -> T | None:
+        """Run a use case; return None if a server is unreachable."""
+
+
+class WorkerProcess:
+    """One worker: its event loop and collaborators, and its pulse.
+
+    Raises:
+        SchemaOutdatedError, DatabaseUnavailableError: the worker cannot start.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.sweep_cooldown = Cooldown(SWEEP_SECONDS / 2)
+        self._alive_file = settings.alive_file
+        self._runner = TaskRunner(open_worker(settings))
+        self._pulse = PulsePublisher(celery_app)
+
+    def run(self, call: Call[T]) -> T | None:
+        """Run a use case; if a server is unreachable, log it and return None.
+
+        The sweep finds what was not done when the server is back.
+        """
+        try:
+            return self._runner.run(call)
+        except (ApiError, RedisError, OSError) as error:
+            log.warning("task given up", error=repr(error)[:200])
+            return None
+
+    def start_pulse(self) -> None:
+        """Begin to send the tasks by which a healthy worker proves itself."""
+        self._pulse.start()
+
+    def stop_pulse(self) -> None:
+        """Stop sending them: the worker is shutting down."""
+        self._pulse.stop()
+
+    def record_task(self) -> None:
+        """Touch the alive file: this worker consumes."""
+        touch_alive_file(self._alive_file)
+
+    def close(self) -> None:
+        """Disconnect and end the loop."""
+        self._runner.close()
+
+
+_current: Process | None = None
+
+
+def current() -> Process:
+    """Return the process that tasks run in.
+
+    Raises:
+        RuntimeError: the worker was not initialised.
+    """
+    if _current is None:
+        raise RuntimeError("the worker has not been initialised")
+    return _current
+
+
+def install(process: Process | None) -> None:
+    """Make a process the current one."""
+    global _current  # noqa: PLW0603 - Celery's tasks and signals have no other place to share
+    _current = process
+
+
+@worker_init.connect
+def _open(**_: Any) -> None:
+    try:
+        process = WorkerProcess(Settings.load())
+    except (SchemaOutdatedError, ApiError) as error:
+        sys.exit(str(error))
+    worker_ready.connect(lambda **_: process.start_pulse(), weak=False)
+    task_postrun.connect(lambda **_: process.record_task(), weak=False)
+    worker_shutting_down.connect(lambda **_: process.stop_pulse(), weak=False)
+    worker_shutdown.connect(lambda **_: process.close(), weak=False)
+    install(process)

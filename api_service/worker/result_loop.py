@@ -1,0 +1,112 @@
+"""Moves results from Redis to PostgreSQL, in batches.
+
+1. Take announcements, up to a batch in number and in bytes; wait if there are none.
+2. Read the results and persist them in one transaction.
+3. Delete announcements and results after the commit. Writing a result twice changes nothing, so
+   a crash between the two does no harm.
+4. Once a second, look for results that were never announced (`foreign_results.py`).
+"""
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+import structlog
+from redis.exceptions import OutOfMemoryError, RedisError
+
+from api_service.assembly.worker import WorkerContext
+from api_service.endings.service import Endings
+from api_service.exceptions import ApiError
+from api_service.parser_client.results import ResultStore
+from api_service.process.backoff import Backoff
+from api_service.worker.foreign_results import ForeignResults
+from api_service.worker.watchdog import CeleryWatchdog
+
+RESULT_BATCH = 200
+RESULT_BATCH_BYTES = 16 * 1024 * 1024
+BLOCK_SECONDS = 1.0
+"""How long it waits for an announcement; shorter than a Redis command may take."""
+
+log = structlog.get_logger()
+
+
+def build_result_loop(
+    context: WorkerContext, *, own_file: Path | None = None, celery_file: Path | None = None
+) -> "ResultLoop":
+    """Make a loop on a worker's collaborators; see `CeleryWatchdog` for the files."""
+    return ResultLoop(
+        results=context.results,
+        endings=context.endings,
+        foreign=ForeignResults(
+            database=context.database, results=context.results, endings=context.endings
+        ),
+        watchdog=CeleryWatchdog(own_file=own_file, celery_file=celery_file),
+    )
+
+
+class ResultLoop:
+    """Persists announced results until it is stopped."""
+
+    def __init__(
+        self,
+        *,
+        results: ResultStore,
+        endings: Endings,
+        foreign: ForeignResults,
+        watchdog: CeleryWatchdog,
+    ) -> None:
+        self._results = results
+        self._endings = endings
+        self._foreign = foreign
+        self._watchdog = watchdog
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Persist what has been announced so far, then end."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Serve until stopped."""
+        backoff = Backoff()
+        while True:
+            try:
+                worked = await self._persist_announced()
+                if self._stopping.is_set() and not worked:
+                    return
+                await self._foreign.poll()
+                self._watchdog.record_round()
+                backoff.reset()
+            except (RedisError, OSError, ApiError) as error:
+                if self._stopping.is_set():
+                    return
+                self._watchdog.record_outage()
+                pause = backoff.next()
+                log.warning("results not persisted yet", error=repr(error), retry_in=pause)
+                await self._pause(pause)
+
+    async def _persist_announced(self) -> bool:
+        """Persist one batch; return whether anything was announced."""
+        taken = await self._results.take(limit=RESULT_BATCH, max_bytes=RESULT_BATCH_BYTES)
+        if not taken:
+            if not self._stopping.is_set():
+                await self._wait()
+            return False
+        results = await self._results.read([announced.id for announced in taken])
+        tokens = {announced.token: announced.id for announced in taken}
+        # The UPDATE checks tokens as well: this only spares it results of another attempt, which
+        # have an announcement of their own.
+        valid = {i: r for i, r in results.items() if r.token and tokens.get(r.token) == i}
+        await self._endings.record(valid)
+        await self._results.acknowledge(taken, list(valid))
+        return True
+
+    async def _wait(self) -> None:
+        try:
+            await self._results.wait_for_announcement(BLOCK_SECONDS)
+        except OutOfMemoryError:
+            # A full Redis refuses to move announcements. Taking frees memory and is allowed.
+            await self._pause(0.1)
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)

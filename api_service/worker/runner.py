@@ -1,0 +1,39 @@
+"""Run coroutines for Celery's synchronous tasks."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+Context = TypeVar("Context")
+
+
+class TaskRunner(Generic[Context]):
+    """Runs coroutine functions on one event loop and one context of this process.
+
+    A database engine belongs to one loop, so both are made once and kept.
+    """
+
+    def __init__(self, context: AbstractAsyncContextManager[Context]) -> None:
+        self._stack = contextlib.AsyncExitStack()
+        self._runner = asyncio.Runner()
+        try:
+            self._context = self._runner.run(_await(self._stack.enter_async_context(context)))
+        except BaseException:
+            self._runner.close()
+            raise
+
+    def run(self, call: Callable[[Context], Coroutine[Any, Any, T]]) -> T:
+        """Run a coroutine function on the context until it ends."""
+        return self._runner.run(call(self._context))
+
+    def close(self) -> None:
+        """Close the context and the loop."""
+        self._runner.run(self._stack.aclose())
+        self._runner.close()
+
+
+async def _await(awaitable: Awaitable[T]) -> T:
+    return await awaitable

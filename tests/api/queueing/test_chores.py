@@ -1,0 +1,22 @@
+"""A chore is done by one worker at a time, and not too often."""
+
+import asyncio
+
+import redis.asyncio as aioredis
+
+from api_service.parser_client.keys import Keys
+from api_service.queueing.chores import Chores
+from tests.support.pipeline_steps import QUEUE
+from tests.support.time_travel import older_keys
+
+
+async def test_a_turn_is_one_processs_for_its_time(redis: aioredis.Redis) -> None:
+    keys = Keys(QUEUE, "parser:results:")
+    workers = [Chores(redis, keys, name=str(number)) for number in range(5)]
+    claimed = await asyncio.gather(*(worker.try_claim("look", every=5) for worker in workers))
+    assert sum(claimed) == 1
+    assert await workers[0].try_claim("other", every=5)
+    await older_keys(redis, 4)
+    assert not await workers[0].try_claim("look", every=5)
+    await older_keys(redis, 2)
+    assert await workers[1].try_claim("look", every=5)

@@ -1,0 +1,20 @@
+"""Rows as the API commits them."""
+
+from collections.abc import Mapping
+
+from api_service.database import Session
+from api_service.repository import NewRequest, ParseRequestRepository
+
+
+async def add_request(
+    session: Session,
+    url: str = "https://a.example/",
+    *,
+    trace_id: str | None = None,
+    options: Mapping[str, bool] | None = None,
+) -> int:
+    """Store one request; return its id."""
+    [request_id] = await ParseRequestRepository(session).add_all(
+        [NewRequest(url, trace_id, options or {})]
+    )
+    return request_id

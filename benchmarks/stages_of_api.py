@@ -100,8 +100,7 @@ async def publish(
     watch: Stopwatch, settings: Settings, ids: Sequence[int], urls: Sequence[str], batch: int
 ) -> None:
     """Celery messages."""
-    celery_app.conf.broker_url = settings.redis_url
-    publisher = Publisher(celery_app, timeout=10)
+    publisher = Publisher(celery_app, timeout=10, broker_url=settings.redis_url)
     await publisher.parse_url(0, "", None)  # of no row: it opens the connection
     for some in batches(list(zip(ids, urls, strict=True)), batch):
         with watch.stage("publish", len(some)):

@@ -15,7 +15,7 @@ from api_service.endings.attempts import (
 from api_service.endings.repository import EndingRepository
 from api_service.exceptions import UnstorableError
 from api_service.metrics import worker as metrics
-from api_service.page.facts import ErrorFacts, PageFacts
+from api_service.page.facts import ErrorFacts
 from api_service.parser_client.messages import (
     PAGE,
     FailureResult,
@@ -46,7 +46,7 @@ async def record_pages(
                 token=result.token,
                 title=result.title,
                 html=result.html,
-                facts=PageFacts.model_validate(result),
+                facts=result.facts,
             )
             for request_id, result in results.items()
         ]
@@ -149,8 +149,8 @@ class Endings:
         for request_id, result in results:
             if isinstance(result, FailureResult):
                 failed.append(self._failed_attempt(request_id, result))
-            elif result.kind in self._recorders:
-                successes[result.kind][request_id] = result
+            elif (kind := _kind_of(result)) in self._recorders:
+                successes[kind][request_id] = result
             else:
                 log.error("result of an unknown kind", request_id=request_id)
                 failure = not_understood().model_copy(update={"token": result.token})
@@ -176,6 +176,11 @@ class Endings:
             error=error,
             retry_after=asked_for if again else None,
         )
+
+
+def _kind_of(result: PageResult) -> str:
+    """Return the kind of a result of ours; without a token it is a foreign parser's page."""
+    return result.kind if result.token else PAGE
 
 
 def _error_facts(result: FailureResult) -> ErrorFacts:

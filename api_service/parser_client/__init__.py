@@ -1,5 +1,4 @@
-"""All that the API knows of the parser.
+"""Everything that this service knows of the parser: its HTTP call, its messages, keys and scripts.
 
-Its HTTP call, its lists and keys in Redis, and this service's own, narrow copy of its
-messages; nothing else in this service knows any of it.
+Other rooms call these classes and know nothing of Redis keys or message formats.
 """

@@ -39,7 +39,7 @@ class QueueDepths:
 
 
 class Census:
-    """What Redis says of jobs and processes.
+    """List the requests that are in Redis, count what waits, and count live processes.
 
     Args:
         name: this process's, for its heartbeat.

@@ -1,4 +1,4 @@
-"""The parser's synchronous entrance."""
+"""Call the parser's synchronous entrance, `GET /fetch`."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -17,13 +17,13 @@ from api_service.parser_client.exceptions import (
 from api_service.parser_client.messages import FetchAnswer, ParserProblem
 
 OUR_ANSWER = "application/vnd.page-parser.answer+json"
-"""What our own parser answers if it is asked to: the very body of `GET /parse_sync`."""
+"""The media type of our own parser: its body has exactly the members of `GET /parse_sync`."""
 
 log = structlog.get_logger()
 
 
 class ParserHttp:
-    """Calls `GET /fetch`.
+    """Call `GET /fetch` on one parser, or on a balancer of several.
 
     Args:
         base_url: the parser's.
@@ -33,7 +33,7 @@ class ParserHttp:
     def __init__(self, base_url: str, *, timeout: float) -> None:
         self._url = f"{base_url.rstrip('/')}/fetch"
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),  # the parser bounds what is under way
+            connector=aiohttp.TCPConnector(limit=0),  # the parser limits what runs at once
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"Accept": f"{OUR_ANSWER}, application/json;q=0.9"},
             timeout=aiohttp.ClientTimeout(total=timeout),
@@ -44,15 +44,15 @@ class ParserHttp:
         await self._session.close()
 
     async def fetch(self, url: str, trace_id: str | None, options: Mapping[str, bool]) -> bytes:
-        """Have a page fetched and parsed now.
+        """Fetch and parse a page now.
 
         Returns:
-            A `ParseSyncAnswer` in JSON. What our own parser sends is passed on as it is.
+            A `ParseSyncAnswer` in JSON. Our own parser's answer is passed on unread.
 
         Raises:
-            PageError: the page cannot be had.
+            PageError: the page could not be fetched.
             InvalidUrlError: the parser does not accept the URL.
-            ParserUnavailableError: the parser does not answer, or not as it should.
+            ParserUnavailableError: the parser does not answer, or its answer is unreadable.
         """
         headers = {"X-Request-ID": trace_id} if trace_id else {}
         query = urlencode({"url": url} | {name: str(on).lower() for name, on in options.items()})
@@ -61,7 +61,7 @@ class ParserHttp:
             async with self._session.get(target, headers=headers, allow_redirects=False) as answer:
                 body = await answer.read()
             if answer.status == HTTPStatus.OK:
-                return body if answer.content_type == OUR_ANSWER else _whole_answer(body)
+                return body if answer.content_type == OUR_ANSWER else _complete_answer(body)
             if answer.status == HTTPStatus.BAD_GATEWAY:
                 raise _page_error(body)
         except (aiohttp.ClientError, OSError, TimeoutError, ValidationError) as error:
@@ -83,5 +83,6 @@ def _page_error(body: bytes) -> PageError:
     )
 
 
-def _whole_answer(body: bytes) -> bytes:
+def _complete_answer(body: bytes) -> bytes:
+    """Set the members that a foreign parser leaves out to null."""
     return FetchAnswer.model_validate_json(body).model_dump_json().encode()

@@ -11,7 +11,7 @@ PUSH_CHUNK = 1000
 
 
 class JobList:
-    """The list from which parsers take jobs.
+    """Push jobs onto the list from which parsers take them.
 
     Attributes:
         reply_list: where parsers announce the results of our jobs.

@@ -9,7 +9,7 @@ from api_service.parser_client.scripts import load
 
 
 class Leases:
-    """The leases that parsers hold on jobs, by the jobs' tokens."""
+    """Find and delete leases that parsers no longer renew; a lease goes by its job's token."""
 
     def __init__(self, redis: aioredis.Redis, keys: Keys) -> None:
         self._redis = redis

@@ -1,14 +1,12 @@
-"""This service's own, narrow copy of the wire (`docs/wire-contract.md`).
+"""Write and read messages: this service's own, narrow copy of the wire (`docs/wire-contract.md`).
 
 Golden examples in `tests/contract/` keep it equal to the parser's. Members that are not named
-here are ignored: messages may grow. What a foreign parser sends is bent until it can be
-stored, or left out; a result that is not understood at all is a failure, or its request
-would hang.
+here are ignored: messages may grow. Values of a foreign parser are coerced until they can be
+stored, or dropped. An unreadable result fails its request, which otherwise would never end.
 """
 
 import json
 import re
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import structlog
@@ -22,16 +20,17 @@ from pydantic import (
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
+    field_validator,
 )
 
-from api_service.page.facts import Metadata, PageFacts, Redirect
+from api_service.page.facts import PageFacts
 
 log = structlog.get_logger()
 
 
 def _storable(text: str) -> str:
-    """PostgreSQL's text holds neither NUL nor half a surrogate pair."""
-    if "\0" not in text:  # this and the next take a fraction of the time
+    """Replace NUL and lone surrogates, which PostgreSQL's text type rejects."""
+    if "\0" not in text:  # this check and encoding are much faster than the substitution
         try:
             text.encode()
         except UnicodeEncodeError:
@@ -42,6 +41,7 @@ def _storable(text: str) -> str:
 
 
 def _storable_json(value: Any) -> Any:
+    """Make every string within a JSON value storable."""
     match value:
         case str():
             return _storable(value)
@@ -53,24 +53,22 @@ def _storable_json(value: Any) -> Any:
             return value
 
 
-def _or_nothing(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
-    """Nothing rather than a wrong thing: a fact is not worth a page."""
+def _or_none(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    """Drop an invalid value: a wrong fact must not cost the page."""
     try:
         return validate(value)
     except (ValidationError, RecursionError):
         return None
 
 
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-Text = Annotated[str, AfterValidator(_storable)]
-Fact = Annotated[Text | None, WrapValidator(_or_nothing)]
-Count = Annotated[Annotated[int, Field(ge=0, le=2**31 - 1)] | None, WrapValidator(_or_nothing)]
-Kind = Annotated[str, BeforeValidator(lambda kind: kind if isinstance(kind, str) else PAGE)]
-HttpStatus = Annotated[Annotated[int, Field(ge=0, le=999)] | None, WrapValidator(_or_nothing)]
-
-
 PAGE = "page"
 """The kind of a job or result that names none."""
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+Text = Annotated[str, AfterValidator(_storable)]
+Count = Annotated[int, Field(ge=0, le=2**31 - 1)] | None
+Kind = Annotated[str, BeforeValidator(lambda kind: kind if isinstance(kind, str) else PAGE)]
+HttpStatus = Annotated[int, Field(ge=0, le=999)] | None
 
 
 class _Message(BaseModel):
@@ -78,7 +76,7 @@ class _Message(BaseModel):
 
 
 class Job(_Message):
-    """What is pushed onto the parser's list."""
+    """Ask a parser for one page; pushed onto its list."""
 
     id: int
     url: str
@@ -93,7 +91,7 @@ class Job(_Message):
 
 
 class Announcement(_Message):
-    """What the parser pushes onto our reply list when a result is stored."""
+    """Report that a result is stored; the parser pushes it onto our reply list."""
 
     id: Annotated[int, Field(ge=0, le=2**63 - 1)]
     token: str
@@ -101,49 +99,50 @@ class Announcement(_Message):
 
 
 class FailureReason(_Message):
-    """Why a page could not be had."""
+    """Say why a page could not be fetched."""
 
     code: Text
     message: Text
     retryable: bool = False
-    page_status: HttpStatus = None
+    page_status: Annotated[HttpStatus, WrapValidator(_or_none)] = None
     retry_after: Annotated[
-        Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, WrapValidator(_or_nothing)
+        Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, WrapValidator(_or_none)
     ] = None
 
 
-class PageResult(_Message):
-    """The result of a job whose page was had. A foreign parser sends title and HTML only."""
+class PageResult(PageFacts):
+    """Hold the page of a job that succeeded. A foreign parser sends title and HTML only."""
 
     status: Literal["success"]
     title: Text
-    title_source: Fact = None
     html: Text
-    metadata: Annotated[
-        Metadata | None, BeforeValidator(_storable_json), WrapValidator(_or_nothing)
-    ] = None
-    final_url: Fact = None
-    redirects: Annotated[
-        list[Redirect] | None, BeforeValidator(_storable_json), WrapValidator(_or_nothing)
-    ] = None
     http_status: HttpStatus = None
-    content_type: Fact = None
-    charset: Fact = None
     bytes: Count = None
     elapsed_ms: Count = None
-    fetched_at: Annotated[datetime | None, WrapValidator(_or_nothing)] = None
     token: str | None = None
     kind: Kind = PAGE
 
+    @field_validator(*PageFacts.model_fields, mode="wrap")
+    @classmethod
+    def _drop_invalid(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+        return _or_none(_storable_json(value), validate)
 
-class ApartResult(PageResult):
-    """A page's result as it is read when its HTML comes apart from it."""
+    @property
+    def facts(self) -> PageFacts:
+        """Return the facts alone."""
+        return PageFacts.model_construct(
+            **{name: getattr(self, name) for name in PageFacts.model_fields}
+        )
+
+
+class PageResultWithoutHtml(PageResult):
+    """Hold the JSON of a page's result whose HTML is appended to it."""
 
     html: Text = ""
 
 
 class FailureResult(_Message):
-    """The result of a job whose page could not be had. A foreign parser sends `error` only."""
+    """Hold the reason of a job that failed. A foreign parser sends `error` only."""
 
     status: Literal["failure"]
     error: Text = "The page could not be fetched."
@@ -156,7 +155,7 @@ RESULT: TypeAdapter[Result] = TypeAdapter(Annotated[Result, Field(discriminator=
 
 
 class FetchAnswer(PageFacts):
-    """The answer of the parser's `GET /fetch`."""
+    """Hold the answer of the parser's `GET /fetch`."""
 
     url: str
     title: str
@@ -164,7 +163,7 @@ class FetchAnswer(PageFacts):
 
 
 class ParserProblem(_Message):
-    """The parser's error body."""
+    """Hold the error body of the parser's `GET /fetch`."""
 
     detail: str
     code: str = "internal_error"
@@ -173,41 +172,41 @@ class ParserProblem(_Message):
 
 
 def read_result(value: bytes) -> Result:
-    """The result in a message; one that is not understood is a failure.
+    """Read a stored result; return a failure if it is unreadable.
 
-    A JSON object, or, as pushes of ours ask for: the length of an object without `html`, in
-    decimal digits, a line feed, the object, and the HTML in UTF-8.
+    It is a JSON object, or, as our jobs ask for: the length in bytes of an object without
+    `html`, in decimal digits, a line feed, the object, and the HTML in UTF-8.
     """
     try:
         if value[:1].isdigit():
-            return _read_apart(value)
-        return _read_whole(value)
+            return _read_with_html_appended(value)
+        return _read_json(value)
     except (ValueError, RecursionError) as error:
         log.error("result not understood", error=str(error)[:200])
     return not_understood()
 
 
-def _read_whole(value: bytes) -> Result:
+def _read_json(value: bytes) -> Result:
     try:
         return RESULT.validate_json(value)
     except ValidationError:
-        # Half surrogate pairs, which Python's own reader lets pass, are mended by the model.
+        # Only Python's own reader accepts lone surrogates, and the model replaces them.
         return RESULT.validate_python(json.loads(value))
 
 
-def _read_apart(value: bytes) -> PageResult:
+def _read_with_html_appended(value: bytes) -> PageResult:
     length, _, rest = value.partition(b"\n")
     end = int(length)
     try:
         html = rest[end:].decode()
     except UnicodeDecodeError as error:
         raise ValueError("its HTML is not UTF-8") from error
-    facts = ApartResult.model_validate_json(rest[:end])
+    facts = PageResultWithoutHtml.model_validate_json(rest[:end])
     return facts.model_copy(update={"html": _storable(html)})
 
 
 def not_understood() -> FailureResult:
-    """What stands in for a result that cannot be used."""
+    """Return the failure that replaces an unusable result."""
     sentence = "The parser's answer was not understood."
     reason = FailureReason(code="internal_error", message=sentence, retryable=True)
     return FailureResult(status="failure", error=sentence, reason=reason)

@@ -15,7 +15,7 @@ from api_service.process.identity import process_name
 
 @dataclass(frozen=True, slots=True)
 class ParserQueues:
-    """Hold all that the API does with the parsers through Redis; pass on only what is needed."""
+    """Hold the classes on one Redis client; pass each only to a class that needs it."""
 
     jobs: JobList
     results: ResultStore

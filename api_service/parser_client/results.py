@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 
 class ResultStore:
-    """The stored results and the list on which parsers announce them.
+    """Take announcements of results from the reply list; read, announce and delete results.
 
     Args:
         name: this process's; announcements that it has taken are listed under it.

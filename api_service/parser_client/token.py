@@ -6,7 +6,7 @@ jobs as they like, so a token of theirs may have any form.
 
 import re
 
-# A longer number is not an id of ours: the column is a bigint.
+# 18 digits always fit into the id's column, a bigint; no id of ours is longer.
 _TOKEN = re.compile(r"([0-9]{1,18})-")
 
 

@@ -9,7 +9,7 @@ class Chores:
     """Let one worker at a time do a chore, at most once in a while.
 
     Args:
-        name: this process's; the claimed key holds it, for whoever looks into Redis.
+        name: this process's; the key of a claim holds it, to be seen when debugging.
     """
 
     def __init__(self, redis: aioredis.Redis, keys: Keys, *, name: str) -> None:

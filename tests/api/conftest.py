@@ -4,18 +4,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import asyncpg
-import httpx
 import pytest
 import redis.asyncio as aioredis
 
 from api_service.assembly.worker import WorkerContext, open_worker
-from api_service.celery_app import celery_app
 from api_service.config import Settings
 from api_service.database import Database
 from api_service.main import create_app
 from parser_service import config as parser_config
-from parser_service.dependencies import task_queue
+from parser_service.dependencies import job_queue
 from parser_service.redis_queue.job_queue import JobQueue
+from tests.support.app_client import AppClient, OpenApp, open_app
 from tests.support.pipeline_steps import PipelineSteps
 from tests.support.servers import dsn
 from tests.support.site import Site
@@ -34,22 +33,15 @@ def settings(database_url: str, redis_url: str, site: Site) -> Settings:
     )
 
 
-@pytest.fixture(autouse=True)
-def celery_on_the_tests_redis(redis_url: str) -> None:
-    celery_app.conf.broker_url = redis_url
-    celery_app.conf.broker_write_url = redis_url
-    celery_app.conf.broker_read_url = redis_url
+@pytest.fixture
+def open_api(settings: Settings) -> OpenApp:
+    """Open the API with the test's settings, some of them changed by keyword."""
+    return lambda **changes: open_app(create_app(settings.model_copy(update=changes)))
 
 
 @pytest.fixture
-async def client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(settings)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://api", trust_env=False
-        ) as opened,
-    ):
+async def client(open_api: OpenApp) -> AsyncIterator[AppClient]:
+    async with open_api() as opened:
         yield opened
 
 
@@ -83,7 +75,7 @@ async def redis(redis_url: str) -> AsyncIterator[aioredis.Redis]:
 async def parser(redis_url: str) -> AsyncIterator[JobQueue]:
     """The real parser's hands: jobs are taken and ended as the test says, without a page."""
     async with aioredis.Redis.from_url(redis_url) as client:
-        yield task_queue(client, parser_config.Settings(redis_url=redis_url), name="parser")
+        yield job_queue(client, parser_config.Settings(redis_url=redis_url), name="parser")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 import redis.asyncio as aioredis
 
 from api_service.config import Settings
-from api_service.main import create_app
+from tests.support.app_client import OpenApp
 from tests.support.waiting import until
 
 BODY = {"url": "https://a.example/"}
@@ -71,16 +71,10 @@ async def test_there_is_room_again_when_requests_have_ended(
 
 
 async def test_many_at_once_overshoot_by_nothing(
-    settings: Settings, connection: asyncpg.Connection
+    open_api: OpenApp, connection: asyncpg.Connection
 ) -> None:
     await _fill(connection, MOST - 20)
-    app = create_app(settings)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://api", trust_env=False
-        ) as client,
-    ):
+    async with open_api() as client:
         for _ in range(12):
             # Over more than one count, with requests under way while it is made.
             posts = [client.post("/parse_async", json=BODY) for _ in range(40)]
@@ -92,15 +86,9 @@ async def test_many_at_once_overshoot_by_nothing(
 
 
 async def test_requests_under_way_while_it_is_counted_are_not_forgotten(
-    settings: Settings, connection: asyncpg.Connection
+    open_api: OpenApp, connection: asyncpg.Connection
 ) -> None:
-    app = create_app(settings.model_copy(update={"database_timeout": 30}))
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://api", trust_env=False
-        ) as client,
-    ):
+    async with open_api(database_timeout=30) as client:
         await _fill(connection, MOST - 10)
         await asyncio.sleep(5.5)  # the next request has it counted
         blocker = connection.transaction()
@@ -118,16 +106,10 @@ async def test_requests_under_way_while_it_is_counted_are_not_forgotten(
 
 
 async def test_a_new_process_counts_before_it_accepts(
-    full: None, settings: Settings, connection: asyncpg.Connection
+    full: None, open_api: OpenApp, connection: asyncpg.Connection
 ) -> None:
     for _ in range(2):
-        app = create_app(settings)
-        async with (
-            app.router.lifespan_context(app),
-            httpx.AsyncClient(
-                transport=httpx.ASGITransport(app), base_url="http://api", trust_env=False
-            ) as client,
-        ):
+        async with open_api() as client:
             answers = [await client.post("/parse_async", json=BODY) for _ in range(3)]
             assert {answer.status_code for answer in answers} == {503}
     assert await _stored(connection) == MOST

@@ -67,12 +67,12 @@ class ParsedPage:
     metadata: Metadata
 
 
-def parse(source: RawPage) -> ParsedPage:
+def parse(raw: RawPage) -> ParsedPage:
     """Parse a page. There is no page that it fails on."""
-    read = _read_xhtml if source.markup is Markup.XHTML else _read_html
-    text, name, document = read(source)
-    document = replace(document, robots_headers=source.robots_headers)
-    found, origin = _title(document, fallback=source.title_fallback)
+    read = _read_xhtml if raw.markup is Markup.XHTML else _read_html
+    text, name, document = read(raw)
+    document = replace(document, robots_headers=raw.robots_headers)
+    found, origin = _title(document, fallback=raw.title_fallback)
     return ParsedPage(
         title=found,
         title_source=origin,
@@ -88,43 +88,43 @@ def _title(document: Document, *, fallback: bool) -> tuple[str, TitleSource | No
     return (fallback_title(document) if fallback else None) or ("", None)
 
 
-def _read_html(source: RawPage) -> tuple[str, str, Document]:
-    body = source.body
+def _read_html(raw: RawPage) -> tuple[str, str, Document]:
+    body = raw.body
     name = (
         charset.by_byte_order_mark(body)
-        or charset.by_label(source.declared_charset)
+        or charset.by_label(raw.declared_charset)
         or charset.by_prescan(body)
     )
     if name is not None:
         text = decode(body, name)
-        page = LexborHTMLParser(text)
+        tree = LexborHTMLParser(text)
     else:
         name = charset.by_guess(body)
         text = decode(body, name)
-        page = LexborHTMLParser(text)
-        late = _late_meta(page)
+        tree = LexborHTMLParser(text)
+        late = _late_meta(tree)
         if late is not None and late != name:
             name = late
             text = decode(body, name)
-            page = LexborHTMLParser(text)
-    return text, name, read_html(page, url=source.url)
+            tree = LexborHTMLParser(text)
+    return text, name, read_html(tree, url=raw.url)
 
 
-def _late_meta(page: LexborHTMLParser) -> str | None:
+def _late_meta(tree: LexborHTMLParser) -> str | None:
     """The encoding declared by a `<meta>` that the prescan did not reach."""
-    for node in page.tags("meta"):
+    for node in tree.tags("meta"):
         attributes = {name: value or "" for name, value in node.attributes.items()}
         if name := charset.by_meta(attributes):
             return name
     return None
 
 
-def _read_xhtml(source: RawPage) -> tuple[str, str, Document]:
+def _read_xhtml(raw: RawPage) -> tuple[str, str, Document]:
     name = (
-        charset.by_byte_order_mark(source.body)
-        or charset.by_label(source.declared_charset)
-        or charset.by_xml_declaration(source.body)
+        charset.by_byte_order_mark(raw.body)
+        or charset.by_label(raw.declared_charset)
+        or charset.by_xml_declaration(raw.body)
         or "utf-8"
     )
-    text = decode(source.body, name)
-    return text, name, read_xhtml(text, url=source.url)
+    text = decode(raw.body, name)
+    return text, name, read_xhtml(text, url=raw.url)

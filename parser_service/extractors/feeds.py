@@ -16,6 +16,6 @@ def feeds(document: Document) -> list[Feed]:
     found: dict[str, Feed] = {}
     for link in document.links:
         kind = link.type.partition(";")[0].strip()
-        if "alternate" in link.rel and kind in _TYPES and (url := document.absolute(link.href)):
+        if "alternate" in link.rel and kind in _TYPES and (url := document.absolute_url(link.href)):
             found.setdefault(url, Feed(url=url, type=kind, title=link.title[:MAX_TITLE] or None))
     return list(found.values())[:MAX_FEEDS]

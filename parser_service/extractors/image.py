@@ -13,4 +13,4 @@ def image(document: Document) -> str | None:
         document.json_ld.first_text("image", "url", "contentUrl"),
         document.first_meta("thumbnail", "image"),
     )
-    return next(filter(None, map(document.absolute, candidates)), None)
+    return next(filter(None, map(document.absolute_url, candidates)), None)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 class ConnectionProgress:
     """What happened on the way to a connection for one request."""
 
-    dialled: bool = False
-    handshake_begun: bool = False
+    has_dialled: bool = False
+    has_begun_handshake: bool = False
 
 
 # Set anew for each request, in the task that waits for it and so for all that it starts.

@@ -25,15 +25,15 @@ from parser_service.exceptions import (
 )
 from parser_service.fetching.requester import Requester
 from parser_service.fetching.response import body_decoder, is_redirect, retry_after
-from parser_service.fetching.robots import RobotsFiles, RobotsRules
-from parser_service.fetching.url_guard import Target, UrlGuard
+from parser_service.fetching.robots import RobotsRules, RobotsTxtFetcher
+from parser_service.fetching.url_guard import UrlGuard, VettedUrl
 from parser_service.markup import content_type as ct
 from parser_service.page import PageOptions
 
 SNIFF_LENGTH = 1445
 """Bytes that decide on the kind of a document without a type (MIME Sniffing Standard, 5.2)."""
 BIG_BODY = MIB // 2
-BIG_BODIES = 4
+MAX_BIG_BODIES = 4
 """Bodies over `BIG_BODY` bytes that are held at a time, so that memory stays bounded."""
 
 # RFC 9110: these successes have no page in them.
@@ -74,7 +74,7 @@ class NotFetchedYetError(Exception):
 class HostAccess(Protocol):
     """Permission to send one page's requests, and what the page occupies until it is delivered."""
 
-    async def wait_for_slot(self, target: Target, hops: Sequence[Hop]) -> None:
+    async def wait_for_slot(self, target: VettedUrl, hops: Sequence[Hop]) -> None:
         """Return when a request to this host may be sent, or raise. Called before each request."""
 
     async def hold(self, resource: AbstractAsyncContextManager[object]) -> None:
@@ -91,16 +91,16 @@ class Fetcher:
         self._max_body = settings.fetch_max_body
         self._respect_robots = settings.respect_robots
         self._max_redirects = settings.fetch_max_redirects
-        self._big_bodies = asyncio.Semaphore(BIG_BODIES)
+        self._big_bodies = asyncio.Semaphore(MAX_BIG_BODIES)
         self._requester = Requester(
             client=client, guard=guard, user_agent=settings.fetch_user_agent
         )
-        files = RobotsFiles(
+        robots_txt = RobotsTxtFetcher(
             self._requester,
             max_redirects=settings.fetch_max_redirects,
             max_decoded=settings.fetch_max_body,
         )
-        self._robots = RobotsRules(files, user_agent=settings.fetch_user_agent)
+        self._robots = RobotsRules(robots_txt, user_agent=settings.fetch_user_agent)
 
     async def fetch(
         self, url: str, *, access: HostAccess, options: PageOptions, hops: Sequence[Hop] = ()
@@ -136,7 +136,7 @@ class Fetcher:
     async def _read(
         self,
         response: httpx.Response,
-        target: Target,
+        target: VettedUrl,
         hops: Sequence[Hop],
         access: HostAccess,
     ) -> FetchedPage:

@@ -8,7 +8,7 @@ from parser_service.exceptions import (
     MalformedResponseError,
 )
 from parser_service.fetching.inflate import ACCEPT_ENCODING
-from parser_service.fetching.url_guard import Target, UrlGuard
+from parser_service.fetching.url_guard import UrlGuard, VettedUrl
 
 
 class Requester:
@@ -29,11 +29,11 @@ class Requester:
             "Accept-Encoding": ACCEPT_ENCODING,
         }
 
-    def admit(self, url: str) -> Target:
+    def admit(self, url: str) -> VettedUrl:
         """See `UrlGuard.admit`."""
         return self._guard.admit(url)
 
-    async def send(self, target: Target) -> httpx.Response:
+    async def send(self, target: VettedUrl) -> httpx.Response:
         """Send a request; the caller reads the body and closes the response.
 
         Raises:
@@ -44,7 +44,7 @@ class Requester:
         )
         return await self._client.send(request, stream=True, follow_redirects=False)
 
-    def redirect_target(self, response: httpx.Response, target: Target) -> Target:
+    def redirect_target(self, response: httpx.Response, target: VettedUrl) -> VettedUrl:
         """Read where a redirect from a target leads.
 
         Raises:

@@ -52,8 +52,8 @@ class GuardedResolver(AbstractResolver):
         except TimeoutError:
             raise DnsError("The host name could not be resolved in time.") from None
         except aiodns.error.DNSError as error:
-            raise DnsError(retryable=error.args[0] not in _DEFINITE) from None
-        addresses = [(node.family, _text(node.addr[0])) for node in answer.nodes]
+            raise DnsError(retryable=error.args[0] not in _FINAL_ERRORS) from None
+        addresses = [(node.family, _decoded(node.addr[0])) for node in answer.nodes]
         if not addresses:
             raise DnsError(retryable=False)
         for _, address in addresses:
@@ -76,10 +76,10 @@ class GuardedResolver(AbstractResolver):
 
 
 # Answers that another try will not change: no such name, no such record.
-_DEFINITE = frozenset(
+_FINAL_ERRORS = frozenset(
     {aiodns.error.ARES_ENOTFOUND, aiodns.error.ARES_ENODATA, aiodns.error.ARES_EBADNAME}
 )
 
 
-def _text(address: bytes | str) -> str:
+def _decoded(address: bytes | str) -> str:
     return address.decode("ascii") if isinstance(address, bytes) else address

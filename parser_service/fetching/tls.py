@@ -16,7 +16,7 @@ class ClientTlsContext(ssl.SSLContext):
     def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
         """See `ssl.SSLContext.wrap_bio`."""
         if (progress := current_progress.get()) is not None:
-            progress.handshake_begun = True
+            progress.has_begun_handshake = True
         return super().wrap_bio(*args, **kwargs)
 
 

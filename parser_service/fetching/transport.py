@@ -70,13 +70,13 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             try:
                 response = await self._send(request, self._pooled())
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-                if progress.dialled:
+                if progress.has_dialled:
                     raise
                 # A kept connection that the site was just closing: that says nothing of the
                 # site, so it gets another try on a new one.
                 response = await self._send(request, self._fresh())
         except Exception as error:
-            raise fetch_error_of(error, in_handshake=progress.handshake_begun) from error
+            raise fetch_error_of(error, in_handshake=progress.has_begun_handshake) from error
         # httpx would read a Location by itself, redirect or not, and fail on some; its reader is
         # the fetcher, which judges it as a browser would.
         return httpx.Response(
@@ -150,7 +150,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         made.setblocking(False)  # noqa: FBT003 - the standard library's own signature
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if (progress := current_progress.get()) is not None:
-            progress.dialled = True
+            progress.has_dialled = True
         return made
 
 

@@ -98,7 +98,7 @@ def _prescan(head: bytes) -> str | None:
     position = 0
     while (position := head.find(b"<", position)) != -1:
         if head.startswith(b"<!--", position):
-            position = _behind(head, b"-->", position + 2)
+            position = _position_after(head, b"-->", position + 2)
         elif tag := _META.match(head, position):
             attributes, position = _attributes(head, tag.end() - 1)
             if name := by_meta(attributes):
@@ -106,13 +106,13 @@ def _prescan(head: bytes) -> str | None:
         elif tag := _TAG.match(head, position):
             _, position = _attributes(head, tag.end())
         elif _MARKUP.match(head, position):
-            position = _behind(head, b">", position)
+            position = _position_after(head, b">", position)
         else:
             position += 1
     return by_xml_declaration(head)
 
 
-def _behind(head: bytes, mark: bytes, position: int) -> int:
+def _position_after(head: bytes, mark: bytes, position: int) -> int:
     found = head.find(mark, position)
     if found == -1:
         raise _EndOfHeadError
@@ -138,7 +138,7 @@ def _attributes(head: bytes, position: int) -> tuple[dict[str, str], int]:
 def _value(head: bytes, position: int) -> tuple[bytes, int]:
     quote = head[position : position + 1]
     if quote in (b'"', b"'"):
-        end = _behind(head, quote, position + 1)
+        end = _position_after(head, quote, position + 1)
         return head[position + 1 : end - 1], end
     unquoted = _UNQUOTED.match(head, position)
     assert unquoted  # noqa: S101 - a pattern that also matches nothing always matches

@@ -63,7 +63,7 @@ class Document:
                     return text
         return None
 
-    def absolute(self, address: str | None) -> str | None:
+    def absolute_url(self, address: str | None) -> str | None:
         """An address as an absolute http or https URL; None if it is none, or too long."""
         if not address or len(address) > MAX_URL:
             return None

@@ -12,7 +12,7 @@ MAX_TITLE_STEPS = 20_000
 """Elements looked at in search of the title: a page may be made of nothing else."""
 
 # HTML Standard, 13.2.6: inside these foreign elements, children are HTML again.
-_LEADING_BACK_TO_HTML = {
+_INTEGRATION_POINTS = {
     "svg": frozenset({"foreignObject", "desc", "title"}),
     "math": frozenset({"mi", "mo", "mn", "ms", "mtext", "annotation-xml"}),
 }
@@ -58,10 +58,10 @@ def _first_title(page: LexborHTMLParser) -> LexborNode | None:
     return None
 
 
-def _tags_from_root(node: LexborNode, most: int) -> list[str]:
+def _tags_from_root(node: LexborNode, limit: int) -> list[str]:
     tags: list[str] = []
     above: LexborNode | None = node
-    while above is not None and len(tags) < most:
+    while above is not None and len(tags) < limit:
         tags.append(above.tag or "")
         above = above.parent
     return tags[::-1]
@@ -75,6 +75,6 @@ def _is_html(tags: Sequence[str]) -> bool:
     inside = namespace = "html"
     for tag in tags:
         namespace = tag if inside == "html" and tag in ("svg", "math") else inside
-        leads_back = tag in _LEADING_BACK_TO_HTML.get(namespace, ())
+        leads_back = tag in _INTEGRATION_POINTS.get(namespace, ())
         inside = "html" if leads_back else namespace
     return namespace == "html"

@@ -9,9 +9,9 @@ from enum import Enum, auto
 from parser_service.markup.content_type import Markup
 from parser_service.parser import RawPage
 
-SHORT = 64 * 1024
-LONG = 256 * 1024
-SHORT_XHTML = 4 * 1024
+MAX_INLINE = 64 * 1024
+MAX_IN_THREAD = 256 * 1024
+MAX_INLINE_XHTML = 4 * 1024
 """BeautifulSoup, which reads XHTML, is slow, and keeps the interpreter's lock."""
 MAX_START_TAGS = 8000
 BLOCK = 8 * 1024
@@ -21,24 +21,24 @@ class Place(Enum):
     """Where a page is parsed.
 
     Attributes:
-        HERE: on the event loop.
+        INLINE: on the event loop.
         THREAD: in a thread of this process.
         CHILD: in a process that can be killed.
     """
 
-    HERE = auto()
+    INLINE = auto()
     THREAD = auto()
     CHILD = auto()
 
 
-def place_for(page: RawPage) -> Place:
+def choose_place(page: RawPage) -> Place:
     """Decide where a page is parsed, so that it cannot hold up others."""
     size = len(page.body)
     if page.markup is Markup.XHTML:
-        return Place.HERE if size <= SHORT_XHTML else Place.CHILD
-    if size > LONG or not parses_quickly(page.body):
+        return Place.INLINE if size <= MAX_INLINE_XHTML else Place.CHILD
+    if size > MAX_IN_THREAD or not parses_quickly(page.body):
         return Place.CHILD
-    return Place.HERE if size <= SHORT else Place.THREAD
+    return Place.INLINE if size <= MAX_INLINE else Place.THREAD
 
 
 def parses_quickly(body: bytes) -> bool:

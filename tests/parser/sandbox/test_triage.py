@@ -4,7 +4,14 @@ import pytest
 
 from parser_service.markup.content_type import Markup
 from parser_service.parser import RawPage
-from parser_service.sandbox.triage import LONG, SHORT, SHORT_XHTML, Place, parses_quickly, place_for
+from parser_service.sandbox.triage import (
+    MAX_IN_THREAD,
+    MAX_INLINE,
+    MAX_INLINE_XHTML,
+    Place,
+    choose_place,
+    parses_quickly,
+)
 
 
 def test_what_may_take_long_is_told_apart() -> None:
@@ -17,19 +24,27 @@ def test_what_may_take_long_is_told_apart() -> None:
 @pytest.mark.parametrize(
     ("body", "markup", "place"),
     [
-        (b"", Markup.HTML, Place.HERE),
-        (b"<" * 2 + b"x" * (SHORT - 2), Markup.HTML, Place.CHILD),
-        (b"<p>text</p>" * 1000, Markup.HTML, Place.HERE),
-        (b"<p>text</p>" * (SHORT // 11 + 1), Markup.HTML, Place.THREAD),
-        (b"<p>long text</p>" * (LONG // 16), Markup.HTML, Place.CHILD),
-        (b"<p>much longer text, and more of it</p>" * (LONG // 39), Markup.HTML, Place.THREAD),
-        (b"<p>much longer text, and more of it</p>" * (LONG // 38), Markup.HTML, Place.CHILD),
+        (b"", Markup.HTML, Place.INLINE),
+        (b"<" * 2 + b"x" * (MAX_INLINE - 2), Markup.HTML, Place.CHILD),
+        (b"<p>text</p>" * 1000, Markup.HTML, Place.INLINE),
+        (b"<p>text</p>" * (MAX_INLINE // 11 + 1), Markup.HTML, Place.THREAD),
+        (b"<p>long text</p>" * (MAX_IN_THREAD // 16), Markup.HTML, Place.CHILD),
+        (
+            b"<p>much longer text, and more of it</p>" * (MAX_IN_THREAD // 39),
+            Markup.HTML,
+            Place.THREAD,
+        ),
+        (
+            b"<p>much longer text, and more of it</p>" * (MAX_IN_THREAD // 38),
+            Markup.HTML,
+            Place.CHILD,
+        ),
         (b"<div>" * 9000, Markup.HTML, Place.CHILD),
-        (b"x" * SHORT_XHTML, Markup.XHTML, Place.HERE),
-        (b"x" * (SHORT_XHTML + 1), Markup.XHTML, Place.CHILD),
+        (b"x" * MAX_INLINE_XHTML, Markup.XHTML, Place.INLINE),
+        (b"x" * (MAX_INLINE_XHTML + 1), Markup.XHTML, Place.CHILD),
     ],
 )
 def test_a_page_is_parsed_where_it_holds_up_no_other(
     body: bytes, markup: Markup, place: Place
 ) -> None:
-    assert place_for(RawPage(body, markup, "https://example.com/")) is place
+    assert choose_place(RawPage(body, markup, "https://example.com/")) is place

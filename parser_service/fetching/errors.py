@@ -1,4 +1,4 @@
-"""What aiohttp's exceptions mean in the vocabulary of this service."""
+"""Translate aiohttp's exceptions into the errors of this service."""
 
 import ssl
 
@@ -18,7 +18,12 @@ from parser_service.exceptions import (
 
 
 def fetch_error_of(error: Exception, *, in_handshake: bool = False) -> FetchError:
-    """What an exception of aiohttp means, in the vocabulary of this service."""
+    """Return the error that an exception of aiohttp amounts to.
+
+    Args:
+        error: what aiohttp raised.
+        in_handshake: whether TLS had begun when it did.
+    """
     match error:
         case FetchError():
             return error
@@ -29,9 +34,9 @@ def fetch_error_of(error: Exception, *, in_handshake: bool = False) -> FetchErro
         case TimeoutError():
             return TlsError(retryable=True) if in_handshake else FetchTimeoutError()
         case aiohttp.ClientPayloadError() if isinstance(error.__cause__, OSError):
-            return ConnectError("The connection broke before the page was whole.")
+            return ConnectError("The connection closed before the page was complete.")
         case aiohttp.ClientPayloadError():
-            return MalformedResponseError("The response broke off.", retryable=True)
+            return MalformedResponseError("The response ended early.", retryable=True)
         case aiohttp.InvalidURL():
             return InvalidUrlError()
         case aiohttp.ClientConnectionError() | OSError():
@@ -43,6 +48,7 @@ def fetch_error_of(error: Exception, *, in_handshake: bool = False) -> FetchErro
 
 
 def _protocol_error(error: BaseException | None) -> FetchError:
+    # aiohttp wraps the error of its parser once or twice.
     while error is not None:
         if isinstance(error, LineTooLong):
             return TooLargeError("The response's header is larger than this service accepts.")

@@ -1,11 +1,11 @@
-"""A URL turned into bytes: redirects by hand, every limit counted. The only user of HTTP.
+"""Fetch a page within limits, following redirects one by one.
 
-For each URL on the way, redirects' targets included:
+For each URL on the way, the targets of redirects included:
 
-1. The guard admits it, or refuses it.
-2. The request waits for a slot of its host.
-3. robots.txt is asked, where that is wanted.
-4. The request is sent; a redirect begins the next round, anything else is read or refused.
+1. Admit it with the guard, or refuse it.
+2. Wait for a slot of its host.
+3. Check robots.txt, if that is wanted.
+4. Send the request; a redirect starts the next round, any other response is read or refused.
 """
 
 import asyncio
@@ -31,18 +31,18 @@ from parser_service.markup import content_type as ct
 from parser_service.page import PageOptions
 
 SNIFF_LENGTH = 1445
-"""Bytes that decide on the kind of a document without a type (MIME Sniffing Standard, 5.2)."""
+"""Bytes that decide the kind of a document without a type (MIME Sniffing Standard, 5.2)."""
 BIG_BODY = MIB // 2
 MAX_BIG_BODIES = 4
-"""Bodies over `BIG_BODY` bytes that are held at a time, so that memory stays bounded."""
+"""Bodies over `BIG_BODY` bytes in memory at a time."""
 
-# RFC 9110: these successes have no page in them.
+# RFC 9110: these successes carry no page.
 _EMPTY_SUCCESSES = frozenset({204, 205})
 
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One redirect: the URL that was asked for and the status that sent us on."""
+    """Hold one redirect: the URL that was requested and the status of its answer."""
 
     url: str
     status: int
@@ -50,11 +50,13 @@ class Hop:
 
 @dataclass(frozen=True, slots=True)
 class FetchedPage:
-    """A page as it came, its content encoding undone.
+    """Hold a page as the site sent it, its content encoding decoded.
 
     Attributes:
+        final_url: the URL that answered, after redirects.
         content_type: the Content-Type header as sent, for the client.
-        declared: the same, read by the rules.
+        declared: the same header, parsed.
+        robots_headers: values of X-Robots-Tag headers.
     """
 
     final_url: str
@@ -68,23 +70,27 @@ class FetchedPage:
 
 
 class NotFetchedYetError(Exception):
-    """Access to the host was put off: the page is neither fetched nor failed."""
+    """Access to the host was postponed: the page has neither been fetched nor failed."""
 
 
 class HostAccess(Protocol):
-    """Permission to send one page's requests, and what the page occupies until it is delivered."""
+    """Permit the requests of one page, and hold what the page occupies until it is delivered."""
 
     async def wait_for_slot(self, target: VettedUrl, hops: Sequence[Hop]) -> None:
-        """Return when a request to this host may be sent, or raise. Called before each request."""
+        """Return when a request to this host may be sent. The fetcher calls it before each request.
+
+        Raises:
+            NotFetchedYetError: the host has no slot now; the page will be fetched later.
+        """
 
     async def hold(self, resource: AbstractAsyncContextManager[object]) -> None:
         """Enter a resource now and leave it when the page is delivered."""
 
 
 class Fetcher:
-    """Fetches pages, each within the limits of the settings.
+    """Fetch pages, each within the limits of the settings.
 
-    It has no deadline of its own: the handler puts one around fetching and parsing.
+    The deadline is not set here: the pipeline sets one around fetching and parsing.
     """
 
     def __init__(self, *, client: httpx.AsyncClient, guard: UrlGuard, settings: Settings) -> None:
@@ -108,13 +114,14 @@ class Fetcher:
         """Fetch a page, following redirects.
 
         Args:
-            url: where to begin, or to go on after some hops.
-            access: asked before each request; holds what the page occupies.
+            url: the first URL, or the next one after `hops`.
+            access: permits each request; holds what the page occupies.
             options: whether to obey robots.txt.
             hops: redirects that were followed before.
 
         Raises:
-            FetchError: why there is no page.
+            FetchError: the page cannot be fetched.
+            NotFetchedYetError: see `HostAccess`.
         """
         target = self._requester.admit(url)
         passed = list(hops)

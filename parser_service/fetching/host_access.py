@@ -1,6 +1,6 @@
-"""Wait for a host's slot before each request to it, and hold it meanwhile.
+"""Wait for a host's slot before each request to it, and hold the slot meanwhile.
 
-Politeness is best effort while Redis is away: then pages are fetched without it.
+Host limits are best effort: while Redis is down, pages are fetched without them.
 """
 
 import asyncio
@@ -23,10 +23,11 @@ log = structlog.get_logger()
 
 
 class SlotHolder:
-    """Holds one slot at a time, and what else the page occupies, until the block ends.
+    """Hold one slot at a time, and what else the page occupies, until the block ends.
 
     Args:
-        slot: a slot that is held already.
+        limits: None if the settings set no limits.
+        slot: a slot that is already held.
     """
 
     def __init__(self, limits: HostLimits | None, *, slot: Slot | None = None) -> None:
@@ -56,7 +57,7 @@ class SlotHolder:
         try:
             self._slot = await self._take_slot(self._limits, host, target, hops)
         except (RedisError, OSError) as error:
-            log.warning("visiting a host without its limits", error=repr(error))
+            log.warning("host limits unavailable; fetching without them", error=repr(error))
 
     async def _take_slot(
         self, limits: HostLimits, host: str, target: VettedUrl, hops: Sequence[Hop]
@@ -74,10 +75,11 @@ class SlotHolder:
 
 
 class RequestAccess(SlotHolder):
-    """The visit of a request that a client waits for.
+    """Hold the slots of a request that a client waits for.
 
     Args:
-        room: bounds the requests that are under way, those that wait for a host not counted.
+        limits: None if the settings set no limits.
+        room: bounds the requests in flight; those that wait for a host do not count.
     """
 
     def __init__(self, limits: HostLimits | None, room: asyncio.Semaphore) -> None:
@@ -108,7 +110,7 @@ class RequestAccess(SlotHolder):
                 await asyncio.sleep(POLL_SECONDS)
                 is_ours = await limits.claim(slot)
         except asyncio.CancelledError:
-            # Whatever Redis says to that: the cancellation is what must come through.
+            # The cancellation must reach the caller, whatever Redis answers.
             with contextlib.suppress(RedisError, OSError):
                 await asyncio.shield(limits.withdraw(slot))
             raise

@@ -1,8 +1,8 @@
-"""Content-Encoding, undone with a limit on what comes out.
+"""Decode Content-Encoding with a limit on the decoded size.
 
-Automatic decoding in HTTP clients has no such limit: a few hundred bytes can become
-hundreds of megabytes in one step. Only what is offered in Accept-Encoding is undone, and
-only one layer of it.
+HTTP clients that decode automatically have no such limit: a few hundred bytes can become
+hundreds of megabytes in one step. Only the codings offered in Accept-Encoding are decoded,
+and only one layer.
 """
 
 import zlib
@@ -14,29 +14,29 @@ ACCEPT_ENCODING = "gzip, deflate"
 
 
 class Decoder(Protocol):
-    """Turns the pieces of an encoded body into at most `room` bytes each, or refuses."""
+    """Decode a body piece by piece, each within a limit."""
 
     def feed(self, data: bytes, room: int) -> bytes:
-        """The next piece decoded.
+        """Decode the next piece.
 
         Raises:
             TooLargeError: it decodes to more than `room` bytes.
-            BadEncodingError: it does not decode.
+            BadEncodingError: it is not in the coding.
         """
 
     def finish(self) -> None:
-        """The body has ended.
+        """Check, at the end of the body, that the coding has ended as well.
 
         Raises:
-            BadEncodingError: its encoding has not.
+            BadEncodingError: it has not.
         """
 
 
 def decoder_for(content_encoding: str) -> Decoder:
-    """The decoder for a Content-Encoding header.
+    """Return the decoder for a Content-Encoding header.
 
     Raises:
-        BadEncodingError: a coding that was not offered, or more than one.
+        BadEncodingError: it names a coding that was not offered, or more than one.
     """
     codings = [c for c in (c.strip().lower() for c in content_encoding.split(",")) if c]
     match codings:
@@ -69,11 +69,11 @@ class _Inflate:
     def feed(self, data: bytes, room: int) -> bytes:
         if not self._has_begun and data:
             self._has_begun = True
-            # Some servers send raw deflate for "deflate"; zlib's own header has these marks.
+            # Some servers send raw deflate for "deflate", which means zlib's format.
             if self._wbits == zlib.MAX_WBITS and not _has_zlib_header(data):
                 self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)
         if self._inflate.eof:
-            # What follows the end is junk, which browsers drop too.
+            # Browsers also drop what follows the end.
             return b""
         try:
             out = self._inflate.decompress(data, room + 1)
@@ -85,11 +85,11 @@ class _Inflate:
 
     def finish(self) -> None:
         if self._has_begun and not self._inflate.eof:
-            raise BadEncodingError("The page's content encoding breaks off.", retryable=True)
+            raise BadEncodingError("The compressed page ended early.", retryable=True)
 
 
 def _has_zlib_header(data: bytes) -> bool:
-    """RFC 1950, section 2.2: method 8, and a check over both bytes where both are here."""
+    """Check for RFC 1950, 2.2: method 8, and a checksum over both bytes once both are known."""
     if data[0] & 0x0F != 8:
         return False
     return len(data) < 2 or int.from_bytes(data[:2], "big") % 31 == 0

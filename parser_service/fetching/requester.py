@@ -1,4 +1,4 @@
-"""One request at a time, for pages and for robots.txt: only URLs that the guard admitted."""
+"""Send single requests, for pages and for robots.txt, to URLs that the guard admitted."""
 
 import httpx
 
@@ -10,14 +10,17 @@ from parser_service.exceptions import (
 from parser_service.fetching.inflate import ACCEPT_ENCODING
 from parser_service.fetching.url_guard import UrlGuard, VettedUrl
 
+# httpx needs a URL; `GuardedTransport` requests the one in the extension instead.
+_PLACEHOLDER_URL = "http://target/"
+
 
 class Requester:
-    """Sends GET requests and reads where redirects lead; it follows none.
+    """Send GET requests and read where redirects lead, without following them.
 
     Args:
         client: its transport must be a `GuardedTransport`.
-        guard: judges the URLs that redirects lead to.
-        user_agent: what the requests call this service.
+        guard: vets every URL, those that redirects lead to included.
+        user_agent: the value of the User-Agent header.
     """
 
     def __init__(self, *, client: httpx.AsyncClient, guard: UrlGuard, user_agent: str) -> None:
@@ -37,25 +40,29 @@ class Requester:
         """Send a request; the caller reads the body and closes the response.
 
         Raises:
-            FetchError: why there is no response.
+            FetchError: the site sent no response that can be read.
         """
         request = httpx.Request(
-            "GET", "http://target/", headers=self._headers, extensions={"target_url": target.url}
+            "GET", _PLACEHOLDER_URL, headers=self._headers, extensions={"target_url": target.url}
         )
         return await self._client.send(request, stream=True, follow_redirects=False)
 
     def redirect_target(self, response: httpx.Response, target: VettedUrl) -> VettedUrl:
-        """Read where a redirect from a target leads.
+        """Return the URL that a redirect leads to.
+
+        Args:
+            response: the redirect.
+            target: the URL that it answered.
 
         Raises:
-            MalformedResponseError: there is no Location.
-            BadRedirectError: it is not a URL that is fetched.
+            MalformedResponseError: it has no Location.
+            BadRedirectError: its Location is not an http or https URL.
             BlockedAddressError: see `UrlGuard.admit`.
         """
         location = response.extensions["location"]
         if not location:
-            raise MalformedResponseError("The page redirects to nowhere.")
-        # Bytes outside ASCII are UTF-8 in practice, as browsers read them.
+            raise MalformedResponseError("The redirect has no Location.")
+        # Browsers read bytes outside ASCII as UTF-8, which they are in practice.
         text = location.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         try:
             return self._guard.admit(text, base=target.url)

@@ -1,4 +1,4 @@
-"""Names to vetted addresses."""
+"""Resolve host names to addresses that the guard has vetted."""
 
 import asyncio
 import socket
@@ -11,13 +11,13 @@ from parser_service.fetching.url_guard import UrlGuard
 
 
 class GuardedResolver(AbstractResolver):
-    """Resolves names through c-ares, so that hanging ones occupy no thread and can be given up.
+    """Resolve names through c-ares: a look-up that hangs occupies no thread and can be cancelled.
 
     Args:
         guard: refuses the name if any of its addresses may not be connected to.
         timeout: seconds for one name.
-        concurrency: look-ups under way at a time, a limit apart from that on pages.
-        nameservers: used in place of the machine's own, as `host:port`.
+        concurrency: look-ups in flight at a time; the limit on pages is separate.
+        nameservers: used instead of the machine's own, as `host:port`.
     """
 
     def __init__(
@@ -38,11 +38,11 @@ class GuardedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """The addresses of a name.
+        """Return the addresses of a name.
 
         Raises:
-            DnsError: there are none, or they did not come in time.
-            BlockedAddressError: one of them may not be connected to.
+            DnsError: there are none, or none came in time.
+            BlockedAddressError: one of them must not be connected to.
         """
         try:
             async with asyncio.timeout(self._timeout), self._limit:
@@ -71,11 +71,11 @@ class GuardedResolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Give up what is under way."""
+        """Cancel the look-ups in flight."""
         await self._resolver.close()
 
 
-# Answers that another try will not change: no such name, no such record.
+# Errors that a retry will not change: no such name, no such record.
 _FINAL_ERRORS = frozenset(
     {aiodns.error.ARES_ENOTFOUND, aiodns.error.ARES_ENODATA, aiodns.error.ARES_EBADNAME}
 )

@@ -1,4 +1,4 @@
-"""What the headers of a response say about how to go on."""
+"""Read the headers of a response that decide how to go on."""
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -11,12 +11,12 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 def is_redirect(response: httpx.Response) -> bool:
-    """Return whether the status says to go on elsewhere."""
+    """Return whether the status is one of the redirects that carry a Location."""
     return response.status_code in _REDIRECTS
 
 
 def body_decoder(response: httpx.Response) -> Decoder:
-    """Return what undoes the body's content encoding.
+    """Return the decoder for the body's content encoding.
 
     Raises:
         BadEncodingError: see `inflate.decoder_for`.
@@ -25,7 +25,11 @@ def body_decoder(response: httpx.Response) -> Decoder:
 
 
 def retry_after(response: httpx.Response) -> float | None:
-    """RFC 9110, 10.2.3, in seconds from now; None where the header says nothing of use."""
+    """Return the seconds from now that Retry-After asks for (RFC 9110, 10.2.3).
+
+    Returns:
+        None if the header is absent or is neither seconds nor a date.
+    """
     text = response.headers.get("retry-after", "").strip()
     if text.isdecimal():
         return float(text[:9])

@@ -1,4 +1,4 @@
-"""What sites allow robots to fetch (RFC 9309), asked once in a while and remembered."""
+"""Obey sites' robots.txt (RFC 9309): fetch it, parse it, and cache it for a while."""
 
 import asyncio
 from collections import OrderedDict
@@ -14,33 +14,35 @@ from parser_service.fetching.response import body_decoder, is_redirect
 from parser_service.fetching.url_guard import VettedUrl
 
 MAX_SITES = 2000
-"""Sites whose rules are remembered."""
+"""Origins whose rules are cached."""
 KEEP_SECONDS = 3600.0
-"""RFC 9309, 2.4: no longer than 24 hours."""
+"""Seconds that rules are cached: RFC 9309, 2.4, allows 24 hours at most."""
 KEEP_UNREACHABLE_SECONDS = 60.0
+"""Seconds after which a robots.txt that could not be fetched is tried again."""
 FETCH_SECONDS = 10.0
+"""Seconds for one robots.txt, redirects included."""
 MAX_ROBOTS = 500 * 1024
-"""Bytes of robots.txt that are read (RFC 9309, 2.5)."""
+"""Bytes of robots.txt that are read; RFC 9309, 2.5, asks for at least these."""
 
 
 class RobotsTxtSource(Protocol):
-    """Where robots.txt comes from."""
+    """Fetch robots.txt files."""
 
     async def fetch(self, url: str) -> tuple[int, bytes]:
-        """The status and the beginning of the body of a robots.txt.
+        """Return the status of a robots.txt and the beginning of its body.
 
         Raises:
-            FetchError: why there is none.
+            FetchError: the site gave no answer that can be read.
         """
 
 
 class RobotsTxtFetcher:
-    """Fetches robots.txt, redirects followed (RFC 9309, 2.3.1.2).
+    """Fetch robots.txt from sites and follow redirects (RFC 9309, 2.3.1.2).
 
     Args:
         requester: sends the requests.
         max_redirects: how many redirects are followed.
-        max_decoded: bytes that a piece of the body may decode to.
+        max_decoded: bytes that the body may decode to before the rest is left unread.
     """
 
     def __init__(self, requester: Requester, *, max_redirects: int, max_decoded: int) -> None:
@@ -74,11 +76,11 @@ class RobotsTxtFetcher:
 
 
 class RobotsRules:
-    """The rules of sites for one robot.
+    """Hold the rules of sites for one robot, each fetched once for all who need it.
 
     Args:
-        source: where robots.txt comes from.
-        user_agent: what the robot calls itself; rules are looked up by its first word.
+        source: fetches robots.txt.
+        user_agent: the robot's User-Agent; its first word names the robot in the rules.
     """
 
     def __init__(self, source: RobotsTxtSource, *, user_agent: str) -> None:
@@ -88,14 +90,16 @@ class RobotsRules:
         self._in_flight: dict[str, asyncio.Future[Protego | None]] = {}
 
     async def require_allowed(self, target: VettedUrl) -> None:
-        """Return if a URL may be fetched.
+        """Return if the rules allow a URL.
 
         Raises:
-            RobotsDisallowedError: it may not, or the rules could not be had.
+            RobotsDisallowedError: they do not, or they could not be fetched.
         """
         rules = await self._rules_of(target)
         if rules is None:
-            raise RobotsDisallowedError("The site's robots.txt could not be had.", retryable=True)
+            raise RobotsDisallowedError(
+                "The site's robots.txt could not be fetched.", retryable=True
+            )
         if not rules.can_fetch(target.url, self._robot):
             raise RobotsDisallowedError
 
@@ -116,7 +120,10 @@ class RobotsRules:
                 fetching.add_done_callback(lambda _: self._in_flight.pop(origin, None))
 
     async def _fetch_rules(self, origin: str) -> Protego | None:
-        """RFC 9309, 2.3.1: 4xx allows everything, 5xx and silence disallow everything."""
+        """Fetch the rules of an origin and cache them; return None if nothing may be fetched.
+
+        RFC 9309, 2.3.1: 4xx allows everything; 5xx and silence disallow everything.
+        """
         rules: Protego | None = None
         try:
             async with asyncio.timeout(FETCH_SECONDS):

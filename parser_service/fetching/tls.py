@@ -1,4 +1,4 @@
-"""TLS as a client: certificates are always verified."""
+"""Make the TLS context of connections to sites: certificates are always verified."""
 
 import ssl
 from pathlib import Path
@@ -8,9 +8,9 @@ from parser_service.fetching.connection_progress import current_progress
 
 
 class ClientTlsContext(ssl.SSLContext):
-    """Verifies certificates and names, and notes for the current request that a handshake began.
+    """Verify certificates and names, and record that the current request's handshake began.
 
-    So a handshake that stalls is told from a connection that never came about.
+    The record distinguishes a handshake that stalls from a connection that never opened.
     """
 
     def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
@@ -21,7 +21,7 @@ class ClientTlsContext(ssl.SSLContext):
 
 
 def client_tls_context(ca_bundle: Path | None = None) -> ClientTlsContext:
-    """A context that trusts the system's authorities, or only an operator's own bundle."""
+    """Make a context that trusts the system's authorities, or only an operator's own bundle."""
     context = ClientTlsContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if ca_bundle is None:

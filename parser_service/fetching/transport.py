@@ -1,8 +1,8 @@
-"""httpx over aiohttp: the way every request of the parser service takes to the network.
+"""Carry every request of the parser service to the network: httpx over aiohttp.
 
-httpx's own pool costs more CPU the more requests are under way; aiohttp's does not
-(decision record 0003). The connector here is also where addresses are vetted: names when
-they are resolved, and each socket, literals included, when it is made.
+httpx's own pool costs more CPU the more requests are in flight; aiohttp's does not
+(decision record 0003). Addresses are vetted here: those of names when they resolve, and
+every socket's, literal addresses included, when the socket is made.
 """
 
 import socket
@@ -25,18 +25,25 @@ CHUNK_SIZE = 64 * 1024
 
 
 class GuardedTransport(httpx.AsyncBaseTransport):
-    """An httpx transport that connects to vetted addresses only and keeps no cookies.
+    """Connect to vetted addresses only, and keep no cookies.
 
-    It asks for the URL in the request's extension `target_url` to the letter, and takes the
-    Host header from it: httpx escapes URLs anew and so can differ from what a browser asks for.
+    httpx is the interface, aiohttp does the work. From httpx this takes the method, the headers
+    except Host, and the response object with its raw body stream. It must not take the URL,
+    Host or Location:
+
+    - httpx escapes URLs again and so may request another URL than a browser would. The request
+      therefore carries a placeholder URL, and the URL to request, character by character, in
+      the extension `target_url`. aiohttp makes the Host header from that one.
+    - httpx parses a Location header itself, redirect or not, and fails on some. The header is
+      therefore removed, and its value is in the response's extension `location`.
 
     Args:
         guard: vets every address.
         connect_timeout: seconds for one connection, its TLS handshake included.
         dns_timeout: seconds for one look-up.
-        ssl_context: how certificates are verified.
+        ssl_context: verifies certificates.
         nameservers: see `GuardedResolver`.
-        socket_class: what connections are made with; tests record them there.
+        socket_class: the class of every connection's socket; tests pass one that records.
     """
 
     def __init__(
@@ -59,10 +66,10 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request; the response's body is read raw, in chunks, by its reader.
+        """Send a request; the caller reads the response's raw body in chunks.
 
         Raises:
-            FetchError: why there is no response.
+            FetchError: the site sent no response that can be read.
         """
         progress = ConnectionProgress()
         current_progress.set(progress)
@@ -72,13 +79,11 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
                 if progress.has_dialled:
                     raise
-                # A kept connection that the site was just closing: that says nothing of the
-                # site, so it gets another try on a new one.
+                # The site closed a pooled connection, which does not mean that it is down:
+                # retry once on a new one.
                 response = await self._send(request, self._fresh())
         except Exception as error:
             raise fetch_error_of(error, in_handshake=progress.has_begun_handshake) from error
-        # httpx would read a Location by itself, redirect or not, and fail on some; its reader is
-        # the fetcher, which judges it as a browser would.
         return httpx.Response(
             response.status,
             headers=[(n, v) for n, v in response.raw_headers if n.lower() != b"location"],
@@ -98,7 +103,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         )
 
     async def aclose(self) -> None:
-        """Close the pools."""
+        """Close the pools and the resolver."""
         for session in self._sessions.values():
             await session.close()
         if self._resolver is not None:
@@ -111,9 +116,9 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         return self._session(force_close=True)
 
     def _session(self, *, force_close: bool) -> aiohttp.ClientSession:
-        """The session that keeps connections, or the one that makes a new one each time.
+        """Return the session that pools connections, or the one that opens one per request.
 
-        They are opened when first needed: aiohttp wants a running event loop.
+        Each is opened on first use, because aiohttp needs a running event loop.
         """
         if (session := self._sessions.get(force_close)) is not None:
             return session
@@ -133,7 +138,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=False,
-            # The whole page has a deadline of its own, see `handler.py`.
+            # The page as a whole has a deadline of its own, see `pipeline.py`.
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_timeout),
             max_line_size=MAX_HEADER_LINE,
             max_field_size=MAX_HEADER_LINE,
@@ -168,7 +173,7 @@ class _Body(httpx.AsyncByteStream):
             raise fetch_error_of(error) from error
 
     async def aclose(self) -> None:
-        # A body that was read to its end gives the connection back; any other closes it.
+        # Only a body that was read to its end leaves the connection fit for reuse.
         if self._response.content.at_eof():
             self._response.release()
         else:

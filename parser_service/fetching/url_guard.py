@@ -1,8 +1,8 @@
-"""Which URLs and addresses may be connected to.
+"""Refuse URLs and addresses that must not be connected to.
 
-Every connection that is made on a stranger's behalf passes this guard twice: its URL when
-it is read, and its address when the socket is made. Addresses are judged by a table of our
-own, because Python's `ipaddress.is_private` and `is_global` let many of them pass.
+A connection made on a stranger's behalf passes this guard twice: its URL when it is parsed,
+and its address when the socket is made. The table of addresses is our own, because Python's
+`ipaddress.is_private` and `is_global` let many inside addresses pass.
 """
 
 from collections.abc import Iterable
@@ -15,9 +15,9 @@ import ada_url
 from parser_service.exceptions import BlockedAddressError, InvalidUrlError
 
 MAX_URL_LENGTH = 8192
-"""Characters of a URL, before and after normalising. The API's own limit is lower."""
+"""Characters of a URL, before and after it is normalised. The API's own limit is lower."""
 
-# IANA IPv4 Special-Purpose Address Registry, and what RFC 1112 and RFC 5771 set apart.
+# IANA IPv4 Special-Purpose Address Registry, and what RFC 1112 and RFC 5771 reserve.
 _IPV4_REFUSED = tuple(
     map(
         IPv4Network,
@@ -41,20 +41,20 @@ _IPV4_REFUSED = tuple(
     )
 )
 
-# IANA IPv6 Special-Purpose Address Registry: global unicast is 2000::/3, less what is set
-# apart in it (Teredo and its neighbours, documentation, 6to4, documentation again).
+# IANA IPv6 Special-Purpose Address Registry: global unicast is 2000::/3, less the ranges
+# reserved in it (Teredo and its neighbours, documentation, 6to4, documentation again).
 _IPV6_ALLOWED = IPv6Network("2000::/3")
 _IPV6_REFUSED = tuple(map(IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")))
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedUrl:
-    """A URL that may be asked for, in the WHATWG's normal form.
+    """Hold an http or https URL in the WHATWG's normal form.
 
     Attributes:
         url: without a fragment.
         host: a lower-case ASCII name or an address, without brackets.
-        port: also where the URL leaves it to the scheme.
+        port: the URL's own, else the default of its scheme.
     """
 
     url: str
@@ -64,7 +64,7 @@ class ParsedUrl:
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port, as a URL begins."""
+        """Return scheme, host and port as the URL spells them."""
         return self.url[: self.url.index("/", len(self.scheme) + 3)]
 
     @property
@@ -74,16 +74,16 @@ class ParsedUrl:
 
     @property
     def address(self) -> IPv4Address | IPv6Address | None:
-        """The host, where it is an address and not a name."""
+        """Return the host as an address, or None if it is a name."""
         return _read_address(self.host)
 
 
 VettedUrl = NewType("VettedUrl", ParsedUrl)
-"""A URL that `UrlGuard.admit` let pass: the only kind that is requested."""
+"""A URL that `UrlGuard.admit` let pass; requests take no other."""
 
 
 class UrlGuard:
-    """Judges URLs and addresses by the table and by what the operator allows besides."""
+    """Judge URLs and addresses by the table and by what the operator also allows."""
 
     def __init__(
         self,
@@ -95,11 +95,11 @@ class UrlGuard:
         self._allowed_ports = frozenset(allowed_ports)
 
     def admit(self, url: str, base: str | None = None) -> VettedUrl:
-        """Read a URL, resolved against a base if one is given.
+        """Parse a URL, against a base if one is given, and let it pass.
 
         Raises:
-            InvalidUrlError: not an http or https URL, too long, or with user information.
-            BlockedAddressError: its port or its literal address may not be connected to.
+            InvalidUrlError: it is not http or https, is too long, or has user information.
+            BlockedAddressError: its port or its literal address must not be connected to.
         """
         parsed = parse_url(url, base)
         if parsed.port not in self._allowed_ports:
@@ -128,7 +128,7 @@ class UrlGuard:
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Whether the table lets an address pass; an IPv4-mapped one is judged as IPv4."""
+    """Return whether the table lets an address pass; judge an IPv4-mapped one as IPv4."""
     address = _without_ipv4_mapping(address)
     if isinstance(address, IPv4Address):
         return not any(address in network for network in _IPV4_REFUSED)
@@ -136,7 +136,7 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
 
 
 def parse_url(url: str, base: str | None = None) -> ParsedUrl:
-    """The WHATWG URL Standard's reading of a URL: what a browser would ask for.
+    """Parse a URL as the WHATWG URL Standard does, so that it is what a browser would request.
 
     Raises:
         InvalidUrlError: see `UrlGuard.admit`.
@@ -150,7 +150,7 @@ def parse_url(url: str, base: str | None = None) -> ParsedUrl:
     if parsed.protocol not in ("http:", "https:"):
         raise InvalidUrlError("Only http and https URLs can be fetched.")
     if parsed.username or parsed.password:
-        raise InvalidUrlError("A URL with a user name or password is not fetched.")
+        raise InvalidUrlError("A URL with a user name or password cannot be fetched.")
     parsed.hash = ""
     if not parsed.hostname or len(parsed.href) > MAX_URL_LENGTH or parsed.port == "0":
         raise InvalidUrlError
@@ -161,7 +161,7 @@ def parse_url(url: str, base: str | None = None) -> ParsedUrl:
 
 def _read_address(text: str) -> IPv4Address | IPv6Address | None:
     try:
-        # A zone ("%eth0") names an interface of ours: no address of the public network has one.
+        # A zone ("%eth0") names an interface of this machine; public addresses have none.
         return None if "%" in text else ip_address(text)
     except ValueError:
         return None

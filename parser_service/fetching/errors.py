@@ -48,7 +48,7 @@ def fetch_error_of(error: Exception, *, in_handshake: bool = False) -> FetchErro
 
 
 def _protocol_error(error: BaseException | None) -> FetchError:
-    # aiohttp wraps the error of its parser once or twice.
+    # aiohttp raises its own error from that of its parser.
     while error is not None:
         if isinstance(error, LineTooLong):
             return TooLargeError("The response's header is larger than this service accepts.")

@@ -1,1 +1,1 @@
-"""Bytes to a document."""
+"""Turn bytes into a document: kind, encoding, and the parts that say something of the page."""

@@ -1,4 +1,4 @@
-"""What attributes of elements say, whichever parser read them."""
+"""Read the attributes of elements, whichever parser found them."""
 
 from collections.abc import Iterable, Mapping
 
@@ -42,7 +42,12 @@ def links_of(links: Iterable[Attributes]) -> list[Link]:
 
 
 def base_url_of(url: str, bases: Iterable[str | None]) -> str:
-    """HTML Standard, "document base URL": the first `<base>` with an address, if it is one."""
+    """Return the document base URL (HTML Standard): that of the first `<base>` with an address.
+
+    Args:
+        url: the page's own, which counts if that address is not an http or https URL.
+        bases: the `href` of each `<base>`.
+    """
     href = next((href for href in bases if href is not None), None)
     if href is None:
         return url
@@ -54,5 +59,5 @@ def base_url_of(url: str, bases: Iterable[str | None]) -> str:
 
 
 def is_json_ld(script: Attributes) -> bool:
-    """Whether a `<script>` with these attributes holds JSON-LD."""
+    """Return whether a `<script>` with these attributes holds JSON-LD."""
     return (script.get("type") or "").strip().lower() == "application/ld+json"

@@ -1,8 +1,8 @@
-"""Which character encoding a page is in, as a browser decides it.
+"""Determine the character encoding of a page as a browser does.
 
 The HTML Standard's "encoding sniffing algorithm" (13.2.3.2): a byte order mark, then the
-Content-Type header, then the first 1024 bytes' `<meta>`. A `<meta>` further down and the
-last guess need the parsed page or all of its bytes; `parser.py` asks for them in turn.
+Content-Type header, then a `<meta>` in the first 1024 bytes. A `<meta>` further down needs
+the parsed page, and the last guess needs all bytes; `parser.py` calls the steps in turn.
 """
 
 import re
@@ -22,18 +22,18 @@ _UTF16_XML = ((b"<\0?\0x\0", "utf-16le"), (b"\0<\0?\0x", "utf-16be"))
 
 
 def by_label(label: str | None) -> str | None:
-    """The name of the encoding that a label of the Encoding Standard stands for."""
+    """Return the name of the encoding that has a label in the Encoding Standard."""
     encoding = webencodings.lookup(label) if label else None
     return encoding.name if encoding else None
 
 
 def by_byte_order_mark(body: bytes) -> str | None:
-    """The encoding of a leading byte order mark."""
+    """Return the encoding of a leading byte order mark."""
     return next((name for mark, name in _BYTE_ORDER_MARKS if body.startswith(mark)), None)
 
 
 def by_prescan(body: bytes) -> str | None:
-    """HTML Standard, "prescan a byte stream to determine its encoding"."""
+    """Prescan the first bytes for an encoding (HTML Standard, "prescan a byte stream")."""
     head = body[:PRESCAN_LENGTH]
     for start, name in _UTF16_XML:
         if head.startswith(start):
@@ -45,19 +45,19 @@ def by_prescan(body: bytes) -> str | None:
 
 
 def by_meta(attributes: dict[str, str]) -> str | None:
-    """The encoding that a `<meta>` with these attributes declares, if it declares one."""
+    """Return the encoding that a `<meta>` with these attributes declares, if any."""
     label = attributes.get("charset")
     if label is None and attributes.get("http-equiv", "").lower() == "content-type":
         label = _charset_in(attributes.get("content", ""))
     name = by_label(label)
-    # A page whose <meta> can be read as ASCII is not in UTF-16, whatever it says.
+    # A page whose <meta> can be read as ASCII is not in UTF-16, whatever it declares.
     if name in ("utf-16be", "utf-16le"):
         return "utf-8"
     return "windows-1252" if name == "x-user-defined" else name
 
 
 def by_xml_declaration(body: bytes) -> str | None:
-    """HTML Standard, "get an XML encoding"."""
+    """Return the encoding of an XML declaration (HTML Standard, "get an XML encoding")."""
     found = _XML_DECLARATION.match(body)
     if found is None:
         return None
@@ -66,7 +66,7 @@ def by_xml_declaration(body: bytes) -> str | None:
 
 
 def by_guess(body: bytes) -> str:
-    """The last resort: UTF-8 where the bytes are that, else what browsers fall back to."""
+    """Guess: UTF-8 if the bytes are valid UTF-8, else the fallback of browsers."""
     if body.isascii():
         return DEFAULT
     try:
@@ -120,10 +120,10 @@ def _position_after(head: bytes, mark: bytes, position: int) -> int:
 
 
 def _attributes(head: bytes, position: int) -> tuple[dict[str, str], int]:
-    """HTML Standard, "get an attribute", until the tag ends: the first of each name wins.
+    """Read attributes until the tag ends (HTML Standard, "get an attribute"); the first wins.
 
     Returns:
-        The attributes, with names in lower case, and the position behind the tag.
+        The attributes, with names in lower case, and the position after the tag.
     """
     attributes: dict[str, str] = {}
     while not (end := _TAG_END.match(head, position)):
@@ -146,7 +146,7 @@ def _value(head: bytes, position: int) -> tuple[bytes, int]:
 
 
 def _charset_in(content: str) -> str | None:
-    """HTML Standard, "extracting a character encoding from a meta element"."""
+    """Extract a label (HTML Standard, "extracting a character encoding from a meta element")."""
     found = _CHARSET.search(content)
     if found is None:
         return None

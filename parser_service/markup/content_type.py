@@ -1,4 +1,4 @@
-"""What kind of document a response is, by its Content-Type headers or its first bytes.
+"""Decide what kind of document a response is, by its Content-Type headers or first bytes.
 
 The header rules are the WHATWG's: "extract a MIME type" of the Fetch Standard (2.2.3) and
 "parse a MIME type" of the MIME Sniffing Standard (4.4); the sniffing is the HTML part of
@@ -16,7 +16,7 @@ _QUOTED_STRING_TEXT = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
 class Markup(StrEnum):
-    """The kinds of document that are parsed."""
+    """List the kinds of document that are parsed."""
 
     HTML = "text/html"
     XHTML = "application/xhtml+xml"
@@ -24,19 +24,19 @@ class Markup(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ContentType:
-    """A parsed MIME type: `type/subtype` in lower case and its charset parameter, if any."""
+    """Hold a MIME type: `type/subtype` in lower case, and its charset parameter if it has one."""
 
     essence: str
     charset: str | None = None
 
     @property
     def is_unknown(self) -> bool:
-        """Whether it says as little as no header at all (MIME Sniffing Standard, section 7)."""
+        """Return whether it says as little as no header (MIME Sniffing Standard, section 7)."""
         return self.essence in ("unknown/unknown", "application/unknown", "*/*")
 
 
 def extract(values: Sequence[str]) -> ContentType | None:
-    """The MIME type that all Content-Type header values of a response amount to."""
+    """Combine all Content-Type header values of a response into one MIME type."""
     charset: str | None = None
     found: ContentType | None = None
     for text in _split_values(",".join(values)):
@@ -50,7 +50,7 @@ def extract(values: Sequence[str]) -> ContentType | None:
 
 
 def parse(text: str) -> ContentType | None:
-    """One MIME type, or None where the text is none."""
+    """Parse one MIME type; return None if the text is not one."""
     essence, _, parameters = text.strip(HTTP_WHITESPACE).partition(";")
     kind, slash, subtype = essence.rstrip(HTTP_WHITESPACE).partition("/")
     if not slash or not _TOKEN.fullmatch(kind) or not _TOKEN.fullmatch(subtype):
@@ -60,11 +60,11 @@ def parse(text: str) -> ContentType | None:
 
 
 def markup_of(content_type: ContentType | None, head: bytes) -> Markup | None:
-    """The kind of markup, or None where the response is not to be parsed.
+    """Return the kind of markup, or None if the response must not be parsed.
 
     Args:
-        content_type: what the header says.
-        head: the first bytes of the body, looked at only where the header says nothing.
+        content_type: that of the header.
+        head: the first bytes of the body, sniffed only if the header says nothing.
     """
     if content_type is None or content_type.is_unknown:
         return Markup.HTML if _looks_like_html(head) else None
@@ -85,14 +85,14 @@ _BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xfe\xff", b"\xff\xfe")
 def _looks_like_html(head: bytes) -> bool:
     for mark in _BYTE_ORDER_MARKS:
         if head.startswith(mark):
-            # UTF-16 is folded to its ASCII letters, which is all that the patterns look at.
+            # Fold UTF-16 to its ASCII letters: the patterns contain nothing else.
             head = head[len(mark) :].replace(b"\0", b"")
             break
     return _HTML_START.match(head) is not None
 
 
 def _split_values(text: str) -> Iterator[str]:
-    """Fetch Standard, "get, decode, and split": a comma inside a quoted string parts nothing."""
+    """Split header values at commas outside quoted strings (Fetch, "get, decode, and split")."""
     for value in _split_unquoted(text, ","):
         yield value.strip(HTTP_WHITESPACE)
 
@@ -114,7 +114,7 @@ def _split_unquoted(text: str, separator: str) -> list[str]:
 
 
 def _parameters(text: str) -> Iterator[tuple[str, str]]:
-    """Names, in lower case, and values of a MIME type's parameters; faulty ones are left out."""
+    """Iterate over names, in lower case, and values of valid parameters of a MIME type."""
     position = 0
     while position < len(text):
         name_end = _find_any(text, ";=", position)
@@ -135,12 +135,12 @@ def _parameters(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _find_any(text: str, characters: str, start: int) -> int:
-    """The first position of any of the characters, or the text's length."""
+    """Return the first position of any of the characters, or the text's length."""
     return next((i for i in range(start, len(text)) if text[i] in characters), len(text))
 
 
 def _quoted_string(text: str, position: int) -> tuple[str, int]:
-    """Fetch Standard, "collect an HTTP quoted string": its value and the position behind it."""
+    """Return the value and the end of a string (Fetch, "collect an HTTP quoted string")."""
     value: list[str] = []
     position += 1
     while position < len(text):

@@ -1,11 +1,10 @@
-"""Bytes to text as the Encoding Standard has it, where Python's own codecs differ.
+"""Decode bytes as the Encoding Standard defines, where Python's own codecs differ.
 
-Python's codecs do the bulk of the work at the speed of C. What they do not know reaches an
-error handler, which knows what the standard makes of it; the few characters that they know
-differently are exchanged afterwards. Checked against a browser's `TextDecoder` for every
-byte, every pair of bytes and the longer sequences that are characters; four rare characters
-differ still (two of Big5, one of EUC-JP, one of GB 18030), because Python's codecs know two
-byte sequences for them where the standard knows two characters.
+Python's codecs do the bulk of the work at the speed of C. An error handler supplies what a
+codec lacks; a table then corrects what it maps differently. The result was checked against a
+browser's `TextDecoder` for every byte, every pair of bytes and the longer sequences that are
+characters. Four rare characters still differ (two of Big5, one of EUC-JP, one of GB 18030):
+Python's codecs map two byte sequences to each of them, the standard to two characters.
 """
 
 import codecs
@@ -15,7 +14,7 @@ from functools import cache
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
-# How the standard's legacy encodings are named in Python, where it is another name.
+# Python's names for legacy encodings, if they differ from the standard's.
 _CODECS = {
     "gbk": "gb18030",
     "big5": "big5hkscs",
@@ -28,7 +27,7 @@ _CODECS = {
     "windows-874": "cp874",
 }
 
-# The edition of 2022 gave these characters, private before, places of their own.
+# GB 18030-2022 assigned these characters, which were in the private use area before.
 _GB18030 = {
     0xE5E5: "\u3000",
     0xE7C7: "\u1e3f",
@@ -46,7 +45,7 @@ _GB18030 = {
     0xE864: "\u9fbb",
 }
 
-# Characters that a codec knows differently: what it says, and what the standard says.
+# Characters that a codec maps differently: the codec's, and the standard's.
 _CORRECTIONS: Mapping[str, Mapping[int, str]] = {
     "koi8-u": {0x255D: "\u045e", 0x256C: "\u040e"},
     "gbk": _GB18030,
@@ -75,11 +74,11 @@ _CORRECTIONS: Mapping[str, Mapping[int, str]] = {
 
 
 def decode(body: bytes, name: str) -> str:
-    """The text of a body, without its byte order mark.
+    """Decode a body and drop its byte order mark; U+FFFD replaces invalid bytes.
 
     Args:
         body: the bytes.
-        name: an encoding by its name in the Encoding Standard, in lower case.
+        name: the encoding's name in the Encoding Standard, in lower case.
     """
     match name:
         case "utf-8":
@@ -105,7 +104,7 @@ _USER_DEFINED = {byte: 0xF780 + byte - 0x80 for byte in range(0x80, 0x100)}
 
 @cache
 def _error_handler(name: str) -> str:
-    """The name under which what an encoding's codec does not know is handled."""
+    """Return the name of the error handler for what an encoding's codec lacks."""
     handler = f"page-parser-{name}"
     if name.startswith("windows-"):
         codecs.register_error(handler, _on_windows_error)
@@ -117,7 +116,7 @@ def _error_handler(name: str) -> str:
 
 
 def _on_windows_error(error: UnicodeError) -> tuple[str, int]:
-    """The standard leaves no byte from 0x80 to 0x9F of a Windows code page undefined."""
+    """Map what codecs leave undefined: the standard defines every byte from 0x80 to 0x9F."""
     assert isinstance(error, UnicodeDecodeError)  # noqa: S101 - it only ever decodes
     byte = error.object[error.start]
     if byte < 0xA0:
@@ -130,14 +129,14 @@ def _on_windows_error(error: UnicodeError) -> tuple[str, int]:
 def _multi_byte_handler(
     characters: Callable[[bytes], tuple[str, int] | None],
 ) -> Callable[[UnicodeError], tuple[str, int]]:
-    """A handler for an encoding of several bytes a character.
+    """Make an error handler for an encoding of several bytes per character.
 
-    What is no character loses its first byte only, as in most software: the standard would
-    take a second byte along if it is not ASCII.
+    Of an invalid sequence only the first byte is dropped, as in most software; the standard
+    would also drop a second byte that is not ASCII.
 
     Args:
-        characters: what the standard knows beside the codec at the beginning of these bytes,
-            and how many of them it takes.
+        characters: returns the character that begins these bytes in the standard but not in
+            the codec, and the number of bytes it takes.
     """
 
     def on_error(error: UnicodeError) -> tuple[str, int]:
@@ -154,13 +153,13 @@ def _gb18030_extras(rest: bytes) -> tuple[str, int] | None:
     return (REPLACEMENT, len(rest)) if _CUT_SHORT.fullmatch(rest) else None
 
 
-# A character of four bytes, of which the page ends in the middle.
+# A character of four bytes that the end of the page cuts off.
 _CUT_SHORT = re.compile(rb"[\x81-\xfe][0-9](?:[\x81-\xfe])?")
 
 
 @cache
 def _big5_supplement() -> Mapping[bytes, str]:
-    """Characters of the standard's index that Python's edition of HKSCS lacks, by their bytes."""
+    """Return the characters of the standard's index that Python's HKSCS lacks, by their bytes."""
     known = {}
     for run in _BIG5_SUPPLEMENT.split():
         start, _, characters = run.partition(":")
@@ -176,7 +175,7 @@ def _big5_extras(rest: bytes) -> tuple[str, int] | None:
 
 
 def _euc_jp_extras(rest: bytes) -> tuple[str, int] | None:
-    """Rows of JIS X 0208 that Microsoft and NEC filled: Python knows them in Shift_JIS."""
+    """Decode rows of JIS X 0208 that Microsoft and NEC filled, which Python has in Shift_JIS."""
     if len(rest) < 2 or not (0xA1 <= rest[0] <= 0xFE and 0xA1 <= rest[1] <= 0xFE):
         return None
     row, cell = rest[0] - 0xA1, rest[1] - 0xA1
@@ -199,7 +198,7 @@ _ESCAPES = re.compile(rb"\x1b(?:\(B|\(J|\(I|\$@|\$B)")
 
 
 def _decode_iso_2022_jp(body: bytes) -> str:
-    """Segments between escape sequences, each in its own character set."""
+    """Decode the segments between escape sequences, each in its own character set."""
     pieces, state, position = [], b"(B", 0
     for escape in _ESCAPES.finditer(body):
         pieces.append(_segment(body[position : escape.start()], state))
@@ -225,7 +224,7 @@ def _segment(data: bytes, state: bytes) -> str:
 
 _WITH_HIGH_BIT = bytes(byte | 0x80 if 0x21 <= byte <= 0x7E else 0xFF for byte in range(256))
 
-# By the pointers of the Encoding Standard's index: where a run begins, and its characters.
+# Runs in the Encoding Standard's index: the pointer of the first character, then all of them.
 _BIG5_SUPPLEMENT = """
 
 1000:㡵𡵓𣚞𦀡㻬𥣞㫵竼龗𤅡𨤍𣇪𠪊𣉞䌊蒄龖鐯䤰蘓墖靊鈘秐稲晠権袝瑌篅枂稬剏遆㓦珄𥶹瓆鿇垳䤯呌䄱𣚎堘穲𧭥讏䚮𦺈䆁𥶙箮𢒼鿈𢓁𢓉𢓌鿉蔄𣖻䂴鿊䓡𪷿拁灮鿋

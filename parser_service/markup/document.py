@@ -1,7 +1,7 @@
-"""What the extractors look at: the parts of a page that say something about it.
+"""Hold the parts of a page that say something about it, for the extractors.
 
-A page is parsed once and read once, whichever parser read it, so that an extractor is a
-function of this and nothing else.
+A page is parsed once and read once, by either parser, so that an extractor is a function of
+a `Document` and nothing else.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,15 +13,18 @@ from parser_service.markup.json_ld import JsonLd
 from parser_service.markup.text import collapse
 
 MAX_URL = 2083
-"""Characters of a URL among the facts; a longer one is left out."""
+"""Characters of a URL among the facts; longer ones are left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A `<link>` with an address.
+    """Hold a `<link>` that has an address.
 
     Attributes:
         rel: its relations, in lower case.
+        href: its address, as the page spells it.
+        type: its MIME type in lower case, empty if it has none.
+        title: empty if it has none.
     """
 
     rel: frozenset[str]
@@ -32,15 +35,15 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A page, read.
+    """Hold what was read of a page.
 
     Attributes:
-        base_url: what relative addresses are resolved against.
-        language: the root element's `lang`, as it stands there.
-        title: the text of the first HTML title element, or None where there is none.
+        base_url: the base of relative addresses.
+        language: the root element's `lang`, unchanged.
+        title: the text of the first HTML title element; None if there is no such element.
         heading: the text of the first `<h1>`, for a page without a title.
         meta: contents of `<meta>` by `name`, `property`, `itemprop` or `http-equiv`, in lower
-            case; several of a name in the order of the page.
+            case; those of one name in the order of the page.
         links: in the order of the page.
         json_ld: the objects of its JSON-LD scripts.
         robots_headers: values of X-Robots-Tag headers.
@@ -56,7 +59,7 @@ class Document:
     robots_headers: Sequence[str] = ()
 
     def first_meta(self, *names: str) -> str | None:
-        """The first content that is not blank, of the first name that has one."""
+        """Return the first content that is not blank, of the first name that has one."""
         for name in names:
             for content in self.meta.get(name, ()):
                 if text := collapse(content):
@@ -64,7 +67,7 @@ class Document:
         return None
 
     def absolute_url(self, address: str | None) -> str | None:
-        """An address as an absolute http or https URL; None if it is none, or too long."""
+        """Return an address as an absolute http or https URL; None if it is not one or too long."""
         if not address or len(address) > MAX_URL:
             return None
         try:

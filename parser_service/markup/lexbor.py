@@ -1,4 +1,4 @@
-"""HTML, as lexbor parsed it, read into a document."""
+"""Read a page that lexbor parsed as HTML into a document."""
 
 from collections.abc import Sequence
 
@@ -9,9 +9,9 @@ from parser_service.markup.document import Document
 from parser_service.markup.json_ld import JsonLd
 
 MAX_TITLE_STEPS = 20_000
-"""Elements looked at in search of the title: a page may be made of nothing else."""
+"""Elements visited in search of the title: a page may consist of nothing but titles."""
 
-# HTML Standard, 13.2.6: inside these foreign elements, children are HTML again.
+# HTML Standard, 13.2.6: the children of these foreign elements are HTML again.
 _INTEGRATION_POINTS = {
     "svg": frozenset({"foreignObject", "desc", "title"}),
     "math": frozenset({"mi", "mo", "mn", "ms", "mtext", "annotation-xml"}),
@@ -19,7 +19,7 @@ _INTEGRATION_POINTS = {
 
 
 def read_html(page: LexborHTMLParser, *, url: str) -> Document:
-    """Read a page that lexbor parsed.
+    """Read the parts of a page that extractors need.
 
     Args:
         page: the parsed page.
@@ -46,7 +46,7 @@ def _first_heading(page: LexborHTMLParser) -> str | None:
 
 
 def _first_title(page: LexborHTMLParser) -> LexborNode | None:
-    """The first title element in the HTML namespace, in a bounded number of steps."""
+    """Find the first title element in the HTML namespace, in a bounded number of steps."""
     steps = MAX_TITLE_STEPS
     for node in page.tags("title"):
         tags = _tags_from_root(node, steps)
@@ -68,9 +68,9 @@ def _tags_from_root(node: LexborNode, limit: int) -> list[str]:
 
 
 def _is_html(tags: Sequence[str]) -> bool:
-    """Whether the last of these nested elements is in the HTML namespace.
+    """Return whether the last of these nested elements is in the HTML namespace.
 
-    lexbor does not tell; but where an element stands tells how the parser made it.
+    lexbor does not expose namespaces, but an element's ancestors determine its own.
     """
     inside = namespace = "html"
     for tag in tags:

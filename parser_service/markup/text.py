@@ -1,4 +1,4 @@
-"""Text as facts hold it: without runs of white space, and storable."""
+"""Clean text of runs of white space and of characters that cannot be stored."""
 
 import re
 
@@ -7,13 +7,13 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def collapse(text: str) -> str:
-    """Infra Standard, "strip and collapse ASCII whitespace"; other white space is text."""
+    """Strip and collapse ASCII whitespace (Infra Standard); other white space is text."""
     return _ASCII_WHITESPACE.sub(" ", text).strip(" ")
 
 
 def storable(text: str) -> str:
-    """PostgreSQL's text holds neither NUL nor half a surrogate pair."""
-    if "\0" not in text:  # this and the next take a fraction of the time
+    """Replace NUL and lone surrogates, which PostgreSQL's text cannot hold."""
+    if "\0" not in text:  # these two checks take a fraction of the substitution's time
         try:
             text.encode()
         except UnicodeEncodeError:

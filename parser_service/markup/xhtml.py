@@ -1,4 +1,4 @@
-"""XHTML, which BeautifulSoup over lxml parses as XML, read into a document."""
+"""Parse XHTML as XML, with BeautifulSoup over lxml, and read it into a document."""
 
 import re
 from collections.abc import Iterable
@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from bs4.element import Tag
 
 _XHTML = "http://www.w3.org/1999/xhtml"
+# HTML Standard, 14.2: browsers also know HTML's named characters in XHTML.
+_HTML_ENTITY = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)([A-Za-z][A-Za-z0-9]{1,30};)")
 
 
 def read_xhtml(text: str, *, url: str) -> Document:
-    """Parse a page as XML, and read it.
+    """Parse a page as XML and read the parts that extractors need.
 
     Args:
         text: the whole page.
@@ -41,20 +43,16 @@ def read_xhtml(text: str, *, url: str) -> Document:
 
 
 def _soup(text: str) -> "BeautifulSoup":
-    # Imported for the few pages that need them: they take 5 MB in each process.
+    # Imported here because they take 5 MB in each process and few pages need them.
     from bs4 import BeautifulSoup  # noqa: PLC0415
     from bs4.exceptions import ParserRejectedMarkup  # noqa: PLC0415
 
-    if "<" not in text:  # BeautifulSoup takes that for a mistake of its caller
+    if "<" not in text:  # BeautifulSoup warns about such text
         return BeautifulSoup("", "lxml-xml")
     try:
         return BeautifulSoup(_HTML_ENTITY.sub(_entity, text), "lxml-xml")
     except ParserRejectedMarkup:  # such as a reference to half a surrogate pair
         return BeautifulSoup("", "lxml-xml")
-
-
-# HTML Standard, 14.2: browsers know HTML's named characters in XHTML too.
-_HTML_ENTITY = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)([A-Za-z][A-Za-z0-9]{1,30};)")
 
 
 def _entity(found: re.Match[str]) -> str:
@@ -66,7 +64,7 @@ def _xhtml(page: "BeautifulSoup", name: str) -> Iterable["Tag"]:
 
 
 def _attributes(tag: "Tag") -> dict[str, str | None]:
-    """Attributes by their names without a prefix, so that `xml:lang` is a `lang` too."""
+    """Return attributes by their names without a prefix, so that `xml:lang` counts as `lang`."""
     named: dict[str, str | None] = {}
     for name, value in tag.attrs.items():
         text = value if isinstance(value, str) else " ".join(value)
@@ -75,7 +73,7 @@ def _attributes(tag: "Tag") -> dict[str, str | None]:
 
 
 def _own_text(tag: "Tag") -> str:
-    # By name, for BeautifulSoup is imported only for XHTML. Comments are of other classes.
+    # Compare the class by name, because BeautifulSoup is imported late. Comments are of others.
     return "".join(
         child
         for child in tag.children

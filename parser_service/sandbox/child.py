@@ -1,8 +1,8 @@
-"""A process that parses pages for `parse_pool.py`, within limits on time and memory.
+"""Parse pages for `pool.py` in a process of its own, within limits on time and memory.
 
-Run as `python -m parser_service.sandbox.child`. It reads requests from its standard input
-and writes answers to its standard output: four bytes of length, then a pickle. An answer
-is the facts, None where the memory did not suffice, or a text where something else failed.
+Run as `python -m parser_service.sandbox.child`. It reads requests from standard input and
+writes answers to standard output: four bytes of length, then a pickle. An answer is the
+parsed page, None if memory ran out, or a text that describes another failure.
 """
 
 import ctypes
@@ -24,12 +24,12 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Answer requests until there are no more."""
     while header := requests.read(4):
         page: RawPage = pickle.loads(requests.read(int.from_bytes(header)))  # noqa: S301 - our parent
-        # The parent kills what takes too long; this ends what outlives its parent.
+        # The parent kills a child that takes too long; this alarm ends one without a parent.
         signal.alarm(MAX_SECONDS)
         answer: ParsedPage | str | None
         try:
             answer = parse(page)
-        except (MemoryError, SelectolaxError):  # lexbor fails on nothing but memory
+        except (MemoryError, SelectolaxError):  # lexbor fails for lack of memory only
             answer = None
         except Exception as error:  # noqa: BLE001 - the parent decides
             answer = repr(error)
@@ -40,10 +40,10 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
 
 
 def main() -> None:
-    """The process's entry."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: not without its parent
+    """Set limits on this process, then serve its parent."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: die with the parent
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
-    # A stop of the service is the parent's affair.
+    # The parent decides when a child stops.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     serve(sys.stdin.buffer, sys.stdout.buffer)

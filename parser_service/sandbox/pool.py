@@ -1,14 +1,6 @@
-"""Where a page is parsed: at once, in a thread, or in a process that can be killed.
+"""Parse each page where `triage.py` says: on the event loop, in a thread, or in a child.
 
-lexbor is fast on pages as people write them, but its time grows with the square of how deep
-elements nest and of how many attributes a tag has: 400 KB of `<div>` take five seconds. So
-a page is looked at before it is parsed, by measures that take microseconds.
-
-- A short page is parsed on the event loop: even the worst takes a fraction of a second.
-- A longer one, of which the same can be said, goes to a thread: lexbor lets go of the
-  interpreter's lock.
-- Every other page goes to a child process with limits on its time and memory. What does not
-  come back in time is killed; nothing else would stop it.
+A child that exceeds its time is killed; lexbor cannot be interrupted.
 """
 
 import asyncio
@@ -25,18 +17,19 @@ from parser_service.parser import ParsedPage, RawPage, parse
 from parser_service.sandbox.triage import Place, choose_place
 
 MAX_PAGE_OF_KEPT_CHILD = 1024 * 1024
-"""Bytes from which a child is not kept after a page: it may have grown by hundreds of MB."""
+"""Bytes of a page after which its child is not kept: it may have grown by hundreds of MB."""
 
 MAX_CHILDREN = 2
 CHILD_SECONDS = 5.0
-"""How long a child may take for one page; the page's own deadline may be nearer."""
+"""Seconds that a child may take for one page; the page's own deadline may come first."""
 CHILD_IDLE_SECONDS = 60.0
+"""Seconds after which a child without a page ends."""
 
 log = structlog.get_logger()
 
 
 class ParsePool:
-    """Parses pages within bounds; its processes start when first needed and end when idle."""
+    """Parse pages within bounds; child processes start on first use and end when idle."""
 
     def __init__(self) -> None:
         self._child_slots = asyncio.Semaphore(MAX_CHILDREN)
@@ -50,6 +43,7 @@ class ParsePool:
         Raises:
             FetchTimeoutError: it takes too long.
             TooLargeError: its markup takes too much memory.
+            InternalError: the parser failed on it.
         """
         match choose_place(page):
             case Place.INLINE:
@@ -61,7 +55,7 @@ class ParsePool:
                     return await self._parse_in_child(page)
 
     async def close(self) -> None:
-        """End all processes."""
+        """Kill all children."""
         self._idle.clear()
         await asyncio.gather(*(child.kill() for child in tuple(self._children)))
 
@@ -108,7 +102,7 @@ class ParsePool:
 
 
 class _Child:
-    """One process that parses one page at a time."""
+    """Run a process that parses one page at a time."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
@@ -124,7 +118,7 @@ class _Child:
 
     async def parse(self, page: RawPage) -> ParsedPage:
         stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin  # noqa: S101 - asked for above
+        assert stdin  # noqa: S101 - both were requested in `start`
         assert stdout  # noqa: S101
         request = pickle.dumps(page)
         try:
@@ -134,10 +128,12 @@ class _Child:
             answer = pickle.loads(await stdout.readexactly(length))  # noqa: S301 - our own child
         except (ConnectionError, asyncio.IncompleteReadError):
             log.warning("parse process ended", status=await self._process.wait())
-            raise TooLargeError("The page's markup is more than this service accepts.") from None
+            raise TooLargeError(
+                "The page's markup takes more memory than this service allows."
+            ) from None
         self.parse_count += 1
         if answer is None:
-            raise TooLargeError("The page's markup is more than this service accepts.")
+            raise TooLargeError("The page's markup takes more memory than this service allows.")
         if not isinstance(answer, ParsedPage):
             log.error("parse process failed", error=answer)
             raise InternalError

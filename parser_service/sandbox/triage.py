@@ -1,4 +1,4 @@
-"""Decide where a page is parsed, by measures that take microseconds.
+"""Decide where a page is parsed, by checks that take microseconds.
 
 lexbor is fast on pages as people write them, but its time grows with the square of how deep
 elements nest and of how many attributes a tag has: 400 KB of `<div>` take five seconds.
@@ -10,20 +10,24 @@ from parser_service.markup.content_type import Markup
 from parser_service.parser import RawPage
 
 MAX_INLINE = 64 * 1024
+"""Bytes of HTML that are parsed on the event loop."""
 MAX_IN_THREAD = 256 * 1024
+"""Bytes of HTML that are parsed in a thread."""
 MAX_INLINE_XHTML = 4 * 1024
-"""BeautifulSoup, which reads XHTML, is slow, and keeps the interpreter's lock."""
+"""Bytes of XHTML that are parsed on the event loop. BeautifulSoup, which parses it, is slow and
+holds the interpreter's lock, so longer pages go to a child at once."""
 MAX_START_TAGS = 8000
 BLOCK = 8 * 1024
+"""Bytes in which at least one tag must begin or end."""
 
 
 class Place(Enum):
-    """Where a page is parsed.
+    """List the places where a page can be parsed.
 
     Attributes:
-        INLINE: on the event loop.
-        THREAD: in a thread of this process.
-        CHILD: in a process that can be killed.
+        INLINE: on the event loop; even the worst short page takes a fraction of a second.
+        THREAD: in a thread of this process; lexbor releases the interpreter's lock.
+        CHILD: in a process with limits on its time and memory, which can be killed.
     """
 
     INLINE = auto()
@@ -42,10 +46,9 @@ def choose_place(page: RawPage) -> Place:
 
 
 def parses_quickly(body: bytes) -> bool:
-    """Whether no page of such bytes can take long: few elements, and no long tag.
+    """Return whether a page of these bytes must parse quickly: few elements, no long tag.
 
-    A tag that spans no block can only have so many attributes, and every block that has a
-    `<` in it ends one or begins one.
+    A `<` in every block bounds the length of each tag, and so the number of its attributes.
     """
     if body.count(b"<") - body.count(b"</") > MAX_START_TAGS:
         return False

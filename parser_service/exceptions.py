@@ -1,8 +1,8 @@
-"""Why a page could not be had: one error class per code of the shared vocabulary.
+"""Say why a page could not be fetched: one error class per code of the shared vocabulary.
 
 The codes are part of the wire (`docs/wire-contract.md`): they reach clients through
 `GET /fetch`, through result messages and through the API. A message is one plain sentence
-for strangers and betrays nothing about hosts inside the operator's network.
+for strangers and reveals nothing about hosts inside the operator's network.
 """
 
 from http import HTTPStatus
@@ -10,15 +10,15 @@ from typing import ClassVar
 
 
 class FetchError(Exception):
-    """A page cannot be had.
+    """Say that a page cannot be fetched, and why.
 
     Attributes:
         code: stable name of the reason.
         message: one sentence for the client.
-        retryable: whether trying again later may help.
-        http_status: what `GET /fetch` answers.
-        page_status: the page's own HTTP status, where that is the reason.
-        retry_after: seconds that the site asked us to stay away, if it did.
+        retryable: whether a later try may succeed.
+        http_status: the status that `GET /fetch` answers with.
+        page_status: the page's own HTTP status, if that is the reason.
+        retry_after: seconds that the site asked us to wait, if it did.
     """
 
     code: ClassVar[str] = "internal_error"
@@ -36,7 +36,7 @@ class FetchError(Exception):
 
 
 class InvalidUrlError(FetchError):
-    """Not an http or https URL that this service accepts."""
+    """The URL is not an http or https URL that this service accepts."""
 
     code = "invalid_url"
     http_status = HTTPStatus.UNPROCESSABLE_ENTITY
@@ -44,10 +44,10 @@ class InvalidUrlError(FetchError):
 
 
 class BadRedirectError(FetchError):
-    """A redirect to a URL that is not fetched: the page's fault, not the client's."""
+    """A redirect leads to a URL that this service does not accept; the client is not at fault."""
 
     code = "invalid_url"
-    default_message = "The page redirects to a URL that is not fetched."
+    default_message = "The page redirects to a URL that cannot be fetched."
 
 
 class BlockedAddressError(FetchError):
@@ -66,7 +66,7 @@ class DnsError(FetchError):
 
 
 class ConnectError(FetchError):
-    """No connection, or one that broke before the response was whole."""
+    """No connection opened, or it closed before the response was complete."""
 
     code = "connect_error"
     default_message = "The site could not be reached."
@@ -77,7 +77,7 @@ class TlsError(FetchError):
     """The TLS handshake failed or the certificate is not valid for the host."""
 
     code = "tls_error"
-    default_message = "A verified TLS connection to the site could not be made."
+    default_message = "A TLS connection to the site could not be established or verified."
 
 
 class FetchTimeoutError(FetchError):
@@ -96,7 +96,7 @@ class TooLargeError(FetchError):
 
 
 class TooManyRedirectsError(FetchError):
-    """More redirects than are followed."""
+    """The page redirects more often than this service follows."""
 
     code = "too_many_redirects"
     default_message = "The page redirects too often."
@@ -107,12 +107,12 @@ class PageStatusError(FetchError):
 
     code = "http_status"
 
-    # RFC 9110 and RFC 6585: the statuses that speak of a passing state.
-    PASSING: ClassVar = frozenset({408, 425, 429, 500, 502, 503, 504})
+    # RFC 9110 and RFC 6585: statuses of temporary conditions.
+    TEMPORARY: ClassVar = frozenset({408, 425, 429, 500, 502, 503, 504})
 
     def __init__(self, status: int, *, retry_after: float | None = None) -> None:
         super().__init__(
-            f"The site answered with HTTP status {status}.", retryable=status in self.PASSING
+            f"The site answered with HTTP status {status}.", retryable=status in self.TEMPORARY
         )
         self.page_status = status
         self.retry_after = retry_after
@@ -133,21 +133,21 @@ class BadEncodingError(FetchError):
 
 
 class MalformedResponseError(FetchError):
-    """The site does not speak HTTP as it should."""
+    """The site's response violates HTTP."""
 
     code = "malformed_response"
     default_message = "The site sent a malformed response."
 
 
 class RobotsDisallowedError(FetchError):
-    """The site's robots.txt does not allow the URL, or could not be had (RFC 9309)."""
+    """The site's robots.txt forbids the URL, or could not be fetched (RFC 9309)."""
 
     code = "robots_disallowed"
     default_message = "The site's robots.txt does not allow this page to be fetched."
 
 
 class InternalError(FetchError):
-    """A fault of ours."""
+    """This service has a fault."""
 
     code = "internal_error"
     retryable = True

@@ -1,8 +1,9 @@
-"""What Prometheus is told of a parser. `docs/monitoring.md` lists all of it.
+"""Define the metrics of a parser. `docs/monitoring.md` lists them all.
 
 The HTTP side and the listener keep their numbers in files of one folder, which the start script
-names in PROMETHEUS_MULTIPROC_DIR; the HTTP side answers for both. A process that is run without
-the folder answers for itself. Nothing has labels whose values come from outside.
+names in PROMETHEUS_MULTIPROC_DIR; the HTTP side exposes those of both. A process without the
+folder exposes its own. Prometheus's library reads the variable itself. No label takes values
+from outside.
 """
 
 import os
@@ -26,61 +27,61 @@ from parser_service.exceptions import FetchError
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 REGISTRY = CollectorRegistry()
 
-disable_created_metrics()  # a second series beside each, which nobody reads
+disable_created_metrics()  # they would double the number of series, and no dashboard reads them
 
 PAGES = Counter(
     "page_parser_pages_total",
-    "Pages that were asked for, by outcome: success, or the code of the reason.",
+    "Requested pages by outcome: success, or the code of the reason.",
     ["outcome"],
     registry=REGISTRY,
 )
 PAGE_DURATION = Histogram(
     "page_parser_page_duration_seconds",
-    "Time that pages took from look-up to parsed, or until they failed.",
+    "Time from look-up until a page was parsed or failed.",
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30),
     registry=REGISTRY,
 )
 PAGE_BYTES = Counter(
     "page_parser_page_bytes_total",
-    "Size of the pages that were fetched and parsed, content encoding undone.",
+    "Size of the pages that were fetched and parsed, content encoding decoded.",
     registry=REGISTRY,
 )
 PAGES_IN_FLIGHT = Gauge(
     "page_parser_pages_under_way",
-    "Pages that are being fetched or parsed, or for which a client of /fetch waits.",
+    "Pages being fetched or parsed, and requests of /fetch that wait for a host.",
     registry=REGISTRY,
     multiprocess_mode="sum",
 )
 CHILD_PARSES = Counter(
     "page_parser_child_parses_total",
-    "Pages that were parsed in a child process, by outcome: parsed, or failed.",
+    "Pages that went to a child process, by outcome: parsed, or failed.",
     ["outcome"],
     registry=REGISTRY,
 )
 JOBS_TAKEN = Counter(
     "page_parser_jobs_taken_total",
-    "Messages that were taken from the lists of jobs.",
+    "Messages taken from the lists of jobs.",
     registry=REGISTRY,
 )
 JOBS_REFUSED = Counter(
     "page_parser_jobs_refused_total",
-    "Messages among them that were no jobs and were set aside.",
+    "Messages taken that were not jobs and were set aside.",
     registry=REGISTRY,
 )
 JOBS_HANDED_BACK = Counter(
     "page_parser_jobs_handed_back_total",
-    "Jobs that were put back: at a stop, or because they must run alone and others ran.",
+    "Jobs put back: at a stop, or because they must run alone while others ran.",
     registry=REGISTRY,
 )
 HOST_WAITS = Counter(
     "page_parser_host_waits_total",
-    "How often a host was busy, so that a job or a request of /fetch waited for it.",
+    "Times that a job or a request of /fetch had to wait for a busy host.",
     ["entrance"],
     registry=REGISTRY,
 )
 THROTTLED = Counter(
     "page_parser_throttled_seconds_total",
-    "Time in which no jobs were taken because too many results waited to be persisted.",
+    "Time without taking jobs because too many results waited to be persisted.",
     registry=REGISTRY,
 )
 
@@ -91,7 +92,7 @@ def _codes(kind: type[FetchError]) -> Iterator[str]:
         yield from _codes(narrower)
 
 
-# All series are there from the start: a rate needs to have seen the zero before the one.
+# Create every series at the start: a rate needs the zero before the first one.
 _success = PAGES.labels("success")
 _failures = {code: PAGES.labels(code) for code in sorted({*_codes(FetchError)})}
 CHILD_PARSED, CHILD_FAILED = CHILD_PARSES.labels("parsed"), CHILD_PARSES.labels("failed")
@@ -106,13 +107,13 @@ def count_page(*, seconds: float, size: int) -> None:
 
 
 def count_failure(code: str, *, seconds: float) -> None:
-    """Count a page that could not be had."""
+    """Count a page that could not be fetched or parsed."""
     _failures[code].inc()
     PAGE_DURATION.observe(seconds)
 
 
 def render() -> bytes:
-    """All metrics as text, of both halves where they share a folder."""
+    """Return all metrics as text, those of both processes if they share a folder."""
     is_shared = "PROMETHEUS_MULTIPROC_DIR" in os.environ
     return generate_latest(_BothProcesses() if is_shared else REGISTRY)
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class PageOptions(BaseModel):
-    """What a client may ask for besides a URL. Jobs and queries carry it as members of theirs."""
+    """Hold what a client may choose besides a URL. Jobs and queries inherit these members."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -18,31 +18,31 @@ class PageOptions(BaseModel):
 
     @classmethod
     def of(cls, carrier: Self) -> Self:
-        """Copy the options alone out of a job or a query that carries them."""
+        """Copy only the options from a job or a query."""
         return cls(**{name: getattr(carrier, name) for name in cls.model_fields})
 
 
 class Feed(BaseModel):
-    """A feed that a page points to."""
+    """A feed that a page links to."""
 
     url: Annotated[str, Field(description="Its absolute URL.")]
     type: Annotated[str, Field(description="Its MIME type.")]
-    title: Annotated[str | None, Field(description="What the page calls it.")]
+    title: Annotated[str | None, Field(description="The feed's title on the page.")]
 
 
 class Metadata(BaseModel):
-    """What a page says of itself. Every member is always there; URLs are absolute."""
+    """What a page says about itself. Every member is always present; URLs are absolute."""
 
     model_config = ConfigDict(frozen=True)
 
     description: Annotated[str | None, Field(description="What the page is about.")]
-    canonical_url: Annotated[str | None, Field(description="The address it asks to be known by.")]
-    language: Annotated[str | None, Field(description="Its declared language, as BCP 47 has it.")]
-    site_name: Annotated[str | None, Field(description="What the site calls itself.")]
+    canonical_url: Annotated[str | None, Field(description="Its canonical URL.")]
+    language: Annotated[str | None, Field(description="Its declared language, a BCP 47 tag.")]
+    site_name: Annotated[str | None, Field(description="The name of the site.")]
     author: Annotated[str | None, Field(description="Who wrote it.")]
     published_time: Annotated[str | None, Field(description="ISO 8601: a date, or date and time.")]
     modified_time: Annotated[str | None, Field(description="ISO 8601: a date, or date and time.")]
-    image: Annotated[str | None, Field(description="The picture that stands for the page.")]
+    image: Annotated[str | None, Field(description="Its preview image.")]
     favicon: Annotated[str | None, Field(description="The icon that the page declares.")]
     keywords: Annotated[list[str], Field(description="The page's own keywords.")]
     open_graph: Annotated[
@@ -52,15 +52,15 @@ class Metadata(BaseModel):
         dict[str, str], Field(description="Properties of its Twitter card, without `twitter:`.")
     ]
     json_ld: Annotated[list[dict[str, Any]], Field(description="Its JSON-LD objects.")]
-    feeds: Annotated[list[Feed], Field(description="The feeds it points to.")]
+    feeds: Annotated[list[Feed], Field(description="The feeds that it links to.")]
     robots: Annotated[list[str], Field(description="Its directives for search engines.")]
 
 
 class Redirect(BaseModel):
-    """A URL that sent us on."""
+    """A followed redirect."""
 
-    url: Annotated[str, Field(description="What was asked for.")]
-    status: Annotated[int, Field(description="The status that it answered with.")]
+    url: Annotated[str, Field(description="The URL that was requested.")]
+    status: Annotated[int, Field(description="The HTTP status of its answer.")]
 
 
 TitleSource = Literal["title", "og:title", "h1"]
@@ -71,18 +71,20 @@ class Page(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    title: Annotated[str, Field(description="The page's title; empty where it has none.")]
+    title: Annotated[str, Field(description="The page's title; empty if it has none.")]
     title_source: Annotated[
         TitleSource | None,
-        Field(description="What the title is from; null where the page has none."),
+        Field(description="Where the title is from; null if the page has none."),
     ]
     html: Annotated[str, Field(description="The text of the whole page.")]
-    metadata: Annotated[Metadata, Field(description="What the page says of itself.")]
-    final_url: Annotated[str, Field(description="Where the redirects ended.")]
-    redirects: Annotated[list[Redirect], Field(description="The redirects on the way, in order.")]
+    metadata: Annotated[Metadata, Field(description="What the page says about itself.")]
+    final_url: Annotated[str, Field(description="The URL that the redirects ended at.")]
+    redirects: Annotated[
+        list[Redirect], Field(description="The redirects that were followed, in order.")
+    ]
     http_status: Annotated[int, Field(description="The HTTP status of the page itself.")]
     content_type: Annotated[str | None, Field(description="The page's Content-Type, as sent.")]
-    charset: Annotated[str, Field(description="The encoding that the page was in.")]
-    bytes: Annotated[int, Field(description="The page's size, content encoding undone.")]
+    charset: Annotated[str, Field(description="The page's encoding.")]
+    bytes: Annotated[int, Field(description="The page's size, content encoding decoded.")]
     elapsed_ms: Annotated[int, Field(description="Milliseconds from look-up to parsed.")]
-    fetched_at: Annotated[datetime, Field(description="When the page had been fetched.")]
+    fetched_at: Annotated[datetime, Field(description="When the page was fetched.")]

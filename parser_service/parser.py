@@ -1,14 +1,14 @@
-"""Bytes turned into facts about a page. Pure: no network, no clock, no settings.
+"""Parse a page's bytes into facts. Pure: no network, no clock, no settings.
 
-1. Decide on the encoding: byte order mark, header, `<meta>` among the first 1024 bytes.
-2. Decode, and parse once.
-3. Where nothing was declared so far, look for a late `<meta>` in the parsed page, and if
-   there is one, decode and parse again.
+1. Determine the encoding: byte order mark, header, `<meta>` in the first 1024 bytes.
+2. Decode and parse.
+3. If nothing was declared so far, look for a late `<meta>` in the parsed page; if there is
+   one, decode and parse again.
 4. Read the parts of the page that say something about it, and extract the facts from them.
 
-HTML is parsed by lexbor (through selectolax), a conforming HTML5 parser that takes a tenth
-of BeautifulSoup's time. XHTML is XML, which lexbor does not read: BeautifulSoup over lxml
-does, for the few pages that are served so (decision record 0004).
+lexbor (through selectolax) parses HTML: it conforms to HTML5 and takes a tenth of
+BeautifulSoup's time. It cannot parse XHTML, which is XML; BeautifulSoup over lxml parses the
+few pages that are served as XHTML (decision record 0004).
 """
 
 from collections.abc import Sequence
@@ -30,15 +30,15 @@ from parser_service.page import Metadata, TitleSource
 
 @dataclass(frozen=True, slots=True)
 class RawPage:
-    """A page as it came, and what came with it.
+    """Hold an unparsed page and what the response says about it.
 
     Attributes:
-        body: its bytes, without content encoding.
-        markup: what kind of document it is.
-        url: where it was fetched from, after redirects.
+        body: its bytes, content encoding decoded.
+        markup: the kind of document.
+        url: the URL that it was fetched from, after redirects.
         declared_charset: the label in the Content-Type header.
         robots_headers: values of X-Robots-Tag headers.
-        title_fallback: whether something else may stand in for a missing title.
+        title_fallback: use `og:title` or the first `<h1>` if the title is missing.
     """
 
     body: bytes
@@ -51,13 +51,13 @@ class RawPage:
 
 @dataclass(frozen=True, slots=True)
 class ParsedPage:
-    """What a page says.
+    """Hold the facts that parsing a page yields.
 
     Attributes:
-        title: empty where the page has none.
-        title_source: what the title is from; None where there is none.
+        title: empty if the page has none.
+        title_source: the element or property that the title is from; None without a title.
         html: the text of the whole page, storable: no NUL, no surrogates.
-        charset: the encoding it was in, by its name in the Encoding Standard.
+        charset: the page's encoding, by its name in the Encoding Standard.
     """
 
     title: str
@@ -68,7 +68,7 @@ class ParsedPage:
 
 
 def parse(raw: RawPage) -> ParsedPage:
-    """Parse a page. There is no page that it fails on."""
+    """Parse a page; no page makes it fail."""
     read = _read_xhtml if raw.markup is Markup.XHTML else _read_html
     text, name, document = read(raw)
     document = replace(document, robots_headers=raw.robots_headers)
@@ -111,7 +111,7 @@ def _read_html(raw: RawPage) -> tuple[str, str, Document]:
 
 
 def _late_meta(tree: LexborHTMLParser) -> str | None:
-    """The encoding declared by a `<meta>` that the prescan did not reach."""
+    """Return the encoding declared by a `<meta>` that the prescan did not reach."""
     for node in tree.tags("meta"):
         attributes = {name: value or "" for name, value in node.attributes.items()}
         if name := charset.by_meta(attributes):

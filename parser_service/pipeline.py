@@ -1,8 +1,9 @@
-"""One page: guard, fetch, parse, within one deadline. Both entrances call it.
+"""Turn a URL into a page, within one deadline. Both entrances call it.
 
 1. Admit the URL, or refuse it.
-2. Fetch, following redirects, each time when the visit lets us in.
-3. Parse, where the page can do no harm (see `parse_pool.py`).
+2. Fetch, following redirects, with the host's permission for each request.
+3. Parse where the page can do no harm (see `sandbox/triage.py`).
+4. Count and log the outcome.
 """
 
 import asyncio
@@ -30,7 +31,7 @@ log = structlog.get_logger()
 
 
 class PagePipeline:
-    """Turns a URL into a page or a `FetchError`, never into anything else."""
+    """Turn a URL into a page or a `FetchError`; an unexpected failure is an `InternalError`."""
 
     def __init__(self, *, fetcher: Fetcher, pool: ParsePool, timeout: float) -> None:
         self._fetcher = fetcher
@@ -48,13 +49,13 @@ class PagePipeline:
         """Fetch and parse a page.
 
         Args:
-            url: where to begin, or to go on after some hops.
-            access: asked before each request; holds what the page occupies.
+            url: the first URL, or the next one after `hops`.
+            access: permits each request; holds what the page occupies.
             options: what the client asked for besides the URL.
             hops: redirects that were followed before.
 
         Raises:
-            FetchError: why it cannot be had.
+            FetchError: the page cannot be fetched or parsed.
             NotFetchedYetError: the host has no slot now; the page is fetched later.
         """
         started = perf_counter()
@@ -79,7 +80,7 @@ class PagePipeline:
         finally:
             metrics.PAGES_IN_FLIGHT.dec()
         seconds = perf_counter() - started
-        metrics.count_page(seconds=seconds, size=len(fetched.body))
+        _report_success(fetched, seconds=seconds)
         return _to_page(fetched, facts, fetched_at, elapsed_ms=_milliseconds(seconds))
 
 
@@ -97,13 +98,6 @@ def _to_raw_page(page: FetchedPage, options: PageOptions) -> RawPage:
 def _to_page(
     fetched: FetchedPage, facts: ParsedPage, fetched_at: datetime, *, elapsed_ms: int
 ) -> Page:
-    log.info(
-        "page fetched",
-        url=loggable_url(fetched.final_url),
-        http_status=fetched.status,
-        bytes=len(fetched.body),
-        ms=elapsed_ms,
-    )
     return Page(
         title=facts.title,
         title_source=facts.title_source,
@@ -117,6 +111,17 @@ def _to_page(
         bytes=len(fetched.body),
         elapsed_ms=elapsed_ms,
         fetched_at=fetched_at,
+    )
+
+
+def _report_success(fetched: FetchedPage, *, seconds: float) -> None:
+    metrics.count_page(seconds=seconds, size=len(fetched.body))
+    log.info(
+        "page fetched",
+        url=loggable_url(fetched.final_url),
+        http_status=fetched.status,
+        bytes=len(fetched.body),
+        ms=_milliseconds(seconds),
     )
 
 

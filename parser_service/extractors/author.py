@@ -1,4 +1,4 @@
-"""Who wrote the page."""
+"""Extract the author of a page."""
 
 from parser_service.markup.document import Document
 
@@ -15,7 +15,7 @@ _NAMES = (
 
 
 def author(document: Document) -> str | None:
-    """A name; an address of a profile, which some put in its place, is none."""
+    """Return the first author's name; skip addresses of profiles, which some pages give instead."""
     for text in (
         *(document.first_meta(name) for name in _NAMES),
         document.json_ld.first_text("author", "name"),

@@ -1,4 +1,4 @@
-"""What a page says it is about."""
+"""Extract the description of a page."""
 
 from parser_service.markup.document import Document
 
@@ -6,7 +6,7 @@ MAX_LENGTH = 5000
 
 
 def description(document: Document) -> str | None:
-    """The description for search engines, or for those who share the page."""
+    """Return the description for search engines, else for previews, else of JSON-LD."""
     text = document.first_meta(
         "description", "og:description", "twitter:description", "dc.description"
     ) or document.json_ld.first_text("description")

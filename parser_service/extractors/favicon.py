@@ -1,12 +1,12 @@
-"""The site's small icon."""
+"""Extract the icon of a page."""
 
 from parser_service.markup.document import Document
 
 
 def favicon(document: Document) -> str | None:
-    """The first icon that the page declares, as an absolute URL; None where it declares none.
+    """Return the first icon that the page declares, as an absolute URL; None if it has none.
 
-    Browsers then ask for `/favicon.ico`; whether there is one, the page does not say.
+    Browsers then request `/favicon.ico`, but the page does not say whether that exists.
     """
     for relation in ("icon", "apple-touch-icon", "apple-touch-icon-precomposed", "mask-icon"):
         for link in document.links:

@@ -1,4 +1,4 @@
-"""The feeds that a page points to."""
+"""Extract the feeds that a page links to."""
 
 from parser_service.markup.document import Document
 from parser_service.page import Feed
@@ -12,7 +12,7 @@ _TYPES = frozenset(
 
 
 def feeds(document: Document) -> list[Feed]:
-    """Each feed's absolute URL, its type and its title, if it has one."""
+    """Return each linked feed once, in the order of the page."""
     found: dict[str, Feed] = {}
     for link in document.links:
         kind = link.type.partition(";")[0].strip()

@@ -1,10 +1,10 @@
-"""The picture that stands for a page."""
+"""Extract the preview image of a page."""
 
 from parser_service.markup.document import Document
 
 
 def image(document: Document) -> str | None:
-    """The picture for those who share the page, as an absolute URL."""
+    """Return the image for previews of the page, as an absolute URL."""
     linked = next((link.href for link in document.links if "image_src" in link.rel), None)
     candidates = (
         document.first_meta("og:image:secure_url", "og:image", "og:image:url"),

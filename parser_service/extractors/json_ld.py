@@ -1,4 +1,4 @@
-"""The JSON-LD objects of a page."""
+"""Extract the JSON-LD objects of a page."""
 
 from typing import Any
 

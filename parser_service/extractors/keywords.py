@@ -1,4 +1,4 @@
-"""The keywords that a page gives itself."""
+"""Extract the keywords of a page."""
 
 import re
 
@@ -12,7 +12,7 @@ _SEPARATORS = re.compile("[,;\N{IDEOGRAPHIC COMMA}\N{FULLWIDTH COMMA}\N{FULLWIDT
 
 
 def keywords(document: Document) -> list[str]:
-    """Each once, in the order of the page."""
+    """Return the keywords that the page gives itself, each once, in the order of the page."""
     lists = [
         *document.meta.get("keywords", ()),
         *document.meta.get("news_keywords", ()),

@@ -1,4 +1,4 @@
-"""The language that a page is in."""
+"""Extract the language of a page."""
 
 import re
 
@@ -8,9 +8,9 @@ _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8}){0,5}")
 
 
 def language(document: Document) -> str | None:
-    """A language tag (BCP 47) as the page declares it, with hyphens; None where it declares none.
+    """Return the language tag (BCP 47) that the page declares, with hyphens; None if it has none.
 
-    The root element's `lang`, else the Content-Language pragma, else Open Graph's locale.
+    It is the root element's `lang`, else the Content-Language pragma, else Open Graph's locale.
     """
     declared = (
         document.language,

@@ -1,4 +1,4 @@
-"""The Open Graph properties of a page (ogp.me)."""
+"""Extract the Open Graph properties of a page (ogp.me)."""
 
 from parser_service.extractors.social_properties import properties
 from parser_service.markup.document import Document

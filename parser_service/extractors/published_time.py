@@ -1,4 +1,4 @@
-"""When a page was published."""
+"""Extract the time at which a page was published."""
 
 from parser_service.extractors.times import first_time
 from parser_service.markup.document import Document
@@ -18,5 +18,5 @@ _NAMES = (
 
 
 def published_time(document: Document) -> str | None:
-    """Return ISO 8601: a date, or a date and time, with an offset if the page states one."""
+    """Return it in ISO 8601: a date, or a date and time, with an offset if the page states one."""
     return first_time(document, _NAMES, document.json_ld.first_text("datePublished"))

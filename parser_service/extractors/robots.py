@@ -1,4 +1,4 @@
-"""What a page asks of search engines."""
+"""Extract the directives of a page for search engines."""
 
 from parser_service.markup.document import Document
 
@@ -7,9 +7,9 @@ MAX_LENGTH = 100
 
 
 def robots(document: Document) -> list[str]:
-    """Directives of the robots `<meta>` and of X-Robots-Tag, in lower case, each once.
+    """Return the directives of the robots `<meta>` and of X-Robots-Tag, in lower case, each once.
 
-    A header's directive that is for one robot only (`bingbot: nofollow`) stays as it stands.
+    A header's directive for a single robot (`bingbot: nofollow`) keeps that robot's name.
     """
     lists = [*document.meta.get("robots", ()), *document.robots_headers]
     directives = (part.strip().lower()[:MAX_LENGTH] for text in lists for part in text.split(","))

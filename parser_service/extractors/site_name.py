@@ -1,4 +1,4 @@
-"""What the site calls itself."""
+"""Extract the name of a page's site."""
 
 from parser_service.markup.document import Document
 from parser_service.markup.json_ld import text_of
@@ -7,7 +7,7 @@ MAX_LENGTH = 1000
 
 
 def site_name(document: Document) -> str | None:
-    """The name for those who share the page, else its publisher's."""
+    """Return the site's name for previews, else that of JSON-LD, else its publisher's."""
     text = (
         document.first_meta("og:site_name", "application-name", "apple-mobile-web-app-title")
         or _of_web_site(document)

@@ -1,4 +1,4 @@
-"""Read the times that a page states."""
+"""Read times that pages state, in whatever format."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -10,15 +10,15 @@ MAX_LENGTH = 100
 
 
 def first_time(document: Document, names: Sequence[str], of_json_ld: str | None) -> str | None:
-    """Return the first time that is stated plainly, in ISO 8601.
+    """Return the first time whose format is unambiguous, in ISO 8601.
 
     Args:
         document: the page.
-        names: of `<meta>` elements, the surest first.
-        of_json_ld: the time that the page's JSON-LD states.
+        names: names of `<meta>` elements, the most reliable first.
+        of_json_ld: the time in the page's JSON-LD.
     """
     texts = [document.first_meta(name) for name in names]
-    # The named property of an article is the surest, then JSON-LD, then older habits.
+    # An article's own property is the most reliable, then JSON-LD, then older names.
     for text in (texts[0], of_json_ld, *texts[1:]):
         if text and (time := _as_iso_8601(text)):
             return time
@@ -26,7 +26,7 @@ def first_time(document: Document, names: Sequence[str], of_json_ld: str | None)
 
 
 def _as_iso_8601(text: str) -> str | None:
-    """The same time in ISO 8601; None where it is in no form that leaves no doubt."""
+    """Return the same time in ISO 8601; None if the format is ambiguous or unknown."""
     if len(text) > MAX_LENGTH:
         return None
     try:

@@ -1,4 +1,4 @@
-"""The title of a page, as a browser's `document.title` (HTML Standard, 3.1.5)."""
+"""Extract the title of a page, like a browser's `document.title` (HTML Standard, 3.1.5)."""
 
 from parser_service.markup.document import Document
 from parser_service.markup.text import collapse
@@ -9,15 +9,15 @@ MAX_LENGTH = 1000
 
 
 def title(document: Document) -> str | None:
-    """The text of the first HTML title element, white space collapsed; None without one."""
+    """Return the first HTML title element's text, white space collapsed; None without one."""
     return None if document.title is None else collapse(document.title)[:MAX_LENGTH]
 
 
 def fallback_title(document: Document) -> tuple[str, TitleSource] | None:
-    """What names a page that has no title: `og:title`, or its first heading.
+    """Return a title for a page that has none: its `og:title`, else its first heading.
 
     Returns:
-        The text, and where it is from: `og:title` or `h1`.
+        The text, and its source: `og:title` or `h1`.
     """
     if text := document.first_meta("og:title"):
         return text[:MAX_LENGTH], "og:title"

@@ -1,4 +1,4 @@
-"""The Twitter card of a page."""
+"""Extract the Twitter card of a page."""
 
 from parser_service.extractors.social_properties import properties
 from parser_service.markup.document import Document

@@ -22,7 +22,10 @@ import psutil
 import redis.asyncio as aioredis
 
 from api_service.config import Settings as ApiSettings
-from local.servers import Postgres, Valkey, die_with_parent, free_port
+from local.addresses import free_port
+from local.parent_death import die_with_parent
+from local.postgres import Postgres
+from local.valkey import Valkey
 from parser_service.config import Settings as ParserSettings
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -9,8 +9,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from local.servers import ServerError
-from local.system import System, run_with_servers
+from local.errors import ServerError
+from local.system import System
+from local.throwaway_servers import run_with_servers
 
 
 def main(arguments: list[str]) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
-from local.servers import die_with_parent
+from local.parent_death import die_with_parent
 
 RESTART_SECONDS = 0.5
 MAX_RESTART_SECONDS = 10.0

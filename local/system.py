@@ -5,15 +5,16 @@ import fcntl
 import os
 import signal
 import socket
-import subprocess
 import sys
 from pathlib import Path
-from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 from api_service.config import Settings as ApiSettings
-from local.servers import Postgres, ServerError, Valkey
+from local.addresses import listen, listen_address, require_answer
+from local.errors import ServerError
+from local.postgres import Postgres
 from local.supervisor import WATCH_SECONDS, Service, Supervised
+from local.valkey import Valkey
 from parser_service.config import Settings as ParserSettings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,7 +24,6 @@ API = (
 )
 BEAT = "python -m api_service.worker.beat"
 READY_SECONDS = 60
-BACKLOG = 2048
 # All together under the 10 s that a stop may take.
 FRONT_GRACE = 5.0
 WORKER_GRACE = 2.0
@@ -38,8 +38,8 @@ class System:
     def __init__(self, environment: dict[str, str]) -> None:
         self._environment = environment
         self._data = Path(environment.get("DATA_DIR") or ".data").resolve()
-        self._api = _listen_address(environment, "API", 8000)
-        self._parser = _listen_address(environment, "PARSER", 8001)
+        self._api = listen_address(environment, "API", 8000)
+        self._parser = listen_address(environment, "PARSER", 8001)
         self._watch_seconds = _watch_seconds(environment)
         self._metrics_port = 0
         self._servers: list[Postgres | Valkey] = []
@@ -83,9 +83,9 @@ class System:
         if settings.metrics_port:
             self._metrics_port = settings.metrics_port
             for port in (self._metrics_port, self._metrics_port + 1):
-                _listen(settings.metrics_host, port, "METRICS_PORT").close()
-        self._api_socket = _listen(*self._api, "API_PORT")
-        _listen(*self._parser, "PARSER_PORT").close()
+                listen(settings.metrics_host, port, "METRICS_PORT").close()
+        self._api_socket = listen(*self._api, "API_PORT")
+        listen(*self._parser, "PARSER_PORT").close()
         try:
             self._data.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(self._data / "lock", os.O_CREAT | os.O_RDWR, 0o600)
@@ -110,7 +110,7 @@ class System:
         }
         for variable, kind in (("DATABASE_URL", Postgres), ("REDIS_URL", Valkey)):
             if url := self._environment.get(variable):
-                _require_answer(url, variable)
+                require_answer(url, variable)
                 environment[variable] = url
             else:
                 server = kind(self._data)
@@ -220,71 +220,8 @@ class System:
             os.close(self._lock)
 
 
-def run_with_servers(command: list[str], folder: Path) -> int:
-    """Run a command beside throw-away servers, named to it by DATABASE_URL and REDIS_URL."""
-    servers = (Postgres(folder, durable=False), Valkey(folder, durable=False))
-    try:
-        for server in servers:
-            server.start()
-        environment = {"DATABASE_URL": servers[0].url, "REDIS_URL": servers[1].url}
-        return subprocess.run(command, env=os.environ | environment, check=False).returncode
-    finally:
-        for server in servers:
-            server.stop()
-
-
-def _listen_address(environment: dict[str, str], prefix: str, default: int) -> tuple[str, int]:
-    text = environment.get(f"{prefix}_PORT") or str(default)
-    if not (text.isdecimal() and 1 <= int(text) <= 65535):
-        raise ServerError(f"{prefix}_PORT is {text!r}, which is no port number.")
-    return environment.get(f"{prefix}_HOST") or "127.0.0.1", int(text)
-
-
 def _watch_seconds(environment: dict[str, str]) -> int:
     text = environment.get("WATCH_SECONDS") or str(WATCH_SECONDS)
     if not (text.isdecimal() and int(text)):
         raise ServerError(f"WATCH_SECONDS is {text!r}, which is no number of seconds.")
     return int(text)
-
-
-def _listen(host: str, port: int, variable: str) -> socket.socket:
-    """A socket that listens there.
-
-    Raises:
-        ServerError: somebody else does.
-    """
-    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    # Connections inherit it. Servers set it themselves on sockets that they made themselves;
-    # without it, the second part of an answer waits 40 ms for the first to be acknowledged.
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    try:
-        listening.bind((host, port))
-        listening.listen(BACKLOG)
-    except OSError as error:
-        listening.close()
-        raise ServerError(
-            f"Port {port} of {host} cannot be listened on ({error.strerror}); "
-            f"set {variable} to another."
-        ) from None
-    return listening
-
-
-def _require_answer(url: str, variable: str) -> None:
-    """Refuse a URL that is none, or at which nobody listens."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        raise ServerError(f"{variable} is not a URL.") from None
-    if not parts.scheme:
-        raise ServerError(f"{variable} is not a URL.")
-    if host is None:
-        return  # a Unix socket: the migration will tell
-    port = port or (5432 if variable == "DATABASE_URL" else 6379)
-    try:
-        socket.create_connection((host, port), timeout=5).close()
-    except OSError as error:
-        raise ServerError(
-            f"{variable} names {host}:{port}, where nobody answers ({error.strerror or error})."
-        ) from None

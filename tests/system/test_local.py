@@ -14,7 +14,10 @@ import httpx
 import psutil
 import pytest
 
-from local.servers import Postgres, ServerError, Valkey, free_port
+from local.addresses import free_port
+from local.errors import ServerError
+from local.postgres import Postgres
+from local.valkey import Valkey
 from tests.support.site import Site
 from tests.support.system import ROOT, RunningSystem, open_to_all, running, start, submit
 from tests.support.waiting import until

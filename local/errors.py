@@ -1,0 +1,5 @@
+"""Why the system, or one of its servers, could not be started."""
+
+
+class ServerError(Exception):
+    """A server could not be started; the message says why in one sentence."""

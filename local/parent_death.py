@@ -1,0 +1,20 @@
+"""Children that die with the process that started them."""
+
+import ctypes
+import os
+import signal
+from collections.abc import Callable
+
+
+def die_with_parent(number: int = signal.SIGTERM) -> Callable[[], None]:
+    """What a child runs first, so that it gets this signal when its parent dies."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    set_death_signal = 1  # PR_SET_PDEATHSIG, see prctl(2)
+    parent = os.getpid()
+
+    def arrange() -> None:
+        libc.prctl(set_death_signal, number)
+        if os.getppid() != parent:  # it died in between
+            os.kill(os.getpid(), number)
+
+    return arrange

@@ -1,0 +1,54 @@
+"""What the servers from wheels share."""
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+from local.errors import ServerError
+
+START_SECONDS = 30
+STOP_SECONDS = 8
+
+
+class Server:
+    """A server as a child process; its subclasses know how to start theirs."""
+
+    name: str
+    stop_signal: signal.Signals
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def stop(self) -> None:
+        """Stop the server; what it has stored stays."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.send_signal(self.stop_signal)
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def _wait_until(self, answers: Callable[[], bool], log: Path) -> None:
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end:
+            if self.process is None or self.process.poll() is not None:
+                raise ServerError(f"{self.name} ended while starting; {log} says why.")
+            if answers():
+                return
+            time.sleep(0.02)
+        raise ServerError(f"{self.name} did not answer within {START_SECONDS} s; see {log}.")
+
+
+def wheel_folder(package: str) -> Path:
+    """Return the folder of an installed package with binaries."""
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ServerError(
+            f"The package {package.replace('_', '-')} is not installed; run: make run"
+        )
+    return Path(spec.origin).parent

@@ -1,0 +1,21 @@
+"""Throw-away servers for one command."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from local.postgres import Postgres
+from local.valkey import Valkey
+
+
+def run_with_servers(command: list[str], folder: Path) -> int:
+    """Run a command beside throw-away servers, named to it by DATABASE_URL and REDIS_URL."""
+    servers = (Postgres(folder, durable=False), Valkey(folder, durable=False))
+    try:
+        for server in servers:
+            server.start()
+        environment = {"DATABASE_URL": servers[0].url, "REDIS_URL": servers[1].url}
+        return subprocess.run(command, env=os.environ | environment, check=False).returncode
+    finally:
+        for server in servers:
+            server.stop()

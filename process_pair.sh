@@ -45,7 +45,7 @@ run_pair() {
         # An end that nobody asked for is a failure, whatever its status.
         failed=$((status == 0 ? 1 : status))
         stop_pair
-        kill_late "$first" "$second" &
+        kill_after_end_seconds "$first" "$second" &
         watch="$watch $!"
     fi
     for pid in "$first" "$second"; do
@@ -69,22 +69,22 @@ reap() {
     done
 }
 
-kill_late() {
+kill_after_end_seconds() {
     local never
     trap - TERM INT
-    exec {never}<> <(:) # nothing ever comes from here: a sleep that leaves no process behind
-    read -rt "${END_SECONDS:-10}" -u "$never"
+    exec {silent}<> <(:) # nothing ever comes from here: a sleep that leaves no process behind
+    read -rt "${END_SECONDS:-10}" -u "$silent"
     kill -KILL "$1" "$2" 2>/dev/null
 }
 
 # watch_files PID...: kills all of them if one has stopped touching its file. Rounds are counted,
 # and the time of day is not looked at: a clock that is set anew must not look like silence.
 watch_files() {
-    local limit=${WATCH_SECONDS:-120} file touched never
+    local limit=${WATCH_SECONDS:-120} file touched silent
     local -A last=() idle=()
     trap - TERM INT
-    exec {never}<> <(:) # as above
-    while ! read -rt 5 -u "$never"; do
+    exec {silent}<> <(:) # as above
+    while ! read -rt 5 -u "$silent"; do
         for file in "${alive_files[@]}"; do
             [[ -n $file ]] || continue
             # One that is not there yet counts, too: a process can also hang in its beginning.

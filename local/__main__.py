@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from local.errors import ServerError
+from local.errors import StartError
 from local.system import System
 from local.throwaway_servers import run_with_servers
 
@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
             case _:
                 print(__doc__, file=sys.stderr)
                 return 2
-    except ServerError as error:
+    except StartError as error:
         print(error, file=sys.stderr)
         return 1
 

@@ -3,24 +3,24 @@
 import socket
 from urllib.parse import urlsplit
 
-from local.errors import ServerError
+from local.errors import StartError
 
 BACKLOG = 2048
 
 
-def listen_address(environment: dict[str, str], prefix: str, default: int) -> tuple[str, int]:
+def read_address(environment: dict[str, str], prefix: str, default: int) -> tuple[str, int]:
     """Read the host and port that a service listens on from its variables."""
     text = environment.get(f"{prefix}_PORT") or str(default)
     if not (text.isdecimal() and 1 <= int(text) <= 65535):
-        raise ServerError(f"{prefix}_PORT is {text!r}, which is no port number.")
+        raise StartError(f"{prefix}_PORT is {text!r}, which is no port number.")
     return environment.get(f"{prefix}_HOST") or "127.0.0.1", int(text)
 
 
-def listen(host: str, port: int, variable: str) -> socket.socket:
+def open_listening_socket(host: str, port: int, variable: str) -> socket.socket:
     """A socket that listens there.
 
     Raises:
-        ServerError: somebody else does.
+        StartError: somebody else does.
     """
     listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -32,29 +32,29 @@ def listen(host: str, port: int, variable: str) -> socket.socket:
         listening.listen(BACKLOG)
     except OSError as error:
         listening.close()
-        raise ServerError(
+        raise StartError(
             f"Port {port} of {host} cannot be listened on ({error.strerror}); "
             f"set {variable} to another."
         ) from None
     return listening
 
 
-def require_answer(url: str, variable: str) -> None:
+def require_listener(url: str, variable: str) -> None:
     """Refuse a URL that is none, or at which nobody listens."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
-        raise ServerError(f"{variable} is not a URL.") from None
+        raise StartError(f"{variable} is not a URL.") from None
     if not parts.scheme:
-        raise ServerError(f"{variable} is not a URL.")
+        raise StartError(f"{variable} is not a URL.")
     if host is None:
         return  # a Unix socket: the migration will tell
     port = port or (5432 if variable == "DATABASE_URL" else 6379)
     try:
         socket.create_connection((host, port), timeout=5).close()
     except OSError as error:
-        raise ServerError(
+        raise StartError(
             f"{variable} names {host}:{port}, where nobody answers ({error.strerror or error})."
         ) from None
 

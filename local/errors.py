@@ -1,5 +1,5 @@
 """Why the system, or one of its servers, could not be started."""
 
 
-class ServerError(Exception):
+class StartError(Exception):
     """A server could not be started; the message says why in one sentence."""

@@ -12,9 +12,9 @@ def die_with_parent(number: int = signal.SIGTERM) -> Callable[[], None]:
     set_death_signal = 1  # PR_SET_PDEATHSIG, see prctl(2)
     parent = os.getpid()
 
-    def arrange() -> None:
+    def request_signal() -> None:
         libc.prctl(set_death_signal, number)
         if os.getppid() != parent:  # it died in between
             os.kill(os.getpid(), number)
 
-    return arrange
+    return request_signal

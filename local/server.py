@@ -7,10 +7,10 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-from local.errors import ServerError
+from local.errors import StartError
 
-START_SECONDS = 30
-STOP_SECONDS = 8
+SERVER_START_SECONDS = 30
+SERVER_STOP_SECONDS = 8
 
 
 class Server:
@@ -28,27 +28,25 @@ class Server:
             return
         self.process.send_signal(self.stop_signal)
         try:
-            self.process.wait(STOP_SECONDS)
+            self.process.wait(SERVER_STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
 
-    def _wait_until(self, answers: Callable[[], bool], log: Path) -> None:
-        end = time.monotonic() + START_SECONDS
+    def _wait_until(self, is_ready: Callable[[], bool], log: Path) -> None:
+        end = time.monotonic() + SERVER_START_SECONDS
         while time.monotonic() < end:
             if self.process is None or self.process.poll() is not None:
-                raise ServerError(f"{self.name} ended while starting; {log} says why.")
-            if answers():
+                raise StartError(f"{self.name} ended while starting; {log} says why.")
+            if is_ready():
                 return
             time.sleep(0.02)
-        raise ServerError(f"{self.name} did not answer within {START_SECONDS} s; see {log}.")
+        raise StartError(f"{self.name} did not answer within {SERVER_START_SECONDS} s; see {log}.")
 
 
 def wheel_folder(package: str) -> Path:
     """Return the folder of an installed package with binaries."""
     spec = find_spec(package)
     if spec is None or spec.origin is None:
-        raise ServerError(
-            f"The package {package.replace('_', '-')} is not installed; run: make run"
-        )
+        raise StartError(f"The package {package.replace('_', '-')} is not installed; run: make run")
     return Path(spec.origin).parent

@@ -53,7 +53,7 @@ class Valkey(Server):
         """Start the server.
 
         Raises:
-            ServerError: why it does not run.
+            StartError: why it does not run.
         """
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         settings = {
@@ -81,9 +81,9 @@ class Valkey(Server):
         assert self.process.stdin  # noqa: S101 - asked for above
         self.process.stdin.write(text.encode())
         self.process.stdin.close()
-        self._wait_until(self._answers, self._log)
+        self._wait_until(self._is_ready, self._log)
 
-    def _answers(self) -> bool:
+    def _is_ready(self) -> bool:
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
                 connection.sendall(f"AUTH {self._password}\r\nPING\r\n".encode())

@@ -1,6 +1,6 @@
-"""`python -m local` runs the whole system; `make run` is the way to call it.
+"""Run the whole system: `python -m local`, or `make run`, which installs its packages first.
 
-`python -m local with-servers COMMAND ...` runs a command beside throw-away servers.
+`python -m local with-servers COMMAND ...` runs one command with throw-away servers.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from local.throwaway_servers import run_with_servers
 
 
 def main(arguments: list[str]) -> int:
-    """Run what the arguments ask for; returns the exit status."""
+    """Run what the arguments ask for; return the exit status."""
     try:
         match arguments:
             case []:

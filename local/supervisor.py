@@ -1,4 +1,4 @@
-"""Keeps a set of processes running: starts them, restarts one that dies, stops them all."""
+"""Keep a process running: start it, restart it if it dies or hangs, stop it."""
 
 import asyncio
 import contextlib
@@ -21,13 +21,13 @@ MAX_LOG_BYTES = 10 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ProcessSpec:
-    """A process to keep running.
+    """Describe a process to keep running.
 
     Attributes:
-        log: where its output goes, appended.
-        pass_fds: open files that it gets, such as a socket to listen on.
-        alive_file: what it touches as it goes; if it stops doing so for `watch_seconds`, it is
-            killed and restarted.
+        log: the file that its output is appended to.
+        alive_file: the file that it touches while it works. If it does not touch the file for
+            `watch_seconds`, it is killed and restarted.
+        pass_fds: file descriptors that it inherits, such as a socket to listen on.
     """
 
     name: str
@@ -40,7 +40,7 @@ class ProcessSpec:
 
 
 class SupervisedProcess:
-    """One service and its current process."""
+    """Keep one process running, restarting it when it ends."""
 
     def __init__(self, spec: ProcessSpec) -> None:
         self.spec = spec
@@ -49,11 +49,11 @@ class SupervisedProcess:
         self._running: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Start the process, and again whenever it ends."""
+        """Start the process; restart it whenever it ends."""
         self._running = asyncio.create_task(self._run_until_stopped())
 
     async def stop(self, grace: float) -> None:
-        """End the process: by SIGTERM, and after `grace` seconds by SIGKILL."""
+        """Stop the process by SIGTERM, or by SIGKILL if it still runs after `grace` seconds."""
         self._stopping = True
         self._send_signal(signal.SIGTERM)
         if self._running is not None:
@@ -64,10 +64,10 @@ class SupervisedProcess:
             await self._running
 
     def _is_stopping(self) -> bool:
-        return self._stopping  # asked anew: it changes while the process is waited for
+        return self._stopping  # a method: mypy must not assume that it never changes
 
     def _send_signal(self, number: signal.Signals) -> None:
-        """Reach the process and, when it is to be killed, all it has started."""
+        """Signal the process; SIGKILL also reaches everything that it started."""
         process = self._process
         if process is None or process.returncode is not None:
             return
@@ -95,9 +95,10 @@ class SupervisedProcess:
             pause = min(pause * 2, MAX_RESTART_PAUSE_SECONDS)
 
     async def _kill_if_stuck(self, process: asyncio.subprocess.Process) -> None:
-        """Kill a process that lives on and does nothing.
+        """Kill the process if it lives but does not work.
 
-        The time of day is not looked at: a clock that is set anew must not look like silence.
+        Compare touches by running time, not by the time of day: setting the clock must not look
+        like a hanging process.
         """
         touched, since = 0, monotonic()
         while (file := self.spec.alive_file) is not None:
@@ -110,7 +111,7 @@ class SupervisedProcess:
 
     async def _run_once(self) -> int:
         _rotate(self.spec.log)
-        if self.spec.alive_file is not None:  # of an earlier process: says nothing of this one
+        if self.spec.alive_file is not None:  # an earlier process left it
             self.spec.alive_file.unlink(missing_ok=True)
         with self.spec.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
@@ -128,14 +129,14 @@ class SupervisedProcess:
         watching = asyncio.create_task(self._kill_if_stuck(self._process))
         status = await self._process.wait()
         watching.cancel()
-        # Whatever it left behind goes too: a restarted service must not meet its past.
+        # Kill what it left running: a restarted process must not meet its predecessor's children.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         return status
 
 
 def _touch_time(file: Path) -> int:
-    """When a file was touched last; 0 if it is not there."""
+    """Return when a file was last touched, in nanoseconds; 0 if it does not exist."""
     try:
         return file.stat().st_mtime_ns
     except FileNotFoundError:

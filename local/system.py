@@ -1,4 +1,4 @@
-"""The whole system on one machine: servers, migrations, services, in the order they need."""
+"""Start the whole system on one machine: servers, then migrations, then services."""
 
 import asyncio
 import fcntl
@@ -24,15 +24,16 @@ API_COMMAND = (
 )
 BEAT_COMMAND = "python -m api_service.worker.beat"
 READY_SECONDS = 60
-# All together under the 10 s that a stop may take.
+# A stop takes at most 10 s: these two, and the moment that the servers need. The table
+# "Stopping" in docs/operations.md has all such times.
 SERVICE_STOP_SECONDS = 5.0
 WORKER_STOP_SECONDS = 2.0
 
 
 class System:
-    """Starts everything and keeps it running until it is told to stop.
+    """Start everything and keep it running until SIGTERM or SIGINT.
 
-    The environment's variables are those of the README's table.
+    The README and docs/operations.md list the variables of the environment.
     """
 
     def __init__(self, environment: dict[str, str]) -> None:
@@ -50,14 +51,14 @@ class System:
 
     @property
     def api_url(self) -> str:
-        """Where clients reach the API."""
+        """Return the URL at which clients reach the API."""
         return f"http://{self._api_address[0]}:{self._api_address[1]}"
 
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT.
 
         Raises:
-            StartError: what keeps the system from starting, in one sentence.
+            StartError: the system cannot start.
         """
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -92,14 +93,17 @@ class System:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise StartError(
-                f"{self._folder} is in use by another copy; set DATA_DIR to another folder."
+                f"{self._folder} is in use by another copy of the system; "
+                f"set DATA_DIR to another folder."
             ) from None
         except OSError as error:
-            raise StartError(f"{self._folder} cannot be used: {error.strerror}.") from None
+            raise StartError(
+                f"Cannot use {self._folder}: {error.strerror}; set DATA_DIR to a writable folder."
+            ) from None
         (self._folder / "logs").mkdir(exist_ok=True)
 
     def _start_servers(self) -> dict[str, str]:
-        """Start the servers that no URL names; returns the services' environment."""
+        """Start the servers that no URL names; return the services' environment."""
         environment = {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
             "PYTHONUNBUFFERED": "1",
@@ -134,7 +138,7 @@ class System:
             if await process.wait() == 0:
                 return
         lines = log.read_text(errors="replace").strip().splitlines() or ["no output"]
-        raise StartError(f"The database could not be migrated: {lines[-1][:300]} (see {log})")
+        raise StartError(f"Cannot migrate the database: {lines[-1][:300]} (see {log})")
 
     def _start_services(self, environment: dict[str, str]) -> None:
         schedule = str(self._folder / "beat-schedule")
@@ -142,8 +146,8 @@ class System:
             "parser": [str(ROOT / "start_parser.sh")],
             "worker": [str(ROOT / "start_worker.sh")],
             "beat": [*BEAT_COMMAND.split(), schedule],
-            # The socket is ours, so that clients that come while the API is restarted wait for
-            # it in the socket's queue and are not refused.
+            # The supervisor owns the socket: while the API restarts, clients wait in the socket's
+            # backlog and are not refused.
             "api": [*API_COMMAND.split(), "--fd", str(self._api_socket.fileno())],
         }
         for name, command in commands.items():
@@ -158,10 +162,10 @@ class System:
         def alive_file(half: str) -> str:
             path = self._folder / "alive" / half
             path.parent.mkdir(exist_ok=True)
-            path.unlink(missing_ok=True)  # of an earlier run
+            path.unlink(missing_ok=True)  # an earlier run left it
             return str(path)
 
-        # The scripts of the pairs watch the files of their halves themselves.
+        # start_parser.sh and start_worker.sh watch the files of their two processes themselves.
         files = {
             "parser": {"ALIVE_FILE": "listener", "HTTP_ALIVE_FILE": "parser-http"},
             "worker": {"ALIVE_FILE": "celery", "RESULTS_ALIVE_FILE": "results"},
@@ -173,7 +177,7 @@ class System:
         if name in ("parser", "worker"):
             metrics["PROMETHEUS_MULTIPROC_DIR"] = str(self._folder / "metrics" / name)
         if self._metrics_port:
-            # Containers have a port each; here the worker's is the one that was set.
+            # In containers each has this port to itself; here the worker has it, beat the next.
             metrics["METRICS_PORT"] = str(self._metrics_port + (name == "beat"))
         return ProcessSpec(
             name=name,
@@ -186,7 +190,7 @@ class System:
         )
 
     async def _wait_until_ready(self, stopping: asyncio.Event) -> bool:
-        """Wait until everything answers; False if a stop was asked for before."""
+        """Wait until everything answers; return False if a stop was requested before."""
         waiting = "nothing answered yet"
         for _ in range(READY_SECONDS * 10):
             if stopping.is_set():
@@ -201,9 +205,9 @@ class System:
         )
 
     def _why_not_ready(self) -> str:
-        """What is missing; empty if nothing is."""
+        """Return what is missing; empty if everything answers."""
         try:
-            with urlopen(f"{self.api_url}/ready", timeout=5) as response:  # noqa: S310 - our own
+            with urlopen(f"{self.api_url}/ready", timeout=5) as response:  # noqa: S310 - our own API
                 response.read()
         except OSError as error:
             body = getattr(error, "read", lambda: b"")()
@@ -215,7 +219,7 @@ class System:
         await asyncio.gather(
             *(service.stop(SERVICE_STOP_SECONDS) for service in self._before_worker)
         )
-        # After the parsers, so that it persists what they finished last.
+        # The worker stops after the parsers, so that it persists their last results.
         if self._worker is not None:
             await self._worker.stop(WORKER_STOP_SECONDS)
         await asyncio.gather(*(asyncio.to_thread(server.stop) for server in self._servers))
@@ -226,5 +230,5 @@ class System:
 def _read_watch_seconds(environment: dict[str, str]) -> int:
     text = environment.get("WATCH_SECONDS") or str(WATCH_SECONDS)
     if not (text.isdecimal() and int(text)):
-        raise StartError(f"WATCH_SECONDS is {text!r}, which is no number of seconds.")
+        raise StartError(f"WATCH_SECONDS must be a whole number of seconds above 0, not {text!r}.")
     return int(text)

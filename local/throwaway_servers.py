@@ -1,4 +1,4 @@
-"""Throw-away servers for one command."""
+"""Run one command with throw-away servers."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ from local.valkey import Valkey
 
 
 def run_with_servers(command: list[str], folder: Path) -> int:
-    """Run a command beside throw-away servers, named to it by DATABASE_URL and REDIS_URL."""
+    """Run a command whose DATABASE_URL and REDIS_URL name throw-away servers."""
     servers = (Postgres(folder, durable=False), Valkey(folder, durable=False))
     try:
         for server in servers:

@@ -1,4 +1,4 @@
-"""A real Valkey from its wheel, as a foreground child of ours; see `postgres.py`."""
+"""Run a real Valkey from its wheel as a foreground child process; see `postgres.py`."""
 
 import os
 import secrets
@@ -14,13 +14,13 @@ from local.server import Server, wheel_folder
 
 
 class Valkey(Server):
-    """Valkey with its append-only file in a folder, on a port of 127.0.0.1, behind a password.
+    """Run Valkey with its append-only file in a folder, on 127.0.0.1 and behind a password.
 
     Args:
-        folder: for data and log; made if it is not there.
-        port: a free one if not given.
+        folder: for data and log; created if it does not exist.
+        port: by default a free one.
         durable: False keeps nothing on disk.
-        password: a random one if not given.
+        password: by default a random one.
     """
 
     name = "Valkey"
@@ -46,14 +46,14 @@ class Valkey(Server):
 
     @property
     def url(self) -> str:
-        """The value for REDIS_URL."""
+        """Return the value for REDIS_URL."""
         return f"redis://:{self._password}@127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
         """Start the server.
 
         Raises:
-            StartError: why it does not run.
+            StartError: the server does not run.
         """
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         settings = {
@@ -67,7 +67,7 @@ class Valkey(Server):
             "loglevel": "notice",
             "requirepass": self._password,
         }
-        # Through standard input: a password does not belong on a command line.
+        # Through standard input: every user can read a command line, and this has the password.
         text = "".join(f'{name} "{value}"\n' for name, value in settings.items())
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -78,7 +78,7 @@ class Valkey(Server):
                 start_new_session=True,
                 preexec_fn=die_with_parent(),  # noqa: PLW1509 - no threads here yet
             )
-        assert self.process.stdin  # noqa: S101 - asked for above
+        assert self.process.stdin  # noqa: S101 - Popen opened a pipe
         self.process.stdin.write(text.encode())
         self.process.stdin.close()
         self._wait_until(self._is_ready, self._log)

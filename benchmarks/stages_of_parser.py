@@ -12,7 +12,8 @@ from benchmarks.stopwatch import Stopwatch
 from parser_service.config import Settings
 from parser_service.dependencies import host_limits, job_queue, open_redis
 from parser_service.fetching.fetcher import FetchedPage, Fetcher
-from parser_service.fetching.transport import GuardedTransport, client_tls_context
+from parser_service.fetching.tls import client_tls_context
+from parser_service.fetching.transport import GuardedTransport
 from parser_service.fetching.url_guard import UrlGuard
 from parser_service.jobs.access import JobAccess
 from parser_service.markup.content_type import Markup

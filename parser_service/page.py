@@ -74,7 +74,7 @@ class Page(BaseModel):
     title: Annotated[str, Field(description="The page's title; empty if it has none.")]
     title_source: Annotated[
         TitleSource | None,
-        Field(description="Where the title is from; null if the page has none."),
+        Field(description="The title's source; null if the page has none."),
     ]
     html: Annotated[str, Field(description="The text of the whole page.")]
     metadata: Annotated[Metadata, Field(description="What the page says about itself.")]

@@ -1,14 +1,19 @@
 """Facts about pages: tables, one for each fact, and a page that has them all."""
 
 import json
+import pkgutil
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from parser_service import extractors
+from parser_service.extractors.all import FACTS
 from parser_service.markup.content_type import Markup
+from parser_service.markup.document import Document
+from parser_service.page import Metadata
 from parser_service.parser import ParsedPage, RawPage, parse
 
 URL = "https://example.com/news/article?x=1"
@@ -25,6 +30,28 @@ def _fact(name: str, html: str) -> Any:
 
 def _json_ld(text: str) -> str:
     return f'<script type="application/ld+json">{text}</script>'
+
+
+# Modules of the room that are not facts of the metadata.
+SHARED = {"all", "social_properties", "times", "title"}
+
+
+def test_every_member_of_the_metadata_has_an_extractor_of_its_name_and_type() -> None:
+    """This is what mypy cannot see, because extractors are imported by name."""
+    assert list(FACTS) == list(Metadata.model_fields)
+    for fact, member in Metadata.model_fields.items():
+        hints = get_type_hints(FACTS[fact])
+        assert (FACTS[fact].__module__, FACTS[fact].__name__) == (
+            f"{extractors.__name__}.{fact}",
+            fact,
+        )
+        assert hints.pop("return") == member.annotation, fact
+        assert hints == {"document": Document}, fact
+
+
+def test_every_module_of_the_room_is_a_fact_or_shared_by_facts() -> None:
+    modules = {module.name for module in pkgutil.iter_modules(extractors.__path__)}
+    assert modules == FACTS.keys() | SHARED
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
 from time import monotonic
 from typing import Protocol
 
@@ -81,10 +82,18 @@ class RobotsRules:
     Args:
         source: fetches robots.txt.
         user_agent: the robot's User-Agent; its first word names the robot in the rules.
+        clock: seconds, by which cached rules expire.
     """
 
-    def __init__(self, source: RobotsTxtSource, *, user_agent: str) -> None:
+    def __init__(
+        self,
+        source: RobotsTxtSource,
+        *,
+        user_agent: str,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         self._source = source
+        self._clock = clock
         self._robot = user_agent.partition("/")[0].partition(" ")[0] or "*"
         self._cache: OrderedDict[str, tuple[float, Protego | None]] = OrderedDict()
         self._in_flight: dict[str, asyncio.Future[Protego | None]] = {}
@@ -105,7 +114,7 @@ class RobotsRules:
 
     async def _rules_of(self, target: VettedUrl) -> Protego | None:
         origin = target.origin
-        if (cached := self._cache.get(origin)) and monotonic() < cached[0]:
+        if (cached := self._cache.get(origin)) and self._clock() < cached[0]:
             self._cache.move_to_end(origin)
             return cached[1]
         if (fetching := self._in_flight.get(origin)) is not None:
@@ -135,7 +144,7 @@ class RobotsRules:
         elif 300 <= status < 500:
             rules = Protego.parse("")
         seconds = KEEP_SECONDS if rules is not None else KEEP_UNREACHABLE_SECONDS
-        self._cache[origin] = (monotonic() + seconds, rules)
+        self._cache[origin] = (self._clock() + seconds, rules)
         self._cache.move_to_end(origin)
         while len(self._cache) > MAX_SITES:
             self._cache.popitem(last=False)

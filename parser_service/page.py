@@ -43,6 +43,7 @@ class Metadata(BaseModel):
     published_time: Annotated[str | None, Field(description="ISO 8601: a date, or date and time.")]
     modified_time: Annotated[str | None, Field(description="ISO 8601: a date, or date and time.")]
     image: Annotated[str | None, Field(description="Its preview image.")]
+    video: Annotated[str | None, Field(description="Its preview video: a file or a player.")]
     favicon: Annotated[str | None, Field(description="The icon that the page declares.")]
     keywords: Annotated[list[str], Field(description="The page's own keywords.")]
     open_graph: Annotated[

@@ -46,6 +46,7 @@ class Metadata(Facts):
         str | None, Field(description="ISO 8601: a date, or a date and time.")
     ] = None
     image: Annotated[str | None, Field(description="Preview image.")] = None
+    video: Annotated[str | None, Field(description="Preview video: a file or a player.")] = None
     favicon: Annotated[str | None, Field(description="Declared icon.")] = None
     keywords: Annotated[list[str], Field(description="Declared keywords.")] = []
     open_graph: Annotated[

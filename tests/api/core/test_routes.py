@@ -28,6 +28,7 @@ PAGE = {
         "published_time": "2026-01-02",
         "modified_time": None,
         "image": None,
+        "video": "https://example.com/v.mp4",
         "favicon": "https://example.com/f.ico",
         "keywords": ["one"],
         "open_graph": {"image": ["https://example.com/i.png"]},

@@ -1,0 +1,20 @@
+"""Extract the video of a page."""
+
+from parser_service.markup.document import Document
+from parser_service.markup.json_ld import text_of
+
+
+def video(document: Document) -> str | None:
+    """Return the video for previews of the page, a file or a player, as an absolute URL."""
+    candidates = (
+        document.first_meta("og:video:secure_url", "og:video:url", "og:video"),
+        document.first_meta("twitter:player:stream", "twitter:player"),
+        document.json_ld.first_text("video", "contentUrl", "embedUrl"),
+        _of_video_object(document),
+    )
+    return next(filter(None, map(document.absolute_url, candidates)), None)
+
+
+def _of_video_object(document: Document) -> str | None:
+    videos = (node for node in document.json_ld.nodes if node.get("@type") == "VideoObject")
+    return next((url for node in videos if (url := text_of(node, "contentUrl", "embedUrl"))), None)

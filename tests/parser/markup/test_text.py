@@ -1,0 +1,37 @@
+"""Text is collapsed and made storable, and nothing else is done to it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parser_service.markup.text import collapse, storable
+
+
+@pytest.mark.parametrize(
+    ("text", "collapsed"),
+    [
+        ("", ""),
+        (" \t\n\x0c\r", ""),
+        (" a \n\n b ", "a b"),
+        ("\u00a0a\u3000b\u2028", "\u00a0a\u3000b\u2028"),
+        ("\x0ba", "\x0ba"),
+    ],
+)
+def test_only_ascii_whitespace_is_collapsed(text: str, collapsed: str) -> None:
+    assert collapse(text) == collapsed
+
+
+@pytest.mark.parametrize(
+    ("text", "stored"),
+    [("a", "a"), ("a\0b", "a\ufffdb"), ("\ud800", "\ufffd"), ("\U0001f600", "\U0001f600")],
+)
+def test_what_cannot_be_stored_is_replaced(text: str, stored: str) -> None:
+    assert storable(text) == stored
+
+
+@given(st.text(st.characters() | st.just("\0") | st.just("\udc00")))
+def test_every_text_becomes_storable_and_stays_so(text: str) -> None:
+    stored = storable(text)
+    assert "\0" not in stored
+    assert stored.encode().decode() == stored == storable(stored)
+    assert len(stored) == len(text)

@@ -6,27 +6,24 @@ from collections.abc import AsyncIterator
 from time import perf_counter
 from typing import Any
 
-import httpx
 import pytest
 import redis.asyncio as aioredis
 
 from parser_service.config import Settings
-from parser_service.fetching.url_guard import normalise
-from parser_service.main import create_app
-from parser_service.redis_listener import Listener
-from parser_service.redis_queue.host_limits import (
-    HostLimits,
-    ReadyJob,
-    host_of,
-    read_ready,
-    ready_list,
-)
+from parser_service.fetching.url_guard import parse_url
+from parser_service.jobs.listener import Listener
+from parser_service.jobs.parked import ReadyJob
+from parser_service.redis_queue.host_limits import HostLimits
+from parser_service.redis_queue.keys import Keys
+from tests.support.app_client import OpenApp
+from tests.support.keys import QUEUE, result_key, waiting_key
 from tests.support.listening import listening
 from tests.support.site import Site
+from tests.support.time_travel import older_keys
 from tests.support.waiting import until
 
-QUEUE = "parser:tasks"
-READY = ready_list(QUEUE)
+KEYS = Keys.of(Settings())
+READY = KEYS.ready
 
 
 @pytest.fixture
@@ -37,12 +34,12 @@ async def redis(redis_url: str) -> AsyncIterator[aioredis.Redis]:
 
 def _limits(redis: aioredis.Redis, **changes: Any) -> HostLimits:
     chosen: dict[str, Any] = {"max_concurrent": 2, "min_interval": 0, "lease": 10} | changes
-    return HostLimits(redis, prefix=QUEUE, **chosen)
+    return HostLimits(redis, keys=KEYS, **chosen)
 
 
 async def _ready(redis: aioredis.Redis) -> list[ReadyJob]:
     messages = await redis.lrange(READY, 0, -1)
-    return [read_ready(raw) for raw in messages if isinstance(raw, bytes)]
+    return [ReadyJob.decode(raw) for raw in messages if isinstance(raw, bytes)]
 
 
 @pytest.mark.parametrize(
@@ -55,7 +52,7 @@ async def _ready(redis: aioredis.Redis) -> list[ReadyJob]:
     ],
 )
 def test_what_counts_as_one_host(url: str, host: str) -> None:
-    assert host_of(normalise(url)) == host
+    assert parse_url(url).host_key == host
 
 
 async def test_a_job_over_the_limit_waits_and_is_handed_the_next_slot(
@@ -88,12 +85,12 @@ async def test_a_freed_slot_does_not_let_newcomers_pass_the_line(redis: aioredis
 
 
 async def test_the_slots_of_a_dead_parser_come_back(redis: aioredis.Redis) -> None:
-    limits = _limits(redis, max_concurrent=1, lease=0.2)
+    limits = _limits(redis, max_concurrent=1, lease=1.5)
     assert await limits.enter_or_park("a", b"{}")
     assert await limits.enter_or_park("a", b"waiting") is None
     await limits.tick()
     assert await redis.llen(READY) == 0
-    await asyncio.sleep(1.1)
+    await older_keys(redis, 2)
     await limits.tick()
     assert await redis.llen(READY) == 1
 
@@ -187,13 +184,13 @@ async def test_a_hanging_host_leaves_the_others_at_full_speed(
         await _push(redis, f"good-{n}", site.url(f"/{n}", host="127.0.0.2"))
 
     async def all_good() -> bool:
-        return len(await redis.keys("parser:results:good-*")) == 20
+        return len(await redis.keys(result_key("good-*"))) == 20
 
     await until(all_good)
     assert perf_counter() - started < 2
     assert most == 4
-    assert await redis.llen(f"{QUEUE}:host:127.0.0.1:{site.port}:waiting") == 96
-    await redis.delete(f"{QUEUE}:host:127.0.0.1:{site.port}:waiting")
+    assert await redis.llen(waiting_key(f"127.0.0.1:{site.port}")) == 96
+    await redis.delete(waiting_key(f"127.0.0.1:{site.port}"))
 
 
 async def test_redirects_to_a_busy_host_wait_there_and_go_on(
@@ -205,13 +202,13 @@ async def test_redirects_to_a_busy_host_wait_there_and_go_on(
     busy = _limits(redis, max_concurrent=4)
     slots = [await busy.enter_or_park(f"127.0.0.2:{site.port}", b"{}") for _ in range(4)]
     await _push(redis, "job", first)
-    await until(lambda: redis.exists(f"{QUEUE}:host:127.0.0.2:{site.port}:waiting"))
+    await until(lambda: redis.exists(waiting_key(f"127.0.0.2:{site.port}")))
     assert site.count("/end") == 0
     for slot in slots:
         assert slot
         await busy.leave(slot)
-    await until(lambda: redis.exists("parser:results:job"))
-    result = json.loads(await redis.get("parser:results:job") or "")
+    await until(lambda: redis.exists(result_key("job")))
+    result = json.loads(await redis.get(result_key("job")) or "")
     assert result["title"] == "end"
     assert result["redirects"] == [{"url": first, "status": 302}]
     assert site.count("/first") == 1
@@ -223,18 +220,12 @@ async def _no_slots(redis: aioredis.Redis) -> bool:
 
 
 async def test_fetch_waits_its_turn_and_goes_on_without_redis(
-    settings: Settings, redis: aioredis.Redis, site: Site
+    open_parser: OpenApp, redis: aioredis.Redis, site: Site
 ) -> None:
     url = site.page("/", "<title>A</title>")
     busy = _limits(redis, max_concurrent=4)
     slots = [await busy.enter_or_park(f"127.0.0.1:{site.port}", b"{}") for _ in range(4)]
-    app = create_app(settings)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://parser", trust_env=False
-        ) as client,
-    ):
+    async with open_parser() as client:
         waiting = asyncio.create_task(client.get("/fetch", params={"url": url}))
         await asyncio.sleep(0.3)
         assert not waiting.done()
@@ -244,12 +235,5 @@ async def test_fetch_waits_its_turn_and_goes_on_without_redis(
 
         late = await client.get("/fetch", params={"url": url})
         assert late.status_code == 200, "the slot came back"
-    gone = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
-    app = create_app(gone)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://parser", trust_env=False
-        ) as client,
-    ):
+    async with open_parser(redis_url="redis://127.0.0.1:1/0") as client:
         assert (await client.get("/fetch", params={"url": url})).json()["title"] == "A"

@@ -10,6 +10,8 @@ from api_service.worker.pulse import PERIOD_SECONDS
 from api_service.worker.result_loop import BLOCK_SECONDS
 from api_service.worker.watchdog import STALE_SECONDS
 from local.supervisor import WATCH_SECONDS
+from parser_service.alive import TOUCH_SECONDS as PARSER_TOUCH_SECONDS
+from parser_service.jobs.heartbeat import BEAT_SECONDS
 
 ROOT = Path(__file__).resolve().parent.parent
 SECTION = (
@@ -40,6 +42,8 @@ def test_processes_touch_their_files_as_often_as_documented() -> None:
     assert f"every {SWEEP_SECONDS:g} s" in touched["beat"]
     assert f"every {PERIOD_SECONDS:g} s" in touched["worker, Celery"]
     assert f"at most {BLOCK_SECONDS:g} s" in touched["worker, results"]
+    assert f"every {PARSER_TOUCH_SECONDS:g} s" in touched["parser, HTTP side"]
+    assert f"every {BEAT_SECONDS:g} s" in touched["parser, listener"]
 
 
 def test_watchers_wait_as_long_as_documented() -> None:

@@ -1,6 +1,6 @@
-"""`python -m benchmarks` measures the whole system; `make bench` is the way to call it.
+"""Measure the whole system: `python -m benchmarks`, or `make bench`, which installs its packages.
 
-With `--only NAME` one part, with `--quick` in about two minutes and into
+`--only NAME` runs one part. `--quick` takes about two minutes and writes into
 `benchmarks/results/` instead of `docs/`.
 """
 
@@ -23,12 +23,12 @@ from benchmarks.system import System, running_system
 
 
 class Measurement(Protocol):
-    """What measures something with a system of its own."""
+    """Measure one part on a freshly started system; return its section of the report."""
 
     def __call__(self, load: Load, *, quick: bool) -> Awaitable[Section]: ...
 
 
-async def _measure_machine(load: Load, *, quick: bool) -> Section:  # noqa: ARG001 - it is a part
+async def _measure_machine(load: Load, *, quick: bool) -> Section:  # noqa: ARG001 - a Measurement
     section = Section()
     section.add(await machine(load))
     return section
@@ -52,18 +52,20 @@ async def _run(part: Measurement, system: System, *, quick: bool) -> Section:
 
 
 def main() -> None:
-    """Run what the arguments ask for."""
+    """Run the parts that the arguments name."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "--only", choices=MEASUREMENTS, action="append", help="this part; repeatable"
+        "--only", choices=MEASUREMENTS, action="append", help="run this part only; repeatable"
     )
-    parser.add_argument("--quick", action="store_true", help="fewer jobs, and not into docs/")
+    parser.add_argument(
+        "--quick", action="store_true", help="run fewer jobs, and do not write into docs/"
+    )
     arguments = parser.parse_args()
     if sys.platform != "linux":
         sys.exit("The benchmark reads Linux's /proc.")
     quiet = structlog.make_filtering_bound_logger(logging.CRITICAL)
-    structlog.configure(wrapper_class=quiet)  # for what is called in this process
-    # So that everything is stopped and cleared away then, too.
+    structlog.configure(wrapper_class=quiet)  # for service code that runs in this process
+    # Exit by exception, so that SIGTERM also stops the system and deletes its folder.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     report = Report(publish=not arguments.quick)
     started = monotonic()
@@ -71,7 +73,7 @@ def main() -> None:
         print(f"{name} ({monotonic() - started:.0f} s)", flush=True)
         with running_system() as system:
             report.write(name, uvloop.run(_run(MEASUREMENTS[name], system, quick=arguments.quick)))
-    print(f"{report.page} is written; it took {monotonic() - started:.0f} s")
+    print(f"wrote {report.page} in {monotonic() - started:.0f} s")
 
 
 if __name__ == "__main__":

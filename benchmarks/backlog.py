@@ -1,4 +1,4 @@
-"""List to row: how quickly jobs that wait are done, and what a job costs by how many wait."""
+"""Measure the rate from list to row, and the cost of a job by how many wait before it."""
 
 import asyncio
 from time import perf_counter
@@ -14,7 +14,7 @@ SIZES = (20, 200)
 FEW, MANY = 100, 100_000
 FILL_BATCH = 2000
 FILL_SECONDS = 90
-"""A listener that stands still for two minutes is taken to be broken, and killed."""
+"""Below the two minutes after which a paused listener is taken to hang and is killed."""
 
 ADD_PENDING = """
     INSERT INTO parse_requests (url)
@@ -24,7 +24,7 @@ ENDED = "SELECT count(*) FROM parse_requests WHERE status = 'success'"
 
 
 async def measure(load: Load, *, quick: bool) -> Section:
-    """Rates from list to row, then costs with few and with many waiting."""
+    """Measure rates from list to row, then costs with few and with many jobs waiting."""
     await load.warm_up()
     jobs = 1500 if quick else 10_000
     rates = [await list_to_row(load, jobs, kib=kib) for kib in SIZES]
@@ -32,40 +32,40 @@ async def measure(load: Load, *, quick: bool) -> Section:
     costs = [await _cost_with_waiting(load, n, jobs=800 if quick else 5000) for n in waiting]
     section = Section()
     section.add(
-        f"{jobs:,} jobs lie on the list, and nothing is submitted: jobs per second until the last "
+        f"{jobs:,} jobs are on the list, and no more are submitted: jobs per second until the last "
         "row has ended.",
         Table(
             ("", *(f"{kib} KiB" for kib in SIZES)),
             [("list to row, jobs/s", *map(format_figure, rates))],
         ),
-        "CPU milliseconds for a job of 20 KiB, submission included, while others wait in front "
-        "of it.",
+        "CPU milliseconds for a job of 20 KiB, submission included, with other jobs waiting before "
+        "it.",
         _cost_table(waiting, costs),
     )
     return section
 
 
 async def list_to_row(load: Load, jobs: int, *, kib: int) -> float:
-    """Have jobs lie on the list, then let the listeners go; jobs per second."""
+    """Fill the list while listeners are paused, then resume them; return jobs per second."""
     with load.system.paused_listeners() as paused:
         async with asyncio.timeout(FILL_SECONDS):
             ids = await load.submit_many(jobs, kib=kib)
-            # A listener that was waiting when it was paused may have got one.
+            # A listener that was paused while it waited may have received a job.
             await _wait_for_list_length(load, at_least=jobs - paused)
         started = perf_counter()
     await load.wait_until_ended()
     rate = jobs / (perf_counter() - started)
     await load.check(ids)
-    show_progress(f"list to row, {kib} KiB, {paused} at work: {rate:.0f} jobs/s")
+    show_progress(f"list to row, {kib} KiB, {paused} listeners: {rate:.0f} jobs/s")
     return rate
 
 
 async def _cost_with_waiting(load: Load, waiting: int, *, jobs: int) -> Cost:
-    """What a job costs while so many wait in front of it."""
+    """Measure the cost of a job with `waiting` jobs before it."""
     with load.system.paused_listeners():
         await _fill(load, waiting)
         await _wait_for_list_length(load, at_least=waiting - 1)
-        # What PostgreSQL would do of all that later, it is to do now.
+        # Do now what PostgreSQL would otherwise do during the measurement.
         await load.database.execute("VACUUM ANALYZE parse_requests", timeout=120)
         await load.database.execute("CHECKPOINT", timeout=120)
         before = await load.database.fetchval(ENDED)
@@ -80,7 +80,7 @@ async def _cost_with_waiting(load: Load, waiting: int, *, jobs: int) -> Cost:
 
 
 async def _fill(load: Load, waiting: int) -> None:
-    """Accept requests and hand them over, by the service's own means but many at a time."""
+    """Insert requests and push their jobs with the service's own code, many at a time."""
     settings = Settings(database_url=load.system.postgres.url, redis_url=load.system.redis_url(0))
     url = load.system.page(SIZES[0], 0, delay_ms=50).removesuffix("0")
     async with asyncio.timeout(FILL_SECONDS), open_worker(settings) as context:

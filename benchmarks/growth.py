@@ -1,4 +1,4 @@
-"""What the processes keep in memory: idle, and as the number of jobs grows."""
+"""Measure the memory of all processes: idle, and as the number of jobs grows."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ SETTLE_SECONDS = 2.0
 
 
 async def measure(load: Load, *, quick: bool) -> Section:
-    """Memory before any job, and after each tenth of them."""
+    """Measure memory before any job and after each tenth of the jobs."""
     step = 500 if quick else 5000
     idle = memory_bytes(load.system)
     show_progress(f"idle: {sum(idle.get(role, 0) for role in OUR_ROLES) / 1e6:.0f} MB")
@@ -23,11 +23,11 @@ async def measure(load: Load, *, quick: bool) -> Section:
         await asyncio.sleep(SETTLE_SECONDS)
         used.append(memory_bytes(load.system))
         show_progress(f"after {number * step:,} jobs ({rate:.0f}/s): {_summarise(used[-1])}")
-    # A quick run is over before the first real step: there, the second is where it begins.
+    # A step of a quick run is a tenth as long, so it compares with its second step.
     first = 1 if quick else 0
     section = Section()
     section.add(
-        "Memory (PSS) in MB, before the first job and after so many of 20 KiB.",
+        "Memory (PSS) in MB, before the first job and after a number of jobs of 20 KiB.",
         _table(idle, used, step, first),
         Plot(
             name="memory",

@@ -1,4 +1,4 @@
-"""How long one job takes from POST to its end, and how quick health checks are under load."""
+"""Measure one job from POST to its final status, and health checks under load."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ SHARES = (0.5, 0.9, 0.99)
 
 
 async def measure(load: Load, *, quick: bool) -> Section:
-    """One job at a time, in both ways to wait; then health checks beside many jobs."""
+    """Time single jobs, by long poll and by polling; then time health checks under load."""
     await load.warm_up()
     jobs = 60 if quick else 400
     waited = [await _one_job(load, n, wait=True) for n in range(jobs)]
@@ -27,7 +27,7 @@ async def measure(load: Load, *, quick: bool) -> Section:
         show_progress(f"/health of the {name} under load: p99 {percentile(times, 0.99):.1f} ms")
     section = Section()
     section.add(
-        "Milliseconds from POST to the final status, one job at a time, of a site that answers "
+        "Milliseconds from POST to the final status, one job at a time, from a site that answers "
         "at once.",
         _table(
             {
@@ -42,7 +42,7 @@ async def measure(load: Load, *, quick: bool) -> Section:
             y_label="share of jobs, %",
             lines=[_cumulative_line("?wait=", waited), _cumulative_line("polling", polled)],
         ),
-        "Milliseconds for `GET /health` while as many jobs run as the system can take.",
+        "Milliseconds for `GET /health` while the system runs as many jobs as it can.",
         _table({f"of the {name}": times for name, times in health.items()}),
     )
     return section
@@ -59,7 +59,7 @@ async def _one_job(load: Load, number: int, *, wait: bool) -> float:
 
 
 async def _health_under_load(load: Load, *, jobs: int) -> dict[str, list[float]]:
-    """Asked by processes of their own: this one is busy with the load."""
+    """Time `GET /health` from other processes, because this one is busy with the load."""
     urls = {"API": load.system.url, "parser": load.system.parser_url}
     watches = {
         name: await asyncio.create_subprocess_exec(
@@ -84,6 +84,6 @@ def _table(found: dict[str, list[float]]) -> Table:
 
 
 def _cumulative_line(name: str, times: list[float]) -> Line:
-    """Which share of the jobs has taken so long at most; the last hundredth is left out."""
+    """Return the cumulative distribution of times, without the slowest hundredth."""
     shares = range(1, 100)
     return Line(name, [percentile(times, share / 100) for share in shares], list(shares))

@@ -1,4 +1,4 @@
-"""The client: drives the public API, and asks the database when all has ended."""
+"""Drive the public API, and ask the database whether all requests have ended."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -19,7 +19,7 @@ T = TypeVar("T")
 FINAL = frozenset({"success", "failure"})
 CONCURRENCY = 64
 SITE_DELAY_MS = 50
-"""What a page of the site takes where many are fetched side by side."""
+"""Milliseconds that the site takes for a page when many are fetched concurrently."""
 SAMPLE = 20
 END_SECONDS = 300
 
@@ -29,27 +29,27 @@ FAILED = "SELECT count(*) FROM parse_requests WHERE status = 'failure'"
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A client of one system, within one event loop."""
+    """Send requests to one system, from one event loop."""
 
     system: System
     session: aiohttp.ClientSession
     database: asyncpg.Connection
 
     async def warm_up(self) -> None:
-        """Have every process do its work a few times."""
+        """Let every process do its work a few times."""
         for kib in (20, 200):
             await self.run_jobs(50, kib=kib, concurrency=8)
             await self.run_sync(25, kib=kib, concurrency=8)
 
     async def submit(self, url: str) -> int:
-        """POST a job; its id."""
+        """POST a job; return its id."""
         async with self.session.post(f"{self.system.url}/parse_async", json={"url": url}) as answer:
             assert answer.status == 202, await answer.text()
             request_id: int = (await answer.json())["request_id"]
             return request_id
 
     async def get(self, path: str) -> dict[str, object]:
-        """GET what must be there."""
+        """GET a path that must answer 200; return its JSON."""
         async with self.session.get(f"{self.system.url}{path}") as answer:
             assert answer.status == 200, await answer.text()
             found: dict[str, object] = await answer.json()
@@ -58,14 +58,14 @@ class Load:
     async def submit_many(
         self, count: int, *, kib: int, concurrency: int = CONCURRENCY, delay_ms: int = SITE_DELAY_MS
     ) -> list[int]:
-        """POST jobs one by one, so many at a time; their ids."""
+        """POST jobs, each in its own request; return their ids."""
         urls = [self.system.page(kib, n, delay_ms=delay_ms) for n in range(count)]
         return await run_concurrently(concurrency, [partial(self.submit, url) for url in urls])
 
     async def run_jobs(
         self, count: int, *, kib: int, concurrency: int = CONCURRENCY, delay_ms: int = SITE_DELAY_MS
     ) -> float:
-        """POST jobs and wait until all have ended; jobs per second."""
+        """POST jobs and wait until all have ended; return jobs per second."""
         started = perf_counter()
         ids = await self.submit_many(count, kib=kib, concurrency=concurrency, delay_ms=delay_ms)
         await self.wait_until_ended()
@@ -74,7 +74,7 @@ class Load:
         return count / took
 
     async def run_sync(self, count: int, *, kib: int, concurrency: int) -> float:
-        """GET /parse_sync, so many at a time; requests per second."""
+        """GET /parse_sync for many pages; return requests per second."""
 
         async def one(number: int) -> None:
             url = f"{self.system.url}/parse_sync"
@@ -90,15 +90,15 @@ class Load:
         return count / (perf_counter() - started)
 
     async def wait_until_ended(self, *, left: int = 0) -> None:
-        """Wait until no more than so many requests have not ended."""
+        """Wait until at most `left` requests are unfinished."""
         end = perf_counter() + END_SECONDS
         while (unfinished := await self.database.fetchval(UNFINISHED)) > left:
             if perf_counter() > end:
-                raise RuntimeError(f"{unfinished} requests have not ended in {END_SECONDS} s")
+                raise RuntimeError(f"{unfinished} requests are unfinished after {END_SECONDS} s")
             await asyncio.sleep(0.05)
 
     async def check(self, ids: Sequence[int]) -> None:
-        """All have succeeded, and those that are looked at have the right title."""
+        """Check that no request failed, and that a sample of results has the right titles."""
         failed = await self.database.fetchval(FAILED)
         assert not failed, f"{failed} requests have failed"
         some = Random(1).sample(range(len(ids)), min(SAMPLE, len(ids)))
@@ -109,7 +109,7 @@ class Load:
 
 @asynccontextmanager
 async def open_load(system: System) -> AsyncIterator[Load]:
-    """A client of a system that has done nothing yet."""
+    """Open a client of a system."""
     database = await system.database()
     connector = aiohttp.TCPConnector(limit=0)
     timeout = aiohttp.ClientTimeout(total=120)
@@ -119,7 +119,7 @@ async def open_load(system: System) -> AsyncIterator[Load]:
 
 
 async def run_concurrently(limit: int, calls: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
-    """The outcomes of calls of which at most so many are under way."""
+    """Make calls, at most `limit` at a time; return their outcomes in order."""
     outcomes: dict[int, T] = {}
     waiting = iter(enumerate(calls))
 
@@ -132,6 +132,6 @@ async def run_concurrently(limit: int, calls: Sequence[Callable[[], Awaitable[T]
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value that so large a share of the values does not exceed."""
+    """Return the value that this share of the values does not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]

@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""Describe the machine that the figures were measured on."""
 
 import os
 import platform
@@ -12,7 +12,7 @@ from benchmarks.report import Table
 
 
 async def machine(load: Load) -> Table:
-    """The machine and the versions of what does the work."""
+    """List the machine's properties and the versions of the software."""
     postgres = await load.database.fetchval("SHOW server_version")
     async with load.system.redis() as redis:
         valkey = await _valkey_version(redis)

@@ -1,7 +1,8 @@
-"""The site that the benchmark has pages fetched from. Run as `python -m benchmarks.origin PORT`.
+"""Serve the pages that the benchmark fetches. Run as `python -m benchmarks.origin PORT`.
 
-`GET /<kib>/<ms>/<n>` answers, after so many milliseconds, with a page of so many KiB that is
-titled `Page <n>`. A protocol without any framework, on uvloop: it is never what is measured.
+`GET /<kib>/<ms>/<n>` answers after `ms` milliseconds with a page of `kib` KiB whose title is
+`Page <n>`. It is a bare protocol on uvloop, without a framework, so that the site is never the
+bottleneck.
 """
 
 import asyncio
@@ -31,7 +32,7 @@ MAX_HEAD = 64 * 1024
 
 @cache
 def _body(kib: int) -> bytes:
-    """What all pages of a size share; it is not so uniform that it compresses to nothing."""
+    """Return the body of all pages of a size, varied enough not to compress to nothing."""
     words = WORDS.split()
     cards: list[str] = []
     missing = kib * 1024 - len(HEAD) - len(TAIL)
@@ -45,12 +46,12 @@ def _body(kib: int) -> bytes:
 
 
 def page(kib: int, number: str) -> bytes:
-    """The page of a number."""
+    """Return the page with this number in its title."""
     return HEAD.format(n=number).encode() + _body(kib)
 
 
 def _response(path: str) -> tuple[int, bytes]:
-    """Milliseconds to wait, and what to send then."""
+    """Return the milliseconds to wait, and the response to send after that."""
     match path.split("/"):
         case ["", kib, ms, number] if kib.isdecimal() and ms.isdecimal():
             body = page(int(kib), number)

@@ -1,16 +1,16 @@
-"""Plots in SVG, small, and readable on a light and on a dark page."""
+"""Draw small SVG plots that are readable on a light and on a dark page."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-# In the middle between black and white: they stand out from either.
+# Halfway between black and white, so that it contrasts with both.
 INK = "#7f868e"
 COLOURS = ("#3d8fd1", "#e0812b", "#3fa45b", "#a868d6", "#d4575c", "#2fa5a5", "#b0892c", "#7f868e")
 STYLE: Mapping[str, Any] = {
     "svg.fonttype": "none",
-    "svg.hashsalt": "page-parser",  # the same figures make the same file
+    "svg.hashsalt": "page-parser",  # equal figures give equal files
     "font.family": "sans-serif",
     "font.size": 10,
     "text.color": INK,
@@ -30,7 +30,7 @@ STYLE: Mapping[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One of the lines of a plot."""
+    """Describe one line of a plot."""
 
     name: str
     x: Sequence[float]
@@ -40,12 +40,12 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """A plot of lines.
+    """Describe a plot of lines.
 
     Attributes:
-        name: of the file, without suffix.
-        title: what it shows; also what stands in its place where it cannot be seen.
-        ticks: where the horizontal axis has its numbers, if not where it likes.
+        name: the file name without suffix.
+        title: what the plot shows; also its text alternative.
+        ticks: the numbers on the horizontal axis; by default matplotlib chooses them.
     """
 
     name: str
@@ -61,8 +61,8 @@ class Plot:
         return f"![{self.title}](images/{self.name}.svg)"
 
     def draw(self, folder: Path) -> None:
-        """Write it into `images/` of a folder."""
-        # Slow to import: what draws nothing does without.
+        """Write the plot into the folder's `images/`."""
+        # Slow to import, and parts without plots do not need it.
         import matplotlib as mpl  # noqa: PLC0415
         from matplotlib.figure import Figure  # noqa: PLC0415
 

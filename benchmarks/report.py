@@ -1,7 +1,7 @@
-"""Tables and plots: on the terminal, and between marks in `docs/performance.md`.
+"""Write tables and plots to the terminal and between markers in `docs/performance.md`.
 
-A full run writes into `docs/`, each part into its own section, so that a part may be run
-alone. A quick run leaves the docs as they are and writes a copy into `benchmarks/results/`.
+A full run writes into `docs/`. Each part has its own section there, so that it can run alone. A
+quick run leaves the docs unchanged and writes a copy into `benchmarks/results/`.
 """
 
 import re
@@ -20,7 +20,7 @@ PAGE = "performance.md"
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table: its columns' heads, its rows. The first column is text, the others are figures."""
+    """Format rows as a Markdown table: the first column is text, the others are figures."""
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -42,12 +42,12 @@ class Table:
 
 @dataclass(slots=True)
 class Section:
-    """What a part has found: paragraphs, tables and plots, in order."""
+    """Hold what a part measured: paragraphs, tables and plots, in order."""
 
     items: list[str | Table | Plot] = field(default_factory=list)
 
     def add(self, *items: str | Table | Plot) -> None:
-        """Append to it."""
+        """Append paragraphs, tables or plots."""
         self.items += items
 
     def __str__(self) -> str:
@@ -55,10 +55,10 @@ class Section:
 
 
 class Report:
-    """Where sections go.
+    """Write sections into a page.
 
     Args:
-        publish: whether that is `docs/`.
+        publish: write into `docs/`; otherwise into a copy in `benchmarks/results/`.
     """
 
     def __init__(self, *, publish: bool) -> None:
@@ -69,11 +69,11 @@ class Report:
 
     @property
     def page(self) -> Path:
-        """The page that is written."""
+        """Return the path of the page."""
         return self._folder / PAGE
 
     def write(self, name: str, section: Section) -> None:
-        """Put a section in its place, draw its plots, and print it."""
+        """Replace a section of the page, draw its plots, and print it."""
         for item in section.items:
             if isinstance(item, Plot):
                 item.draw(self._folder)
@@ -81,23 +81,23 @@ class Report:
         begin, end = f"<!-- bench: {name} -->\n", f"<!-- end: {name} -->"
         pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
         if not pattern.search(text):
-            raise RuntimeError(f"{self.page} has no place for {name}")
+            raise RuntimeError(f"{self.page} has no markers for the section {name}")
         self.page.write_text(pattern.sub(lambda _: f"{begin}\n{section}\n\n{end}", text))
         print(f"\n{section}\n", flush=True)
 
 
 def format_figure(value: float) -> str:
-    """A number with three digits that mean something, as tables show it."""
+    """Format a number with three significant digits."""
     if abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
 def format_megabytes(size: float) -> str:
-    """Bytes as tables show them, in millions."""
+    """Format a number of bytes in MB."""
     return f"{size / 1e6:.1f}"
 
 
 def show_progress(text: str) -> None:
-    """Say how far the run has come."""
+    """Print one line of progress."""
     print(f"  {text}", flush=True)

@@ -1,4 +1,4 @@
-"""List to row with one, two and three parsers."""
+"""Measure the rate from list to row with one, two and three parsers."""
 
 from benchmarks.backlog import list_to_row
 from benchmarks.load import Load
@@ -10,7 +10,7 @@ QUICK_SHARE = 0.2
 
 
 async def measure(load: Load, *, quick: bool) -> Section:
-    """Every size with every number of listeners."""
+    """Measure every page size with every number of listeners."""
     await load.warm_up()
     rates: dict[int, list[float]] = {kib: [] for kib in JOBS}
     for parsers in PARSERS:
@@ -22,7 +22,7 @@ async def measure(load: Load, *, quick: bool) -> Section:
     rows = [(f"{kib} KiB", *map(format_figure, found)) for kib, found in rates.items()]
     section = Section()
     section.add(
-        "Jobs per second from list to row, by the number of listeners, everything on this one "
+        "Jobs per second from list to row, by the number of listeners, with everything on this "
         "machine.",
         Table(("size", *("1 parser" if n == 1 else f"{n} parsers" for n in PARSERS)), rows),
     )

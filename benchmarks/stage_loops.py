@@ -1,7 +1,7 @@
-"""Some jobs taken through the stages, one stage after the other, each timed by itself.
+"""Take jobs through all stages, one stage after the other, and time each stage.
 
-The functions are the services' own and the servers real; a database and a Redis number of
-their own keep the running system out of it.
+The stages run the services' own code on real servers. A separate database and Redis number keep
+the running system from taking the jobs.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ QUICK_SHARE = 0.25
 
 
 async def run_stages(load: Load, *, kib: int, batch: int, quick: bool) -> list[Stage]:
-    """Every stage of a job of a page of this size, in order."""
+    """Run every stage, in order, for pages of this size; return the timed stages."""
     jobs = int(JOBS[kib] * (QUICK_SHARE if quick else 1))
     urls = [load.system.page(kib, number) for number in range(jobs)]
     environment = load.system.environment | {
@@ -43,7 +43,7 @@ async def run_stages(load: Load, *, kib: int, batch: int, quick: bool) -> list[S
     with _replaced_environment(environment):
         settings, parser_settings = ApiSettings.load(), ParserSettings.load()
     database = Database(settings.database_url, timeout=10)
-    # Log lines are part of the work; they are written, but not shown.
+    # Log lines are part of the work: they are formatted, then discarded.
     with contextlib.redirect_stdout(_open_null()):
         logging_setup.configure("bench", settings.log_level)
         async with open_worker(settings) as context:
@@ -61,18 +61,18 @@ async def run_stages(load: Load, *, kib: int, batch: int, quick: bool) -> list[S
             await record(watch, context, jobs, batch)
     await database.dispose()
     total = sum(stage.cpu_ms for stage in watch.stages)
-    show_progress(f"stages, {kib} KiB, {batch} at a time: {total:.2f} ms CPU in all")
+    show_progress(f"stages, {kib} KiB, {batch} at a time: {total:.2f} ms CPU in total")
     return watch.stages
 
 
 @cache
 def _open_null() -> TextIO:
-    """Never closed: loggers keep it."""
+    """Open /dev/null once; never close it, because loggers keep it."""
     return Path(os.devnull).open("w")
 
 
 async def _create_database(load: Load) -> str:
-    """A database like the system's, made when first asked for; its URL."""
+    """Create the stages' database unless it exists; return its URL."""
     url = load.system.postgres.url_of(DATABASE)
     there = await load.database.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE)
     if not there:
@@ -89,7 +89,7 @@ async def _create_database(load: Load) -> str:
 
 @contextlib.contextmanager
 def _replaced_environment(environment: dict[str, str]) -> Iterator[None]:
-    """Have settings read from this environment for a while."""
+    """Replace the environment of this process for the block, so that settings are read from it."""
     before = dict(os.environ)
     os.environ.clear()
     os.environ.update(environment)

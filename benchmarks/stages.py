@@ -1,4 +1,4 @@
-"""Where a job's CPU goes: by process, by command of Redis, and by stage."""
+"""Measure which process, Redis command and stage use a job's CPU time."""
 
 from benchmarks.load import Load
 from benchmarks.report import Section, Table, format_figure, show_progress
@@ -14,11 +14,11 @@ QUICK_SHARE = 0.2
 COMMANDS = 10
 
 Commands = dict[str, tuple[int, int]]
-"""Calls and microseconds so far, by command."""
+"""Calls and microseconds since the server started, by command."""
 
 
 async def measure(load: Load, *, quick: bool) -> Section:
-    """Under load by process, then stage by stage."""
+    """Measure processes and commands under load, then each stage alone."""
     await load.warm_up()
     share = QUICK_SHARE if quick else 1
     costs: dict[str, Cost] = {}
@@ -30,7 +30,7 @@ async def measure(load: Load, *, quick: bool) -> Section:
         costs[f"async, {kib} KiB"] = meter.cost(jobs)
     commands = _subtract(before, await _commands(load))
     jobs = sum(int(number * share) for number in JOBS.values())
-    # One message is one LPUSH, and one transaction of results begins with one MGET.
+    # Each Celery message is one LPUSH, and each transaction of results begins with one MGET.
     batch = _batch(commands, jobs, "lpush")
     results = _batch(commands, jobs, "mget")
     for kib in SIZES:
@@ -43,14 +43,14 @@ async def measure(load: Load, *, quick: bool) -> Section:
     found = {kib: await run_stages(load, kib=kib, batch=batch, quick=quick) for kib in SIZES}
     section = Section()
     section.add(
-        "CPU milliseconds for a job, or a synchronous request, in each process under load.",
+        "CPU milliseconds for a job, or for a synchronous request, in each process under load.",
         _cost_table(costs),
         f"Under this load a Celery message held {batch} requests, and a transaction of results "
-        f"{results} of them. The commands of Redis that took most:",
+        f"{results} results. The Redis commands that took the most time:",
         _command_table(commands, jobs),
-        f"Stage by stage, each alone and by itself, {batch} jobs at a time where a stage takes "
-        "several: CPU milliseconds of our own process for a job, and in brackets what passes on "
-        "the clock, the work of PostgreSQL and Valkey included.",
+        f"Each stage alone, {batch} jobs at a time if the stage takes several: CPU milliseconds of "
+        "our own process for a job, and in parentheses the elapsed milliseconds, which include "
+        "the work of PostgreSQL and Valkey.",
         _stage_table(found),
     )
     return section

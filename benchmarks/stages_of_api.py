@@ -1,4 +1,4 @@
-"""The stages of a job that are the API's and its worker's."""
+"""Run and time the stages of a job that belong to the API and its worker."""
 
 import asyncio
 import socket
@@ -34,20 +34,20 @@ WORKERS = f"{TASKS}:workers"
 
 
 def split(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """The items in portions."""
+    """Split items into slices of at most `size`."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
 
 
 class _AcceptsEverything:
-    """Stands in for the service: accepts everything and does nothing."""
+    """Accept every request and do nothing, in place of the service."""
 
     async def submit(self, *_: object, **__: object) -> AcceptedAnswer:
         return AcceptedAnswer(request_id=1, status=StatusEnum.PENDING)
 
 
 async def read_requests(watch: Stopwatch, urls: Sequence[str]) -> None:
-    """From the body of a POST to its answer, without the HTTP server and the service."""
+    """Time a POST from its body to its answer, without the HTTP server and the service."""
     app = create_app()
     app.dependency_overrides[provided(ParseRequestService)] = _AcceptsEverything
     statuses = []
@@ -77,7 +77,7 @@ async def read_requests(watch: Stopwatch, urls: Sequence[str]) -> None:
             "server": ("127.0.0.1", 8000),
         }
         if not statuses:
-            await app(dict(scope), receive, send)  # the first call builds what the others use
+            await app(dict(scope), receive, send)  # the first call builds what later calls reuse
         with watch.stage("HTTP in: validation, answer, log line", 1):
             await app(scope, receive, send)
     assert set(statuses) == {202}, set(statuses)
@@ -86,7 +86,7 @@ async def read_requests(watch: Stopwatch, urls: Sequence[str]) -> None:
 async def insert(
     watch: Stopwatch, database: Database, urls: Sequence[str], batch: int
 ) -> list[int]:
-    """Rows, committed; their ids."""
+    """Time the insertion of rows, commit included; return their ids."""
     ids: list[int] = []
     for some in split(urls, batch):
         requests = [NewRequest(url, "0123456789abcdef", dict(OPTIONS)) for url in some]
@@ -99,9 +99,9 @@ async def insert(
 async def publish(
     watch: Stopwatch, settings: Settings, ids: Sequence[int], urls: Sequence[str], batch: int
 ) -> None:
-    """Celery messages."""
+    """Time the publishing of Celery messages."""
     publisher = Publisher(celery_app, timeout=10, broker_url=settings.redis_url)
-    await publisher.parse_url(0, "", None)  # of no row: it opens the connection
+    await publisher.parse_url(0, "", None)  # opens the connection; 0 is the id of no row
     for some in split(list(zip(ids, urls, strict=True)), batch):
         with watch.stage("publish", len(some)):
             calls = [publisher.parse_url(number, url, "0123456789abcdef") for number, url in some]
@@ -110,7 +110,7 @@ async def publish(
 
 
 class Worker:
-    """A Celery worker of our own, held still until its work is there."""
+    """Run a Celery worker that stays suspended until its messages are published."""
 
     def __init__(self, context: WorkerContext, environment: dict[str, str], log: object) -> None:
         self._context = context
@@ -120,14 +120,14 @@ class Worker:
         )
 
     async def hold(self, redis: aioredis.Redis) -> None:
-        """Wait until it consumes, and stop it there."""
+        """Wait until it consumes, then suspend it."""
         name = f"{socket.gethostname()}:{self._process.pid}"
         while await redis.zscore(WORKERS, name) is None:
             await asyncio.sleep(0.1)
         psutil.Process(self._process.pid).suspend()
 
     async def consume(self, watch: Stopwatch, jobs: int) -> None:
-        """Let it take the messages, mark the rows and push the jobs."""
+        """Resume it, and time it until it has marked all rows and pushed all jobs."""
         process = psutil.Process(self._process.pid)
         before, started = sum(process.cpu_times()[:2]), perf_counter()
         process.resume()
@@ -138,14 +138,14 @@ class Worker:
         watch.add("Celery: message, row `processing`, push", jobs, cpu=cpu, clock=clock)
 
     def stop(self) -> None:
-        """End it, held still or not."""
+        """Stop it, suspended or not."""
         self._process.terminate()
         psutil.Process(self._process.pid).resume()
         self._process.wait()
 
 
 async def record(watch: Stopwatch, context: WorkerContext, jobs: int, batch: int) -> None:
-    """Announced results into rows, as `results.py` does it."""
+    """Time the persisting of announced results, in the steps of `ResultLoop`."""
     done = 0
     while done < jobs:
         started = perf_counter()

@@ -1,4 +1,4 @@
-"""The stages of a job that are the parser's."""
+"""Run and time the stages of a job that belong to the parser."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ from parser_service.redis_queue.messages import Job, SuccessResult, encode_with_
 
 
 async def run_parser_stages(watch: Stopwatch, settings: Settings, *, jobs: int, batch: int) -> None:
-    """Take so many jobs from the list, and leave their results."""
+    """Take jobs from the list, run every stage on them, and store their results."""
     async with open_redis(settings) as redis:
         queue = job_queue(redis, settings, name="bench")
         taken = await _take(watch, queue, jobs, batch)

@@ -1,4 +1,4 @@
-"""What asking for a status costs, by how many ended requests are kept."""
+"""Measure the cost of `GET /status` by how many ended requests are kept."""
 
 from random import Random
 from time import perf_counter
@@ -17,11 +17,11 @@ FILL = """
 
 
 Costs = tuple[float, float, float]
-"""CPU milliseconds of the API and of PostgreSQL for a call, and the median call."""
+"""CPU milliseconds of the API and of PostgreSQL per call, and the median elapsed time."""
 
 
 async def measure(load: Load, *, quick: bool) -> Section:
-    """The same calls with few and with many rows."""
+    """Measure the same calls with few and with many rows."""
     await load.warm_up()
     calls = 600 if quick else 2500
     many = MANY // 10 if quick else MANY
@@ -39,8 +39,8 @@ async def measure(load: Load, *, quick: bool) -> Section:
     section = Section()
     section.add(
         "`GET /status/{id}` of an ended request, one call at a time, by how many rows there are. "
-        "Rows that nobody has asked for in a while are not in PostgreSQL's buffers: fetching them "
-        "from the system's is what the last line has more.",
+        "The last line costs more because rows that no call read recently come from the operating "
+        "system's cache and not from PostgreSQL's buffers.",
         Table(("kept, and asked for", "API, CPU ms", "PostgreSQL, CPU ms", "p50, ms"), rows),
     )
     return section
@@ -49,7 +49,7 @@ async def measure(load: Load, *, quick: bool) -> Section:
 async def _fill(load: Load, rows: int) -> None:
     there = await load.database.fetchval("SELECT count(*) FROM parse_requests")
     await load.database.execute(FILL, max(0, rows - there), timeout=300)
-    # What PostgreSQL would do of all that later, it is to do now.
+    # Do now what PostgreSQL would otherwise do during the measurement.
     await load.database.execute("VACUUM ANALYZE parse_requests", timeout=300)
     await load.database.execute("CHECKPOINT", timeout=300)
 

@@ -1,4 +1,4 @@
-"""Times stages of work: CPU of this process, and time on the clock."""
+"""Time stages of work: CPU time of this process, and elapsed time."""
 
 import contextlib
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from time import perf_counter, process_time
 
 @dataclass(slots=True)
 class Stage:
-    """What a stage has taken so far, in seconds, for how many jobs."""
+    """Add up the seconds that a stage took, and its jobs."""
 
     name: str
     jobs: int = 0
@@ -17,35 +17,35 @@ class Stage:
 
     @property
     def cpu_ms(self) -> float:
-        """CPU milliseconds for one job."""
+        """Return CPU milliseconds per job."""
         return self.cpu * 1000 / max(1, self.jobs)
 
     @property
     def clock_ms(self) -> float:
-        """Milliseconds on the clock for one job."""
+        """Return elapsed milliseconds per job."""
         return self.clock * 1000 / max(1, self.jobs)
 
 
 class Stopwatch:
-    """The stages in the order in which they were first met."""
+    """Keep stages in the order in which they first ran."""
 
     def __init__(self) -> None:
         self._stages: dict[str, Stage] = {}
 
     @property
     def stages(self) -> list[Stage]:
-        """All of them."""
+        """Return all stages in order."""
         return list(self._stages.values())
 
     @contextlib.contextmanager
     def stage(self, name: str, jobs: int) -> Iterator[None]:
-        """Count what happens in the block as work for so many jobs."""
+        """Count the block as work of a stage for `jobs` jobs."""
         cpu, clock = process_time(), perf_counter()
         yield
         self.add(name, jobs, cpu=process_time() - cpu, clock=perf_counter() - clock)
 
     def add(self, name: str, jobs: int, *, cpu: float, clock: float) -> None:
-        """Count what another process has done."""
+        """Count work that another process did."""
         stage = self._stages.setdefault(name, Stage(name))
         stage.jobs += jobs
         stage.cpu += cpu

@@ -1,7 +1,7 @@
-"""A copy of the whole system, as `make run` starts it, with the site that it fetches from.
+"""Start a copy of the whole system, as `make run` does, and the site that it fetches from.
 
-PostgreSQL and Valkey are started here with the settings that `make run` gives them, so that
-the benchmark knows how to reach them; the rest is started by `python -m local`.
+This module starts PostgreSQL and Valkey, with the settings that `make run` gives them, so that
+the benchmark can connect to them. `python -m local` starts the rest.
 """
 
 import asyncio
@@ -35,12 +35,12 @@ PARSERS = f"{TASKS}:parsers"
 SETTINGS = frozenset(
     name.upper() for name in ("data_dir", *ApiSettings.model_fields, *ParserSettings.model_fields)
 )
-"""Variables of the caller's that must not change what is measured."""
+"""Variables of our own environment that must not reach the system."""
 
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """One that runs."""
+    """Hold a running system's processes, addresses and files."""
 
     process: psutil.Process
     postgres: Postgres
@@ -52,30 +52,30 @@ class System:
     logs: Path
 
     def page(self, kib: int, number: int, *, delay_ms: int = 0) -> str:
-        """The URL of a page of the site."""
+        """Return the URL of one of the site's pages."""
         return f"{self.site}/{kib}/{delay_ms}/{number}"
 
     async def database(self, name: str = "postgres") -> asyncpg.Connection:
-        """A connection of our own to PostgreSQL."""
+        """Open a connection to PostgreSQL."""
         url = self.postgres.url_of(name).replace("postgresql+asyncpg:", "postgresql:", 1)
         return await asyncpg.connect(url, timeout=10)
 
     def redis(self, number: int = 0) -> aioredis.Redis:
-        """A client of our own; the system uses database 0."""
+        """Open a Redis client; the system itself uses database 0."""
         return aioredis.Redis.from_url(self.redis_url(number))
 
     def redis_url(self, number: int) -> str:
-        """The value for REDIS_URL that names another database of the same server."""
+        """Return the REDIS_URL of a database of the same server."""
         return f"{self.valkey.url.rpartition('/')[0]}/{number}"
 
     def listeners(self) -> list[psutil.Process]:
-        """The processes that take jobs from the list, those started beside included."""
+        """Return the processes that take jobs from the list, extra listeners included."""
         ours = psutil.Process().children(recursive=True)
         return [process for process in ours if LISTENER in command_line(process)]
 
     @contextlib.contextmanager
     def paused_listeners(self) -> Iterator[int]:
-        """Hold the listeners still, so many; at the end of the block they go on at once."""
+        """Suspend all listeners for the block; yield their number."""
         held = self.listeners()
         for process in held:
             process.suspend()
@@ -87,7 +87,7 @@ class System:
 
     @contextlib.asynccontextmanager
     async def extra_listeners(self, count: int) -> AsyncIterator[None]:
-        """Start so many beside the one that is there."""
+        """Run `count` more listeners for the block, next to the system's own."""
         started = []
         with (self.logs / "more-listeners.log").open("ab") as log:
             for _ in range(count):
@@ -107,19 +107,19 @@ class System:
             end = monotonic() + 60
             while await redis.zcard(PARSERS) < parsers:
                 if monotonic() > end:
-                    raise RuntimeError(f"the listeners do not start; see {self.logs}")
+                    raise RuntimeError(f"the listeners do not start; see the logs in {self.logs}")
                 await asyncio.sleep(0.1)
 
 
 @contextlib.contextmanager
 def running_system() -> Iterator[System]:
-    """Start everything in a temporary folder and on free ports; stop it at the end."""
+    """Run everything in a temporary folder and on free ports for the block."""
     with (
         tempfile.TemporaryDirectory(prefix="page-parser-bench-") as name,
         contextlib.ExitStack() as stack,
     ):
         folder = Path(name)
-        folder.chmod(0o755)  # as root, PostgreSQL runs as another user
+        folder.chmod(0o755)  # started as root, PostgreSQL runs as the user `nobody`
         postgres, valkey = Postgres(folder), Valkey(folder)
         for server in (postgres, valkey):
             stack.callback(server.stop)
@@ -154,7 +154,7 @@ def running_system() -> Iterator[System]:
 
 
 def command_line(process: psutil.Process) -> str:
-    """What a process was started with; nothing for one that has ended."""
+    """Return a process's command line; empty if it has ended."""
     with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
         return " ".join(process.cmdline())
     return ""
@@ -170,13 +170,13 @@ def _start(
         stdout=output,
         stderr=subprocess.STDOUT if output is not None else None,
         text=True,
-        start_new_session=True,  # Ctrl-C is ours to deal with
+        start_new_session=True,  # Ctrl-C reaches only this process, which stops the others
         preexec_fn=die_with_parent(),  # noqa: PLW1509 - no threads here
     )
 
 
 def _wait_until_ready(process: subprocess.Popen[str]) -> str:
-    """The API's URL, once everything answers."""
+    """Wait until everything answers; return the API's URL."""
     assert process.stdout
     printed = []
     for line in process.stdout:

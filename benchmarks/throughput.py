@@ -1,4 +1,4 @@
-"""Jobs per second and synchronous requests per second, by how many are sent at a time."""
+"""Measure jobs and synchronous requests per second, by how many are sent at a time."""
 
 from benchmarks.load import SITE_DELAY_MS, Load
 from benchmarks.plots import Line, Plot
@@ -13,7 +13,7 @@ QUICK_SHARE = 0.15
 
 
 async def measure(load: Load, *, quick: bool) -> Section:
-    """Every kind, size and number at a time, each for a few seconds."""
+    """Measure every kind, size and concurrency, each for a few seconds."""
     await load.warm_up()
     found: dict[tuple[str, int], list[float]] = {}
     for kib in SIZES:
@@ -42,14 +42,14 @@ def _section(found: dict[tuple[str, int], list[float]]) -> Section:
     ]
     section = Section()
     section.add(
-        f"Jobs (async) and requests (sync) per second, by how many POSTs or GETs are under way at "
-        f"a time. A job has ended when its row has. The site takes {SITE_DELAY_MS} ms for a page "
-        f"of a job, and none for one of a synchronous request.",
+        "Jobs (async) and requests (sync) per second, by how many POSTs or GETs are in flight at "
+        f"a time. A job ends when its row has its final status. The site waits {SITE_DELAY_MS} ms "
+        f"before it answers a job, and does not wait for a synchronous request.",
         Table(("kind and size", *(f"{n} at a time" for n in CONCURRENCIES)), rows),
         Plot(
             name="throughput",
             title="Throughput over concurrency",
-            x_label="under way at a time",
+            x_label="in flight at a time",
             y_label="per second",
             lines=lines,
             log_x=True,

@@ -15,7 +15,7 @@ PAUSE_SECONDS = 0.01
 
 
 def main(url: str) -> None:
-    """Ask until told to stop."""
+    """Poll until standard input ends."""
     parts = urlsplit(url)
     stopping = threading.Event()
 

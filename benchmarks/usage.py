@@ -1,4 +1,4 @@
-"""What the processes of a system use: CPU time and memory, by what they are there for."""
+"""Measure CPU time and memory of a system's processes, by role."""
 
 import contextlib
 from collections import defaultdict
@@ -11,14 +11,14 @@ import psutil
 from benchmarks.system import System, command_line
 
 ROLES = {
-    "api": "api_service.main",
+    "api": "api_service.main:app",
     "Celery worker": "api_service.worker",
     "results": "api_service.worker.results",
     "beat": "api_service.worker.beat",
-    "parser, HTTP side": "parser_service.main",
+    "parser, HTTP side": "parser_service.main:app",
     "listener": "parser_service.redis_listener",
 }
-"""Our processes, each by the module that it runs."""
+"""Our processes: the role, and the word of the command line that names the module."""
 STARTERS = "supervisor and scripts"
 POSTGRES, VALKEY = "PostgreSQL", "Valkey"
 OUR_ROLES = (*ROLES, STARTERS)
@@ -26,19 +26,19 @@ ALL_ROLES = (*OUR_ROLES, POSTGRES, VALKEY)
 
 
 def cpu_seconds(system: System) -> dict[str, float]:
-    """User and system time used so far, by role."""
+    """Return the user and system time used so far, by role."""
     used: defaultdict[str, float] = defaultdict(float)
     for role, process in _processes(system):
         with contextlib.suppress(psutil.NoSuchProcess):
             times = process.cpu_times()
             used[role] += times.user + times.system
-            if role == POSTGRES:  # its processes come and go
+            if role == POSTGRES:  # also its processes that have ended
                 used[role] += times.children_user + times.children_system
     return dict(used)
 
 
 def memory_bytes(system: System) -> dict[str, int]:
-    """Proportional set size, by role: what is shared counts in parts."""
+    """Return the proportional set size by role: each sharer counts its part of shared memory."""
     used: defaultdict[str, int] = defaultdict(int)
     for role, process in _processes(system):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
@@ -48,36 +48,36 @@ def memory_bytes(system: System) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """CPU time that a number of jobs took, in seconds, by role."""
+    """Hold the CPU seconds that a number of jobs took, by role."""
 
     jobs: int
     seconds: dict[str, float]
 
     def ms_per_job(self, role: str) -> float:
-        """Of one role."""
+        """Return milliseconds per job of one role."""
         return self.seconds.get(role, 0.0) * 1000 / self.jobs
 
     def total(self, roles: Iterable[str] = ALL_ROLES) -> float:
-        """Milliseconds a job, of several roles together."""
+        """Return milliseconds per job of several roles together."""
         return sum(self.ms_per_job(role) for role in roles)
 
 
 class Meter:
-    """Counts CPU time from its making on."""
+    """Count CPU time from its creation on."""
 
     def __init__(self, system: System) -> None:
         self._system = system
         self._before = cpu_seconds(system)
 
     def cost(self, jobs: int) -> Cost:
-        """Of what has happened since."""
+        """Return the cost since the creation of this meter."""
         now = cpu_seconds(self._system)
         used = {role: now[role] - self._before.get(role, 0.0) for role in now}
         return Cost(jobs, used)
 
 
 def _processes(system: System) -> Iterable[tuple[str, psutil.Process]]:
-    """All processes of a system, each once, with its role; a child has its parent's."""
+    """Yield each process of a system once, with its role; a child has its parent's role."""
     roots = {POSTGRES: system.postgres.process, VALKEY: system.valkey.process}
     for role, root in roots.items():
         if root is not None:
@@ -92,8 +92,8 @@ def _processes(system: System) -> Iterable[tuple[str, psutil.Process]]:
 
 
 def _with_children(role: str, process: psutil.Process) -> Iterable[tuple[str, psutil.Process]]:
-    command = command_line(process)
-    role = next((name for name, module in ROLES.items() if module in command), role)
+    words = command_line(process).split()
+    role = next((name for name, module in ROLES.items() if module in words), role)
     yield role, process
     with contextlib.suppress(psutil.NoSuchProcess):
         for child in process.children():

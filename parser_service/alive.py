@@ -12,7 +12,7 @@ TOUCH_SECONDS = 1.0
 async def touch_while_alive(path: Path | None) -> AsyncIterator[None]:
     """Touch a file as long as the block runs and the event loop turns; without a path, do nothing.
 
-    `start_pair.sh` kills a process whose file has not been touched for a while.
+    `process_pair.sh` kills a process whose file has not been touched for a while.
     """
 
     async def keep_touching(file: Path) -> None:

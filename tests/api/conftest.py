@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import asyncpg
-import httpx
 import pytest
 import redis.asyncio as aioredis
 
@@ -15,6 +14,7 @@ from api_service.main import create_app
 from parser_service import config as parser_config
 from parser_service.dependencies import job_queue
 from parser_service.redis_queue.job_queue import JobQueue
+from tests.support.app_client import AppClient, OpenApp, open_app
 from tests.support.pipeline_steps import PipelineSteps
 from tests.support.servers import dsn
 from tests.support.site import Site
@@ -34,14 +34,14 @@ def settings(database_url: str, redis_url: str, site: Site) -> Settings:
 
 
 @pytest.fixture
-async def client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(settings)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://api", trust_env=False
-        ) as opened,
-    ):
+def open_api(settings: Settings) -> OpenApp:
+    """Open the API with the test's settings, some of them changed by keyword."""
+    return lambda **changes: open_app(create_app(settings.model_copy(update=changes)))
+
+
+@pytest.fixture
+async def client(open_api: OpenApp) -> AsyncIterator[AppClient]:
+    async with open_api() as opened:
         yield opened
 
 

@@ -18,6 +18,7 @@ from api_service.assembly.worker import open_worker
 from api_service.database import Database
 from api_service.worker.result_loop import build_result_loop
 from parser_service import config as parser_config
+from tests.support.keys import QUEUE, result_key
 from tests.support.listening import listening
 from tests.support.rows import add_request
 from tests.support.servers import dsn
@@ -55,7 +56,7 @@ async def test_a_foreign_parser_completes_our_jobs(
     started: list[int], redis: aioredis.Redis, database_url: str
 ) -> None:
     for number, request_id in enumerate(started):
-        _, raw = await redis.execute_command("BLPOP", "parser:tasks", 5)
+        _, raw = await redis.execute_command("BLPOP", QUEUE, 5)
         job = json.loads(raw)
         assert (job["id"], job["url"]) == (request_id, f"https://example.com/{number}")
         result = (
@@ -63,7 +64,7 @@ async def test_a_foreign_parser_completes_our_jobs(
             if number == 0
             else {"status": "failure", "error": "No such page"}
         )
-        key = f"parser:results:{job['id']}"
+        key = result_key(job["id"])
         await redis.execute_command("SET", key, json.dumps(result), "EX", 3600)
 
     connection = await asyncpg.connect(dsn(database_url))
@@ -93,10 +94,10 @@ async def test_a_foreign_producer_gets_its_result_from_our_parser(
     async with listening(settings), aioredis.Redis.from_url(redis_url) as producer:
         for job_id, page in jobs.items():
             message = json.dumps({"id": job_id, "url": page})
-            await producer.execute_command("RPUSH", "parser:tasks", message)
+            await producer.execute_command("RPUSH", QUEUE, message)
         results = {}
         for job_id in jobs:
-            key = f"parser:results:{job_id}"
+            key = result_key(job_id)
             await until(partial(producer.execute_command, "EXISTS", key))
             results[job_id] = json.loads(await producer.execute_command("GET", key))
             assert 3500 < await producer.execute_command("TTL", key) <= 3600

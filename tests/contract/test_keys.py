@@ -9,14 +9,14 @@ import pytest
 
 from api_service.parser_client import keys as api_keys
 from parser_service.redis_queue import keys as parser_keys
+from tests.support.keys import QUEUE, RESULTS
 
 CONTRACT = Path(__file__).resolve().parent.parent.parent / "docs" / "wire-contract.md"
-TASK_QUEUE, RESULT_PREFIX = "parser:tasks", "parser:results:"
 ROW = re.compile(r"(?m)^\| `(?P<key>parser:[^`]+)` \| (?P<writer>\w+) \| (?P<reader>\w+) \|")
 
 SERVICES = [
-    pytest.param("API", api_keys.Keys(TASK_QUEUE, RESULT_PREFIX), id="api"),
-    pytest.param("parser", parser_keys.Keys(TASK_QUEUE, RESULT_PREFIX), id="parser"),
+    pytest.param("API", api_keys.Keys(QUEUE, RESULTS), id="api"),
+    pytest.param("parser", parser_keys.Keys(QUEUE, RESULTS), id="parser"),
 ]
 
 
@@ -61,5 +61,5 @@ def test_parts_of_names_that_scripts_complete_are_parts_of_keys(side: str, keys:
 def test_every_name_follows_from_the_two_settings(side: str, keys: Any) -> None:
     other = type(keys)("other", "else:")
     for member, name in _names(keys).items():
-        renamed = name.replace(TASK_QUEUE, "other").replace(RESULT_PREFIX, "else:")
+        renamed = name.replace(QUEUE, "other").replace(RESULTS, "else:")
         assert _names(other)[member] == renamed, side

@@ -19,14 +19,26 @@ import psutil
 import redis.asyncio as aioredis
 
 from tests.support.deployment import Deployment
+from tests.support.keys import (
+    CELERY_QUEUE,
+    CELERY_UNACKED,
+    DONE,
+    DONE_BYTES,
+    ENDED_LEASES,
+    HOSTS,
+    LEASES,
+    QUEUE,
+    READY,
+    result_key,
+    taken_key,
+    waiting_key,
+)
 from tests.support.waiting import until
 
 RECOVERY_SECONDS = 60
 END_SECONDS = 120
 """For what is in line to end, on a machine that is busy with other tests."""
 
-TASKS = "parser:tasks"
-RESULTS = "parser:results:"
 PARSE = ("api.parse_url", "api.parse_urls")
 _TOKEN = re.compile(rb'\\*"token\\*":\s*\\*"([^"\\]+)')
 
@@ -104,8 +116,8 @@ async def unaccounted(deployment: Deployment, ids: Collection[int]) -> set[int]:
 
 async def _published(redis: aioredis.Redis) -> set[int]:
     """The requests for which Celery has a message, taken by a worker or not."""
-    waiting = await redis.lrange("api", 0, -1)
-    taken = [json.loads(raw)[0] for raw in await redis.hvals("unacked")]
+    waiting = await redis.lrange(CELERY_QUEUE, 0, -1)
+    taken = [json.loads(raw)[0] for raw in await redis.hvals(CELERY_UNACKED)]
     ids = set()
     for message in [*map(json.loads, waiting), *taken]:
         if message["headers"]["task"] in PARSE:
@@ -117,12 +129,12 @@ async def _published(redis: aioredis.Redis) -> set[int]:
 async def _standing_tokens(redis: aioredis.Redis) -> set[str]:
     """The tokens of jobs that are on a list, leased by a parser, or announced with a result."""
     seconds, micros = await redis.time()
-    leased = await redis.zrangebyscore(f"{TASKS}:leases", seconds * 1000 + micros // 1000, "+inf")
-    hosts = [key async for key in redis.scan_iter(f"{TASKS}:host:*:waiting")]
-    jobs = [raw for name in (TASKS, f"{TASKS}:ready", *hosts) for raw in await _all(redis, name)]
-    takers = [key async for key in redis.scan_iter(f"{TASKS}:taken:*")]
-    told = [raw for name in (f"{TASKS}:done", *takers) for raw in await _all(redis, name)]
-    stored = [raw for raw in told if await redis.exists(f"{RESULTS}{json.loads(raw)['id']}")]
+    leased = await redis.zrangebyscore(LEASES, seconds * 1000 + micros // 1000, "+inf")
+    hosts = [key async for key in redis.scan_iter(waiting_key("*"))]
+    jobs = [raw for name in (QUEUE, READY, *hosts) for raw in await _all(redis, name)]
+    takers = [key async for key in redis.scan_iter(taken_key("*"))]
+    told = [raw for name in (DONE, *takers) for raw in await _all(redis, name)]
+    stored = [raw for raw in told if await redis.exists(result_key(json.loads(raw)["id"]))]
     found = {token.decode() for token in leased if isinstance(token, bytes)}
     return found | {token[1].decode() for raw in [*jobs, *stored] if (token := _TOKEN.search(raw))}
 
@@ -137,10 +149,9 @@ async def nothing_is_left(deployment: Deployment) -> None:
     async def left() -> list[bytes]:
         async with deployment.keys() as redis:
             # By token, not by age: a lease that has ended is a trace, too.
-            kinds = ("", ":ready", ":done", ":leases", ":leases:ended", ":hosts", ":done:bytes")
-            names = [f"{TASKS}{kind}".encode() for kind in kinds]
-            found = [name for name in names if await redis.exists(name)]
-            for pattern in (f"{TASKS}:taken:*", f"{TASKS}:host:*:waiting", f"{RESULTS}*"):
+            names = (QUEUE, READY, DONE, LEASES, ENDED_LEASES, HOSTS, DONE_BYTES)
+            found = [name.encode() for name in names if await redis.exists(name)]
+            for pattern in (taken_key("*"), waiting_key("*"), result_key("*")):
                 found += [key async for key in redis.scan_iter(pattern)]
             found += [b"api %d" % request_id for request_id in await _published(redis)]
         return found

@@ -14,13 +14,11 @@ from api_service.database import Database
 from api_service.queueing.sweep import SweepReport
 from api_service.worker.result_loop import build_result_loop
 from parser_service.redis_queue.job_queue import JobQueue
+from tests.support.keys import QUEUE
 from tests.support.rows import add_request
 from tests.support.time_travel import pass_time
 
 URL = "https://a.example/"
-QUEUE = "parser:tasks"
-DONE = f"{QUEUE}:done"
-LEASES = f"{QUEUE}:leases"
 PAGE = {"status": "success", "title": "A", "html": "<p>"}
 FAILURE = {"status": "failure", "error": "Slow."}
 

@@ -1,52 +1,211 @@
-"""Rules of the house that no linter knows. Run by `make check`.
+"""Check the rules of the house that no linter knows. `make check` runs it.
 
-- Only `database.py` commits.
-- Only `enqueue.py` publishes tasks.
-- `alembic/` has no `__init__.py`: it would hide the library of the same name.
-- No module is both run with `-m` and imported.
-- No drawer modules.
+1. Only `database.py` commits, and only `enqueue.py` publishes tasks.
+2. `alembic/` has no `__init__.py`: it would hide the library of the same name.
+3. A module that is run with `-m` is never imported, by tests neither: it would exist twice.
+4. No module is a drawer: `utils` says that things are in it, not which.
+5. A module has at most 300 lines, a class 200, a function 45.
+6. A service keeps few modules at its top: the others are in rooms.
+7. A room's `__init__` opens with one sentence, which says what belongs in the room.
+8. A room has a folder of tests.
+9. A service reads its environment in `config.py` only.
+10. Tests take the names of Redis keys from `tests/support/keys.py`.
 """
 
+import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PACKAGES = ("api_service", "parser_service", "local", "benchmarks")
+
+SERVICES = {"api_service": "tests/api", "parser_service": "tests/parser"}
+"""Each service and its folder of tests."""
+PRODUCT = (*SERVICES, "local")
+ALL = (*PRODUCT, "benchmarks", "tests")
 
 ONLY_IN = {
     r"\.commit\(": "api_service/database.py",
     r"\.(apply_async|send_task|delay)\(": "api_service/queueing/enqueue.py",
 }
-RUN_WITH_M = (
-    "api_service.worker.results",
-    "api_service.worker",
+RUN_WITH_M = {
+    "api_service.worker.__main__",
     "api_service.worker.beat",
+    "api_service.worker.results",
+    "local.__main__",
     "parser_service.redis_listener",
     "parser_service.sandbox.child",
-    "local.__main__",
-)
+}
 DRAWERS = {"utils", "helpers", "common", "manager", "misc"}
+MODULE_LINES, CLASS_LINES, FUNCTION_LINES = 300, 200, 45
+MODULES_AT_THE_TOP = {"api_service": 20, "parser_service": 16}
+READS_THE_ENVIRONMENT = {
+    # prometheus-client looks for PROMETHEUS_MULTIPROC_DIR itself, while it is imported:
+    # a setting of ours would come too late and could differ from it.
+    "api_service/metrics/exposition.py",
+    "parser_service/metrics.py",
+}
+KEY_NAMES = "tests/support/keys.py"
+_KEY = re.compile(r"""["']parser:(tasks|results)""")
 
 
 def broken_rules(root: Path) -> Iterator[str]:
-    """One sentence for each breach."""
-    if (root / "alembic" / "__init__.py").exists():
-        yield "alembic/__init__.py hides the library alembic"
-    for path in sorted(path for name in PACKAGES for path in (root / name).rglob("*.py")):
-        name = path.relative_to(root).as_posix()
-        if path.stem in DRAWERS:
-            yield f"{name}: say what is in it, not that things are in it"
+    """Yield one sentence for each breach."""
+    for rule in RULES:
+        yield from rule(root)
+
+
+def lines_in_the_wrong_module(root: Path) -> Iterator[str]:
+    """Find commits and publications outside their one module."""
+    for path in _modules(root, *PRODUCT, "benchmarks"):
         for number, line in enumerate(path.read_text().splitlines(), 1):
             for pattern, home in ONLY_IN.items():
-                if name != home and re.search(pattern, line):
-                    yield f"{name}:{number}: belongs into {home}: {line.strip()}"
-            for module in RUN_WITH_M:
-                package, _, stem = module.rpartition(".")
-                imports = rf"(from|import) {re.escape(module)}\b|from {package} import .*\b{stem}\b"
-                if re.match(imports, line):
-                    yield f"{name}:{number}: {module} is run with -m and so never imported"
+                if _name(root, path) != home and re.search(pattern, line):
+                    yield f"{_name(root, path)}:{number}: belongs in {home}: {line.strip()}"
+
+
+def hidden_alembic(root: Path) -> Iterator[str]:
+    """Find a package that hides the library alembic."""
+    if (root / "alembic" / "__init__.py").exists():
+        yield "alembic/__init__.py hides the library alembic"
+
+
+def imported_entries(root: Path) -> Iterator[str]:
+    """Find imports of modules that are run with `-m`."""
+    for path in _modules(root, *ALL):
+        for node, imported in _imports(_parsed(path)):
+            for entry in sorted(RUN_WITH_M & imported):
+                place = f"{_name(root, path)}:{node.lineno}"
+                yield f"{place}: imports {entry}, which is run with -m: move what it needs out"
+
+
+def drawers(root: Path) -> Iterator[str]:
+    """Find modules and rooms whose name does not say what is in them."""
+    for path in _modules(root, *ALL):
+        named = path.parent if path.name == "__init__.py" else path
+        if named.stem in DRAWERS:
+            yield f"{_name(root, path)}: say what is in it, not that things are in it"
+
+
+def long_code(root: Path) -> Iterator[str]:
+    """Find modules, classes and functions over their number of lines."""
+    for path in _modules(root, *PRODUCT):
+        lines = len(path.read_text().splitlines())
+        if lines > MODULE_LINES:
+            yield f"{_name(root, path)}: {lines} lines, at most {MODULE_LINES}"
+        for node in ast.walk(_parsed(path)):
+            if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            limit = CLASS_LINES if isinstance(node, ast.ClassDef) else FUNCTION_LINES
+            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            if lines > limit:
+                place = f"{_name(root, path)}:{node.lineno}"
+                yield f"{place}: {node.name} has {lines} lines, at most {limit}"
+
+
+def crowded_services(root: Path) -> Iterator[str]:
+    """Find services with too many modules outside rooms."""
+    for service, limit in MODULES_AT_THE_TOP.items():
+        modules = {path.stem for path in (root / service).glob("*.py")} - {"__init__"}
+        if len(modules) > limit:
+            yield f"{service}/: {len(modules)} modules at the top, at most {limit}"
+
+
+def silent_rooms(root: Path) -> Iterator[str]:
+    """Find rooms whose `__init__` does not open with one sentence."""
+    for _, room in _rooms(root):
+        story = ast.get_docstring(_parsed(room / "__init__.py")) or ""
+        opening = " ".join(story.partition("\n\n")[0].split())
+        if not re.fullmatch(r"[^.]([^.]|\.\S)*\.", opening):
+            yield f"{_name(root, room)}/__init__.py: open with one sentence: what belongs in here?"
+
+
+def untested_rooms(root: Path) -> Iterator[str]:
+    """Find rooms without a folder of tests."""
+    for tests, room in _rooms(root):
+        folder = root / tests / room.name
+        if not any(folder.glob("test_*.py")):
+            yield f"{_name(root, room)}/: has no tests in {_name(root, folder)}/"
+
+
+def readers_of_the_environment(root: Path) -> Iterator[str]:
+    """Find modules that look into the environment themselves."""
+    homes = {f"{service}/config.py" for service in SERVICES} | READS_THE_ENVIRONMENT
+    for path in _modules(root, *SERVICES):
+        if _name(root, path) in homes:
+            continue
+        for line in _environment_reads(_parsed(path)):
+            yield f"{_name(root, path)}:{line}: reads the environment: make it a setting"
+
+
+def keys_by_hand(root: Path) -> Iterator[str]:
+    """Find names of Redis keys that a test writes out."""
+    for path in _modules(root, "tests"):
+        if _name(root, path) == KEY_NAMES:
+            continue
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if _KEY.search(line):
+                yield f"{_name(root, path)}:{number}: take the key from {KEY_NAMES}"
+
+
+RULES: tuple[Callable[[Path], Iterator[str]], ...] = (
+    lines_in_the_wrong_module,
+    hidden_alembic,
+    imported_entries,
+    drawers,
+    long_code,
+    crowded_services,
+    silent_rooms,
+    untested_rooms,
+    readers_of_the_environment,
+    keys_by_hand,
+)
+
+
+def _modules(root: Path, *packages: str) -> list[Path]:
+    return sorted(path for package in packages for path in (root / package).rglob("*.py"))
+
+
+def _rooms(root: Path) -> Iterator[tuple[str, Path]]:
+    """Yield each room of a service, with the service's folder of tests."""
+    for service, tests in SERVICES.items():
+        for opening in sorted((root / service).glob("*/__init__.py")):
+            yield tests, opening.parent
+
+
+def _name(root: Path, path: Path) -> str:
+    return path.relative_to(root).as_posix()
+
+
+def _parsed(path: Path) -> ast.Module:
+    return _syntax_tree(path.read_text())
+
+
+@cache
+def _syntax_tree(text: str) -> ast.Module:
+    return ast.parse(text)
+
+
+def _imports(module: ast.Module) -> Iterator[tuple[ast.stmt, set[str]]]:
+    """Yield each import with the dotted names that it may load."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.Import):
+            yield node, {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node, {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+
+
+def _environment_reads(module: ast.Module) -> Iterator[int]:
+    """Yield the lines that use the environment, or import what would."""
+    names = {"environ", "environb", "getenv", "getenvb"}
+    for node in ast.walk(module):
+        if isinstance(node, ast.Attribute) and node.attr in names:
+            if isinstance(node.value, ast.Name) and node.value.id == "os":
+                yield node.lineno
+        elif isinstance(node, ast.ImportFrom) and node.module == "os":
+            yield from (node.lineno for alias in node.names if alias.name in names)
 
 
 if __name__ == "__main__":

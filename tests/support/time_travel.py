@@ -6,6 +6,8 @@ So "45 seconds later" costs a test nothing, and the product keeps its real limit
 import asyncpg
 import redis.asyncio as aioredis
 
+from tests.support.keys import QUEUE
+
 OLDER_ROWS = """
     UPDATE parse_requests
     SET created_at = created_at - $1::interval, updated_at = updated_at - $1::interval,
@@ -37,4 +39,4 @@ async def pass_time(connection: asyncpg.Connection, redis: aioredis.Redis, secon
 
 async def older_keys(redis: aioredis.Redis, seconds: float) -> None:
     """Have all keys of the queue so many seconds behind them."""
-    await redis.eval(OLDER_KEYS, 0, int(seconds * 1000), "parser:tasks")
+    await redis.eval(OLDER_KEYS, 0, int(seconds * 1000), QUEUE)

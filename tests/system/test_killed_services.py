@@ -11,15 +11,16 @@ import pytest_asyncio
 from api_service.celery_app import celery_app
 from tests.support import invariants
 from tests.support.deployment import Deployment, deployed
+from tests.support.keys import DONE, DONE_BYTES, QUEUE, result_key, taken_key
 from tests.support.load import Load
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PUBLISHES = rb"LPUSH\r\n\$3\r\napi\r\n"
-PUSHES_A_JOB = rb"RPUSH\r\n\$12\r\nparser:tasks\r\n"
-ACKNOWLEDGES = rb"ZREM\r\n\$13\r\nunacked_index"
-RELEASES = rb"parser:tasks:taken:[^\r]+\r\n\$\d+\r\nparser:tasks:done:bytes"
+PUSHES_A_JOB = rb"RPUSH\r\n\$\d+\r\n%b\r\n" % QUEUE.encode()
+ACKNOWLEDGES_A_MESSAGE = rb"ZREM\r\n\$13\r\nunacked_index"
+ACKNOWLEDGES_RESULTS = rb"%b[^\r]+\r\n\$\d+\r\n%b" % (taken_key("").encode(), DONE_BYTES.encode())
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -71,8 +72,8 @@ async def test_doubled_messages_and_jobs_end_each_request_once(
         await hold.reached()
         async with deployment.database() as database, deployment.keys() as redis:
             token = await database.fetchval("SELECT token FROM parse_requests WHERE id = $1", *ids)
-            job = {"id": ids[0], "url": load.urls[0], "token": token, "reply": "parser:tasks:done"}
-            await redis.lpush("parser:tasks", *[json.dumps(job)] * 2)
+            job = {"id": ids[0], "url": load.urls[0], "token": token, "reply": DONE}
+            await redis.lpush(QUEUE, *[json.dumps(job)] * 2)
         hold.let_go()
     with celery_app.connection_for_write(deployment.redis.url) as connection:
         for _ in range(2):
@@ -86,7 +87,7 @@ async def test_doubled_messages_and_jobs_end_each_request_once(
 async def test_a_worker_killed_between_commit_and_acknowledgement_pushes_once(
     deployment: Deployment, load: Load
 ) -> None:
-    with deployment.to_redis.holding(ACKNOWLEDGES, after=PUSHES_A_JOB) as hold:
+    with deployment.to_redis.holding(ACKNOWLEDGES_A_MESSAGE, after=PUSHES_A_JOB) as hold:
         ids = await load.submit(1)
         await hold.reached()
         deployment.system.kill("worker")
@@ -97,7 +98,7 @@ async def test_a_worker_killed_between_commit_and_acknowledgement_pushes_once(
 async def test_results_that_were_stored_but_not_released_are_stored_once(
     deployment: Deployment, load: Load
 ) -> None:
-    with deployment.to_redis.holding(RELEASES) as hold:
+    with deployment.to_redis.holding(ACKNOWLEDGES_RESULTS) as hold:
         ids = await load.submit(1)
         await hold.reached()
         ended = await _statuses(deployment, ids)
@@ -118,7 +119,7 @@ async def test_a_parser_killed_after_it_stored_a_result_fetches_nothing_again(
         async with deployment.keys() as redis:
 
             async def stored() -> bool:
-                return int(await redis.exists(*(f"parser:results:{i}" for i in ids))) == 5
+                return int(await redis.exists(*(result_key(i) for i in ids))) == 5
 
             await until(stored)
         deployment.system.kill("parser")
@@ -131,7 +132,7 @@ async def test_a_parser_killed_after_it_stored_a_result_fetches_nothing_again(
 async def test_a_job_that_a_dying_parser_had_popped_and_not_leased_is_not_lost(
     deployment: Deployment, load: Load
 ) -> None:
-    popped = rb"parser:tasks\r\n\$\d+\r\n\{\"id\""
+    popped = rb"%b\r\n\$\d+\r\n\{\"id\"" % QUEUE.encode()
     with deployment.to_redis.holding(popped, to_server=False) as hold:
         ids = await load.submit(1)
         await hold.reached()

@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from tests.support import invariants
 from tests.support.deployment import Deployment, deployed
+from tests.support.keys import result_key
 from tests.support.load import Load
 from tests.support.system import PARTS
 from tests.support.waiting import until
@@ -130,10 +131,10 @@ async def test_a_result_that_vanishes_before_it_is_stored_is_fetched_again(
         async with deployment.keys() as redis:
 
             async def stored() -> bool:
-                return int(await redis.exists(*(f"parser:results:{i}" for i in ids))) == 5
+                return int(await redis.exists(*(result_key(i) for i in ids))) == 5
 
             await until(stored)
-            await redis.delete(*(f"parser:results:{i}" for i in ids))
+            await redis.delete(*(result_key(i) for i in ids))
     finally:
         results.resume()
     await invariants.all_hold(deployment, ids)

@@ -1,29 +1,15 @@
 """What clients see while PostgreSQL or Redis is away."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from time import perf_counter
 
 import asyncpg
-import httpx
 import pytest
 
 from api_service.config import Settings
-from api_service.main import create_app
+from tests.support.app_client import OpenApp
 from tests.support.servers import dsn
-
-
-@contextlib.asynccontextmanager
-async def _client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(settings)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://api", trust_env=False
-        ) as opened,
-    ):
-        yield opened
 
 
 @pytest.fixture
@@ -44,11 +30,11 @@ async def silent_port() -> AsyncIterator[int]:
 
 @pytest.mark.parametrize("kind", ["refused", "silent"])
 async def test_without_redis_a_request_is_accepted_within_its_time(
-    settings: Settings, silent_port: int, unused_tcp_port: int, kind: str, database_url: str
+    open_api: OpenApp, silent_port: int, unused_tcp_port: int, kind: str, database_url: str
 ) -> None:
     port = silent_port if kind == "silent" else unused_tcp_port
     url = f"redis://127.0.0.1:{port}/0"
-    async with _client(settings.model_copy(update={"redis_url": url})) as client:
+    async with open_api(redis_url=url) as client:
         started = perf_counter()
         posts = [client.post("/parse_async", json={"url": "http://a.example/"}) for _ in range(20)]
         health = await client.get("/health")
@@ -64,9 +50,9 @@ async def test_without_redis_a_request_is_accepted_within_its_time(
 
 
 async def test_without_postgres_everything_that_needs_it_is_a_503(
-    settings: Settings, postgres_url: str
+    open_api: OpenApp, settings: Settings, postgres_url: str
 ) -> None:
-    async with _client(settings) as client:
+    async with open_api() as client:
         assert (await client.get("/status/1")).status_code == 404
         connection = await asyncpg.connect(dsn(postgres_url))
         name = settings.database_url.partition("?")[0].rpartition("/")[2]
@@ -94,8 +80,10 @@ async def test_without_postgres_everything_that_needs_it_is_a_503(
         assert (await client.get("/status/1")).status_code == 404
 
 
-async def test_a_connection_that_the_server_closed_is_replaced(settings: Settings) -> None:
-    async with _client(settings) as client:
+async def test_a_connection_that_the_server_closed_is_replaced(
+    open_api: OpenApp, settings: Settings
+) -> None:
+    async with open_api() as client:
         assert (await client.get("/status/1")).status_code == 404
         connection = await asyncpg.connect(dsn(settings.database_url))
         await connection.execute(

@@ -10,6 +10,7 @@ import redis.asyncio as aioredis
 
 from api_service.assembly.worker import WorkerContext
 from api_service.parser_client.messages import FailureReason, FailureResult, PageResult
+from tests.support.keys import PARSERS, QUEUE, WORKERS
 from tests.support.site import Site
 
 URL = "https://example.com/"
@@ -290,7 +291,7 @@ async def test_the_trace_id_of_the_client_goes_all_the_way(
     await jobs.handover.start([response.json()["request_id"]])
     async with aioredis.Redis.from_url(redis_url) as redis:
         celery_message = json.loads((await redis.lrange("api", 0, 0))[0])
-        job = json.loads((await redis.lrange("parser:tasks", 0, 0))[0])
+        job = json.loads((await redis.lrange(QUEUE, 0, 0))[0])
     assert celery_message["headers"]["trace_id"] == "my-trace"
     assert job["trace"] == "my-trace"
 
@@ -311,18 +312,18 @@ async def test_ready_names_what_is_missing(client: httpx.AsyncClient, redis_url:
         "checks": {
             "database": "ok",
             "redis": "ok",
-            "parser": "none seen in the last seconds",
-            "worker": "none seen in the last seconds",
+            "parser": "none seen in the last 10 s",
+            "worker": "none seen in the last 10 s",
         },
     }
     async with aioredis.Redis.from_url(redis_url) as redis:
         now = (await redis.time())[0]
-        await redis.zadd("parser:tasks:parsers", {"a": now})
-        await redis.zadd("parser:tasks:workers", {"b": now - 60})
+        await redis.zadd(PARSERS, {"a": now})
+        await redis.zadd(WORKERS, {"b": now - 60})
     assert (await client.get("/ready")).json()["checks"]["parser"] == "ok"
     assert (await client.get("/ready")).status_code == 503
     async with aioredis.Redis.from_url(redis_url) as redis:
-        await redis.zadd("parser:tasks:workers", {"b": now})
+        await redis.zadd(WORKERS, {"b": now})
     assert (await client.get("/ready")).status_code == 200
 
 

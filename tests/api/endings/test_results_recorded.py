@@ -17,6 +17,7 @@ from api_service.page.facts import ErrorFacts, PageFacts
 from api_service.parser_client.messages import FailureResult, PageResult
 from api_service.queueing.repository import QueueRepository
 from api_service.status_enum import LEGAL_MOVES, StatusEnum, before
+from tests.support.keys import DONE, QUEUE
 from tests.support.rows import add_request
 from tests.support.servers import dsn
 
@@ -50,7 +51,7 @@ async def test_a_started_request_is_on_the_parsers_list(
     await jobs.handover.start([first])
     await jobs.handover.start([second])
     async with aioredis.Redis.from_url(redis_url) as redis:
-        messages = [json.loads(raw) for raw in await redis.lrange("parser:tasks", 0, -1)]
+        messages = [json.loads(raw) for raw in await redis.lrange(QUEUE, 0, -1)]
     row = await _row(database_url, first)
     assert row["status"] == "processing"
     assert [message["id"] for message in messages] == [first, second]
@@ -58,7 +59,7 @@ async def test_a_started_request_is_on_the_parsers_list(
         "id": first,
         "url": "https://a.example/",
         "token": row["token"],
-        "reply": "parser:tasks:done",
+        "reply": DONE,
         "trace": "t",
         "html_apart": True,
     }
@@ -71,13 +72,13 @@ async def test_a_doubled_task_pushes_once(
     await jobs.handover.start([request_id])
     await jobs.handover.start([request_id])
     async with aioredis.Redis.from_url(redis_url) as redis:
-        assert await redis.llen("parser:tasks") == 1
+        assert await redis.llen(QUEUE) == 1
 
 
 async def test_a_task_without_a_row_does_nothing(jobs: WorkerContext, redis_url: str) -> None:
     await jobs.handover.start([12345])
     async with aioredis.Redis.from_url(redis_url) as redis:
-        assert await redis.llen("parser:tasks") == 0
+        assert await redis.llen(QUEUE) == 0
 
 
 @pytest.mark.parametrize(("first", "then"), [(SUCCESS, FAILURE), (FAILURE, SUCCESS)])

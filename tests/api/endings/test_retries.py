@@ -12,10 +12,9 @@ from api_service.assembly.worker import WorkerContext, open_worker
 from api_service.config import Settings
 from api_service.database import Database
 from api_service.parser_client.messages import FailureReason, FailureResult, PageResult
+from tests.support.keys import QUEUE
 from tests.support.rows import add_request
 from tests.support.servers import dsn
-
-QUEUE = "parser:tasks"
 
 
 @pytest.fixture

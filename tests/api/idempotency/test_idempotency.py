@@ -11,8 +11,7 @@ import pytest
 import redis.asyncio as aioredis
 
 from api_service.assembly.worker import WorkerContext
-from api_service.config import Settings
-from api_service.main import create_app
+from tests.support.app_client import AppClient, OpenApp
 from tests.support.servers import dsn
 from tests.support.waiting import until
 
@@ -76,7 +75,7 @@ async def test_a_key_is_for_one_request_only(
 
 
 async def test_while_the_first_is_being_accepted_others_are_told_to_come_again(
-    client: httpx.AsyncClient, connection: asyncpg.Connection, settings: Settings
+    client: httpx.AsyncClient, connection: asyncpg.Connection
 ) -> None:
     # The first cannot commit while somebody holds the table.
     blocker = connection.transaction()
@@ -100,15 +99,9 @@ async def _until_somebody_waits(connection: asyncpg.Connection) -> None:
 
 
 async def test_a_first_request_that_failed_leaves_the_key_free(
-    settings: Settings, connection: asyncpg.Connection
+    open_api: OpenApp, connection: asyncpg.Connection
 ) -> None:
-    app = create_app(settings.model_copy(update={"database_timeout": 0.5}))
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://api", trust_env=False
-        ) as client,
-    ):
+    async with open_api(database_timeout=0.5) as client:
         blocker = connection.transaction()
         await blocker.start()
         await connection.execute("LOCK TABLE parse_requests IN ACCESS EXCLUSIVE MODE")
@@ -142,35 +135,25 @@ async def test_20_keys_at_once_are_20_requests(
 
 
 async def test_keys_of_different_callers_do_not_meet(
-    settings: Settings, connection: asyncpg.Connection
+    client: AppClient, connection: asyncpg.Connection
 ) -> None:
-    app = create_app(settings)
     ids = []
-    async with app.router.lifespan_context(app):
-        for address in ("192.0.2.1", "192.0.2.2"):
-            transport = httpx.ASGITransport(app, client=(address, 1234))
-            async with httpx.AsyncClient(
-                transport=transport, base_url="http://api", trust_env=False
-            ) as client:
-                ids.append((await _post(client, "k")).json()["request_id"])
-                for caller in ("Bearer one", "Bearer two"):
-                    answer = await _post(client, "k", caller=f"{caller} {address}")
-                    ids.append(answer.json()["request_id"])
+    for address in ("192.0.2.1", "192.0.2.2"):
+        async with client.from_address(address) as there:
+            ids.append((await _post(there, "k")).json()["request_id"])
+            for caller in ("Bearer one", "Bearer two"):
+                answer = await _post(there, "k", caller=f"{caller} {address}")
+                ids.append(answer.json()["request_id"])
     assert len(set(ids)) == 6
     kept = await connection.fetch("SELECT caller FROM idempotency_keys")
     assert all(re.fullmatch("[0-9a-f]{64}", row["caller"]) for row in kept)  # no credentials
 
 
-async def test_a_caller_is_known_from_any_address_by_its_credentials(settings: Settings) -> None:
-    app = create_app(settings)
+async def test_a_caller_is_known_from_any_address_by_its_credentials(client: AppClient) -> None:
     ids = set()
-    async with app.router.lifespan_context(app):
-        for address in ("192.0.2.1", "192.0.2.2"):
-            transport = httpx.ASGITransport(app, client=(address, 1234))
-            async with httpx.AsyncClient(
-                transport=transport, base_url="http://api", trust_env=False
-            ) as client:
-                ids.add((await _post(client, "k", caller="Bearer one")).json()["request_id"])
+    for address in ("192.0.2.1", "192.0.2.2"):
+        async with client.from_address(address) as there:
+            ids.add((await _post(there, "k", caller="Bearer one")).json()["request_id"])
     assert len(ids) == 1
 
 
@@ -215,15 +198,9 @@ async def test_keys_are_forgotten_as_fast_as_clients_make_them(
 
 
 async def test_a_repeat_is_answered_while_the_queue_is_full(
-    settings: Settings, connection: asyncpg.Connection
+    open_api: OpenApp, connection: asyncpg.Connection
 ) -> None:
-    app = create_app(settings.model_copy(update={"max_queue_depth": 1}))
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://api", trust_env=False
-        ) as client,
-    ):
+    async with open_api(max_queue_depth=1) as client:
         first = await _post(client, "k")
         _is_problem(await _post(client, "other"), 503, "queue_full")
         again = await _post(client, "k")

@@ -1,7 +1,6 @@
 """What the API and the worker tell Prometheus, on a real database and Redis."""
 
 import asyncio
-import contextlib
 import json
 import re
 from collections.abc import AsyncIterator
@@ -15,11 +14,26 @@ import redis.asyncio as aioredis
 from api_service.assembly.worker import WorkerContext, open_worker
 from api_service.config import Settings
 from api_service.database import Database
-from api_service.main import create_app
 from api_service.metrics import api, worker
 from api_service.operation.gauges import Gauges
 from api_service.parser_client.messages import FailureReason, FailureResult, PageResult
 from api_service.repository import SUMMARISE_UNFINISHED
+from tests.support.app_client import AppClient, OpenApp
+from tests.support.keys import (
+    DONE,
+    DONE_BYTES,
+    ENDED_LEASES,
+    HOSTS,
+    LEASES,
+    PARSERS,
+    QUEUE,
+    READY,
+    TAKERS,
+    WORKERS,
+    result_key,
+    taken_key,
+    waiting_key,
+)
 from tests.support.metrics import Growth, Series, series
 from tests.support.rows import add_request
 from tests.support.servers import dsn
@@ -38,18 +52,6 @@ async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
 @pytest.fixture
 async def redis(redis_url: str) -> AsyncIterator[aioredis.Redis]:
     async with aioredis.Redis.from_url(redis_url) as opened:
-        yield opened
-
-
-@contextlib.asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(settings)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://api", trust_env=False
-        ) as opened,
-    ):
         yield opened
 
 
@@ -147,19 +149,19 @@ async def test_ended_requests_are_not_looked_at(connection: asyncpg.Connection) 
 async def test_what_waits_in_redis_is_shown_by_place(
     client: httpx.AsyncClient, redis: aioredis.Redis
 ) -> None:
-    await redis.rpush("parser:tasks", *"1234")
-    await redis.rpush("parser:tasks:ready", *"123")
+    await redis.rpush(QUEUE, *"1234")
+    await redis.rpush(READY, *"123")
     for host in ("a", "b"):
-        await redis.zadd("parser:tasks:hosts", {host: 1})
-        await redis.rpush(f"parser:tasks:host:{host}:waiting", "x")
-    await redis.zadd("parser:tasks:leases", {"1-a": 1})
-    await redis.rpush("parser:tasks:done", *"12345")
-    await redis.set("parser:tasks:done:bytes", 77)
+        await redis.zadd(HOSTS, {host: 1})
+        await redis.rpush(waiting_key(host), "x")
+    await redis.zadd(LEASES, {"1-a": 1})
+    await redis.rpush(DONE, *"12345")
+    await redis.set(DONE_BYTES, 77)
     await redis.rpush("api.control", *"12")
     await redis.hset("unacked", mapping=dict.fromkeys("abc", "x"))
     now = (await redis.time())[0]
-    await redis.zadd("parser:tasks:parsers", {"p": now, "q": now, "gone": now - 30})
-    await redis.zadd("parser:tasks:workers", {"w": now})
+    await redis.zadd(PARSERS, {"p": now, "q": now, "gone": now - 30})
+    await redis.zadd(WORKERS, {"w": now})
     await client.post("/parse_async", json={"url": "https://a.example/"})
     shown = await _scrape(client)
     ours = {
@@ -183,10 +185,9 @@ async def test_what_waits_in_redis_is_shown_by_place(
 
 
 async def test_a_silent_database_is_said_to_be_away_and_holds_up_no_scrape(
-    settings: Settings, connection: asyncpg.Connection
+    open_api: OpenApp, connection: asyncpg.Connection
 ) -> None:
-    patient = settings.model_copy(update={"database_timeout": 60})
-    async with _opened(patient) as client, connection.transaction():
+    async with open_api(database_timeout=60) as client, connection.transaction():
         await connection.execute("LOCK TABLE parse_requests IN ACCESS EXCLUSIVE MODE")
         started = perf_counter()
         shown = await asyncio.gather(*(_scrape(client) for _ in range(20)))
@@ -217,10 +218,9 @@ async def test_a_database_that_refuses_is_said_to_be_away(
 
 
 async def test_without_redis_the_database_is_shown_all_the_same(
-    settings: Settings, unused_tcp_port: int
+    open_api: OpenApp, unused_tcp_port: int
 ) -> None:
-    away = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{unused_tcp_port}/0"})
-    async with _opened(away) as client:
+    async with open_api(redis_url=f"redis://127.0.0.1:{unused_tcp_port}/0") as client:
         shown = await _scrape(client)
     assert shown["page_parser_up{part=redis}"] == 0
     assert shown["page_parser_up{part=database}"] == 1
@@ -229,10 +229,9 @@ async def test_without_redis_the_database_is_shown_all_the_same(
 
 
 async def test_many_scrapers_share_one_reading(
-    client: httpx.AsyncClient, connection: asyncpg.Connection
+    client: AppClient, connection: asyncpg.Connection
 ) -> None:
-    app = client._transport.app  # type: ignore[attr-defined]
-    gauges: Gauges = app.state.collaborators.get(Gauges)
+    gauges = client.app.state.collaborators.get(Gauges)
     async with connection.transaction():
         await connection.execute("LOCK TABLE parse_requests IN ACCESS EXCLUSIVE MODE")
         first, *others = [asyncio.create_task(gauges.read()) for _ in range(50)]
@@ -307,14 +306,14 @@ async def test_sweeps_are_counted_by_what_they_did(
         await connection.execute("UPDATE parse_requests SET attempts = 1 WHERE id = $1", exhausted)
         rows = await connection.fetch("SELECT id, token FROM parse_requests")
         tokens = {row["id"]: row["token"] for row in rows}
-        await redis.delete("parser:tasks")
+        await redis.delete(QUEUE)
         stored = PAGE.model_copy(update={"token": tokens[announced]})
-        await redis.set(f"parser:results:{announced}", stored.model_dump_json())
+        await redis.set(result_key(announced), stored.model_dump_json())
         dead = {tokens[died]: 1, tokens[exhausted]: 1}
-        await redis.zadd("parser:tasks:leases", dead)
-        await redis.zadd("parser:tasks:leases:ended", dead)
-        await redis.zadd("parser:tasks:takers", {"gone": 1})
-        await redis.rpush("parser:tasks:taken:gone", json.dumps({"id": 1, "token": "x"}))
+        await redis.zadd(LEASES, dead)
+        await redis.zadd(ENDED_LEASES, dead)
+        await redis.zadd(TAKERS, {"gone": 1})
+        await redis.rpush(taken_key("gone"), json.dumps({"id": 1, "token": "x"}))
         counted = Growth(worker.REGISTRY)
         assert await jobs.sweep.run()
     prefix = "page_parser_"
@@ -358,10 +357,9 @@ async def test_what_clean_up_deletes_is_counted(
 
 
 async def test_a_task_that_is_not_published_is_counted(
-    settings: Settings, unused_tcp_port: int
+    open_api: OpenApp, unused_tcp_port: int
 ) -> None:
-    nowhere = f"redis://127.0.0.1:{unused_tcp_port}/0"
-    async with _opened(settings.model_copy(update={"redis_url": nowhere})) as client:
+    async with open_api(redis_url=f"redis://127.0.0.1:{unused_tcp_port}/0") as client:
         counted = Growth(api.REGISTRY)
         response = await client.post("/parse_async", json={"url": "https://a.example/"})
         assert response.status_code == 202

@@ -8,9 +8,9 @@ import redis.asyncio as aioredis
 
 from api_service.parser_client.census import SCAN_CHUNK, Census, QueueDepths
 from api_service.parser_client.keys import Keys
-from tests.support.pipeline_steps import QUEUE
+from tests.support.keys import QUEUE, RESULTS
 
-KEYS = Keys(QUEUE, "parser:results:")
+KEYS = Keys(QUEUE, RESULTS)
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import redis.asyncio as aioredis
 
 from api_service.parser_client.keys import Keys
 from api_service.parser_client.leases import Leases
-from tests.support.pipeline_steps import QUEUE
+from tests.support.keys import QUEUE, RESULTS
 from tests.support.time_travel import older_keys
 
-KEYS = Keys(QUEUE, "parser:results:")
+KEYS = Keys(QUEUE, RESULTS)
 
 
 @pytest.fixture

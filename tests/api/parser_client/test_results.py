@@ -13,14 +13,14 @@ from api_service.config import Settings
 from api_service.parser_client.keys import Keys
 from api_service.parser_client.messages import Announcement
 from api_service.parser_client.results import ResultStore
-from local.servers import Valkey
+from local.valkey import Valkey
 from parser_service import config as parser_config
 from parser_service.dependencies import job_queue
-from tests.support.pipeline_steps import DONE, QUEUE, PipelineSteps
+from tests.support.keys import DONE, DONE_BYTES, QUEUE, RESULTS, TAKERS, result_key, taken_key
+from tests.support.pipeline_steps import PipelineSteps
 from tests.support.time_travel import older_keys
 from tests.support.waiting import until
 
-BYTES = f"{DONE}:bytes"
 A_LOT = 10**9
 
 
@@ -31,15 +31,15 @@ async def raw(redis_url: str) -> AsyncIterator[aioredis.Redis]:
 
 
 def _store(client: aioredis.Redis, name: str) -> ResultStore:
-    return ResultStore(client, Keys(QUEUE, "parser:results:"), name=name)
+    return ResultStore(client, Keys(QUEUE, RESULTS), name=name)
 
 
 async def _announce(redis: aioredis.Redis, *numbers: int, size: int = 100) -> None:
     for number in numbers:
         announcement = Announcement(id=number, token=f"{number}-token", bytes=size)
         await redis.rpush(DONE, announcement.model_dump_json())
-        await redis.incrby(BYTES, size)
-        await redis.set(f"parser:results:{number}", "x" * size)
+        await redis.incrby(DONE_BYTES, size)
+        await redis.set(result_key(number), "x" * size)
 
 
 def _ids(announcements: list[Announcement]) -> list[int]:
@@ -55,8 +55,8 @@ async def test_what_was_taken_is_no_others_until_it_is_let_go_of(raw: aioredis.R
     assert _ids(await one.take(limit=9, max_bytes=A_LOT)) == [1, 2]  # the same until then
     await one.acknowledge(taken, [1])
     assert await one.take(limit=9, max_bytes=A_LOT) == []
-    assert await raw.exists(*(f"parser:results:{number}" for number in (1, 2, 3, 4))) == 3
-    assert await raw.get(BYTES) == b"200"
+    assert await raw.exists(*(result_key(number) for number in (1, 2, 3, 4))) == 3
+    assert await raw.get(DONE_BYTES) == b"200"
 
 
 async def test_a_batch_is_bounded_in_bytes_but_never_empty(raw: aioredis.Redis) -> None:
@@ -82,7 +82,7 @@ async def test_what_a_dead_taker_had_is_first_in_line_again_and_in_order(
     await older_keys(raw, 20)
     assert await living.reclaim() == 3
     assert _ids(await living.take(limit=9, max_bytes=A_LOT)) == [1, 2, 3, 4]
-    assert await raw.zrange(f"{QUEUE}:takers", 0, -1) == [b"living"]
+    assert await raw.zrange(TAKERS, 0, -1) == [b"living"]
 
 
 async def test_a_taker_that_was_thought_dead_does_no_harm(raw: aioredis.Redis) -> None:
@@ -95,7 +95,7 @@ async def test_a_taker_that_was_thought_dead_does_no_harm(raw: aioredis.Redis) -
     assert _ids(await other.take(limit=9, max_bytes=A_LOT)) == [1, 2]
     assert await other.read([1, 2]) == {}
     await other.acknowledge(taken, [])
-    assert not await raw.exists(DONE, BYTES)  # what was subtracted twice stays at nothing
+    assert not await raw.exists(DONE, DONE_BYTES)  # what was subtracted twice stays at nothing
 
 
 JSON = b'{"status":"success","title":"A","token":"1-a"}'
@@ -130,7 +130,7 @@ QUOTES = b'<p>{"token":"1-b"}</p>'
 async def test_the_token_of_a_stored_result_is_that_of_its_json(
     raw: aioredis.Redis, value: bytes, token: str | None
 ) -> None:
-    await raw.set("parser:results:1", value)
+    await raw.set(result_key(1), value)
     store = _store(raw, "one")
     assert await store.stored_tokens([1, 2]) == ({} if token is None else {1: token})
     if value:
@@ -143,7 +143,7 @@ async def test_tokens_are_read_of_many_results_and_of_no_page(raw: aioredis.Redi
     numbers = range(1, 251)
     for number in numbers:
         head = b'{"status":"success","title":"A","token":"%d-a"}' % number
-        await raw.set(f"parser:results:{number}", b"%d\n%s" % (len(head), head) + b"x" * 100_000)
+        await raw.set(result_key(number), b"%d\n%s" % (len(head), head) + b"x" * 100_000)
     before = (await raw.info("stats"))["total_net_output_bytes"]
     tokens = await store.stored_tokens([*numbers, 999])
     assert tokens == {number: f"{number}-a" for number in numbers}
@@ -195,7 +195,8 @@ async def test_results_are_persisted_and_freed_where_redis_has_no_memory_left(
     await troubled.persist()
     assert await _status(troubled) == "success"
     await troubled.redis.config_set("maxmemory", 0)
-    assert not await troubled.redis.exists(DONE, BYTES, f"{QUEUE}:taken", "parser:results:1")
+    assert not await troubled.redis.exists(DONE, DONE_BYTES, result_key(1))
+    assert not await troubled.redis.keys(taken_key("*"))
 
 
 async def test_results_wait_while_redis_is_read_only(troubled: PipelineSteps) -> None:

@@ -48,7 +48,8 @@ from parser_service.jobs.parked import ParkedJob
 from parser_service.jobs.work import decode
 from parser_service.redis_queue.host_limits import Slot
 from parser_service.redis_queue.job_queue import TakenJob
-from tests.support.pipeline_steps import DONE, LEASES, QUEUE, URL, Job, PipelineSteps
+from tests.support.keys import DONE, LEASES, QUEUE, RESULTS, result_key
+from tests.support.pipeline_steps import URL, Job, PipelineSteps
 from tests.support.servers import dsn
 from tests.support.time_travel import pass_time
 
@@ -257,9 +258,7 @@ class JobsWay(RuleBasedStateMachine):
     async def results_process_takes_a_batch(self, then: str, _: int) -> None:
         self._announced.clear()
         self._takers += 1
-        store = ResultStore(
-            self._raw_redis, Keys(QUEUE, "parser:results:"), name=f"taker-{self._takers}"
-        )
+        store = ResultStore(self._raw_redis, Keys(QUEUE, RESULTS), name=f"taker-{self._takers}")
         taken = await store.take(limit=3, max_bytes=10**6)
         if then == "and dies before its commit":
             return
@@ -280,7 +279,7 @@ class JobsWay(RuleBasedStateMachine):
     @step("expires", needs="_accepted")
     async def a_result(self, _: str, which: int) -> None:
         request_id = self._accepted[which % len(self._accepted)]
-        await self._steps.redis.delete(f"parser:results:{request_id}")
+        await self._steps.redis.delete(result_key(request_id))
 
     @step("is doubled")
     async def a_job(self, _: str, __: int) -> None:

@@ -8,7 +8,20 @@ import pytest
 from api_service.assembly.worker import open_worker
 from api_service.config import Settings
 from api_service.queueing.sweep import SweepReport
-from tests.support.pipeline_steps import DONE, LEASES, PAGE, QUEUE, PipelineSteps
+from tests.support.keys import (
+    DONE,
+    DONE_BYTES,
+    ENDED_LEASES,
+    HOSTS,
+    LEASES,
+    QUEUE,
+    READY,
+    TAKERS,
+    result_key,
+    taken_key,
+    waiting_key,
+)
+from tests.support.pipeline_steps import PAGE, PipelineSteps
 
 BACKLOG = 100_000
 
@@ -67,7 +80,7 @@ async def test_a_job_of_a_dead_parser_costs_an_attempt_and_the_last_runs_alone(
         assert again == held | {"token": again["token"]} | ({"alone": True} if is_last else {})
         row = await steps.row(request_id)
         assert (row["status"], row["attempts"], row["alone"]) == ("processing", attempts, is_last)
-    assert not await steps.redis.exists(LEASES, f"{LEASES}:ended")
+    assert not await steps.redis.exists(LEASES, ENDED_LEASES)
 
 
 async def test_a_parser_that_was_silent_and_renews_in_time_keeps_its_job(
@@ -103,7 +116,7 @@ async def test_a_lease_on_something_that_is_no_request_is_dropped(steps: Pipelin
     await steps.redis.zadd(LEASES, {"a-producer-of-its-own": 1, "12-unknown": 1, "9" * 40: 1})
     await steps.later(0)
     assert await steps.later(6) == SweepReport()
-    assert not await steps.redis.exists(LEASES, f"{LEASES}:ended", QUEUE)
+    assert not await steps.redis.exists(LEASES, ENDED_LEASES, QUEUE)
 
 
 # 4. What dead takers had taken
@@ -113,12 +126,12 @@ async def test_a_taker_that_dies_gives_its_announcements_back(steps: PipelineSte
     request_id = await steps.start()
     await steps.finish(await steps.take())
     # A results process of another name takes it and dies.
-    await steps.redis.lmove(DONE, "parser:tasks:taken:dead:1", "LEFT", "RIGHT")
-    await steps.redis.zadd("parser:tasks:takers", {"dead:1": 1})
+    await steps.redis.lmove(DONE, taken_key("dead:1"), "LEFT", "RIGHT")
+    await steps.redis.zadd(TAKERS, {"dead:1": 1})
     assert (await steps.later(0)).reclaimed == 1
     await steps.persist()
     assert (await steps.row(request_id))["status"] == "success"
-    assert not await steps.redis.exists(DONE, f"{DONE}:bytes", "parser:tasks:taken:dead:1")
+    assert not await steps.redis.exists(DONE, DONE_BYTES, taken_key("dead:1"))
 
 
 # 5. What is nowhere
@@ -164,19 +177,19 @@ async def test_nothing_is_lost_that_stands_somewhere(steps: PipelineSteps, place
         await steps.redis.delete(QUEUE)
     match place:
         case "host":
-            await steps.redis.zadd(f"{QUEUE}:hosts", {"a.example": 10**15})
-            await steps.redis.rpush(f"{QUEUE}:host:a.example:waiting", waiting)
+            await steps.redis.zadd(HOSTS, {"a.example": 10**15})
+            await steps.redis.rpush(waiting_key("a.example"), waiting)
         case "ready":
-            await steps.redis.rpush(f"{QUEUE}:ready", f"holder\na.example\n{waiting}")
+            await steps.redis.rpush(READY, f"holder\na.example\n{waiting}")
         case "lease":
             await steps.redis.zadd(LEASES, {job["token"]: 10**15})
         case "taken":
-            await steps.redis.rpush(f"{QUEUE}:taken:somebody", announcement)
-            await steps.redis.zadd(f"{QUEUE}:takers", {"somebody": 10**15})
+            await steps.redis.rpush(taken_key("somebody"), announcement)
+            await steps.redis.zadd(TAKERS, {"somebody": 10**15})
         case "announced":
             await steps.redis.rpush(DONE, announcement)
         case "stored":
-            await steps.redis.set(f"parser:results:{job['id']}", json.dumps(PAGE | job))
+            await steps.redis.set(result_key(job["id"]), json.dumps(PAGE | job))
     for _ in range(3):
         swept = await steps.later(46)
         assert (swept.suspects, swept.lost) == (0, 0)
@@ -187,19 +200,19 @@ async def test_a_stored_result_whose_announcement_was_lost_is_announced(
 ) -> None:
     request_id = await steps.start()
     await steps.finish(await steps.take())
-    size = await steps.redis.strlen(f"parser:results:{request_id}")
-    await steps.redis.delete(DONE, f"{DONE}:bytes")
+    size = await steps.redis.strlen(result_key(request_id))
+    await steps.redis.delete(DONE, DONE_BYTES)
     assert await steps.later(0) == SweepReport(announced=1)
-    assert await steps.redis.get(f"{DONE}:bytes") == str(size)
+    assert await steps.redis.get(DONE_BYTES) == str(size)
     await steps.persist()
     assert (await steps.row(request_id))["status"] == "success"
-    assert not await steps.redis.exists(DONE, f"{DONE}:bytes", f"parser:results:{request_id}")
+    assert not await steps.redis.exists(DONE, DONE_BYTES, result_key(request_id))
 
 
 async def test_a_result_that_expired_is_fetched_anew(steps: PipelineSteps) -> None:
     request_id = await steps.start()
     await steps.finish(await steps.take())
-    await steps.redis.delete(f"parser:results:{request_id}")
+    await steps.redis.delete(result_key(request_id))
     await steps.persist()
     await steps.later(0)
     assert (await steps.later(46)).lost == 1

@@ -13,11 +13,10 @@ from api_service.assembly.worker import WorkerContext, open_worker
 from api_service.config import Settings
 from api_service.database import Database
 from api_service.worker.result_loop import ResultLoop, build_result_loop
+from tests.support.keys import DONE, QUEUE, result_key
 from tests.support.rows import add_request
 from tests.support.servers import dsn
 from tests.support.waiting import until
-
-QUEUE, DONE = "parser:tasks", "parser:tasks:done"
 
 
 @pytest.fixture
@@ -55,7 +54,7 @@ async def _store(redis: aioredis.Redis, job: dict[str, str], *, token: str | Non
     result = {"status": "success", "title": "A", "html": "<p>"}
     if token:
         result["token"] = token
-    await redis.set(f"parser:results:{job['id']}", json.dumps(result))
+    await redis.set(result_key(job["id"]), json.dumps(result))
 
 
 async def test_an_announced_result_is_persisted_and_forgotten(
@@ -75,7 +74,7 @@ async def _all_in(database_url: str, status: str) -> bool:
 
 
 async def _is_empty(redis: aioredis.Redis) -> bool:
-    return not await redis.keys("parser:results:*") and not await redis.exists(DONE)
+    return not await redis.keys(result_key("*")) and not await redis.exists(DONE)
 
 
 async def test_a_result_that_nobody_announced_is_found(
@@ -96,7 +95,7 @@ async def test_a_result_of_another_attempt_changes_nothing(
         await _store(redis, job, token="another")
         await redis.rpush(DONE, json.dumps({"id": job["id"], "token": "another"}))
         await redis.rpush(DONE, "nonsense", '{"id": "x", "token": 1}', "[]")
-        await redis.set(f"parser:results:{2**63}", json.dumps({"status": "failure", "token": "t"}))
+        await redis.set(result_key(2**63), json.dumps({"status": "failure", "token": "t"}))
         await redis.rpush(DONE, json.dumps({"id": 2**63, "token": "t"}))
         await until(lambda: _drained(redis))
         await asyncio.sleep(1.2)  # the look for results that nobody announced passes it by, too
@@ -121,7 +120,7 @@ async def test_a_result_that_is_none_is_a_failure(
     async with open_worker(settings.model_copy(update={"max_attempts": 1})) as jobs:
         job = await _start(database, jobs, redis)
         async with _running(jobs):
-            await redis.set(f"parser:results:{job['id']}", value)
+            await redis.set(result_key(job["id"]), value)
             await until(lambda: _all_in(database_url, "failure"), seconds=3)
 
 
@@ -143,7 +142,7 @@ async def test_a_foreign_result_with_nul_in_it_is_stored(
     job = await _start(database, jobs, redis)
     result = {"status": "success", "title": "a\0b\ud800", "html": "\0\udfff<p>"}
     async with _running(jobs):
-        await redis.set(f"parser:results:{job['id']}", json.dumps(result))
+        await redis.set(result_key(job["id"]), json.dumps(result))
         await until(lambda: _all_in(database_url, "success"), seconds=3)
     connection = await asyncpg.connect(dsn(database_url))
     row = await connection.fetchrow("SELECT title, html_content FROM parse_requests")

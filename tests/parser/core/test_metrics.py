@@ -10,13 +10,13 @@ import redis.asyncio as aioredis
 
 from parser_service import metrics
 from parser_service.config import Settings
-from parser_service.main import create_app
+from tests.support.app_client import OpenApp
+from tests.support.keys import DONE_BYTES, QUEUE, result_key
 from tests.support.listening import listening
 from tests.support.metrics import Growth, series
 from tests.support.site import Site
 from tests.support.waiting import until
 
-QUEUE = "parser:tasks"
 # Long, and without a tag in it: only a child process may parse such a page.
 STRANGE = "<title>A</title><script>" + "x" * 300_000 + "</script>"
 
@@ -25,17 +25,6 @@ STRANGE = "<title>A</title><script>" + "x" * 300_000 + "</script>"
 async def redis(redis_url: str) -> AsyncIterator[aioredis.Redis]:
     async with aioredis.Redis.from_url(redis_url) as client:
         yield client
-
-
-@pytest.fixture
-async def client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(settings)
-    transport = httpx.ASGITransport(app)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://parser") as opened,
-    ):
-        yield opened
 
 
 def _under_way() -> float:
@@ -91,7 +80,7 @@ async def test_jobs_are_counted_from_taken_to_handed_back(
     async with listening(settings.model_copy(update={"shutdown_grace": 0.1})):
         jobs = [{"id": n, "url": slow if n < 2 else quick} for n in range(5)]
         await redis.rpush(QUEUE, "nonsense", *map(json.dumps, jobs))
-        await until(lambda: redis.exists(*(f"parser:results:{n}" for n in (2, 3, 4))), seconds=60)
+        await until(lambda: redis.exists(*(result_key(n) for n in (2, 3, 4))), seconds=60)
         await until(lambda: site.count("/slow") == 2, seconds=60)
         await until(lambda: _results(redis, 3), seconds=60)
     grown = counted.grown()
@@ -103,13 +92,13 @@ async def test_jobs_are_counted_from_taken_to_handed_back(
 
 
 async def _results(redis: aioredis.Redis, number: int) -> bool:
-    return len(await redis.keys("parser:results:*")) == number
+    return len(await redis.keys(result_key("*"))) == number
 
 
 async def test_time_without_taking_jobs_is_counted(
     settings: Settings, redis: aioredis.Redis
 ) -> None:
-    await redis.set(f"{QUEUE}:done:bytes", 1_000_000)
+    await redis.set(DONE_BYTES, 1_000_000)
     counted = Growth(metrics.REGISTRY)
     async with listening(settings.model_copy(update={"max_result_bytes": 1000})):
         await until(
@@ -119,24 +108,18 @@ async def test_time_without_taking_jobs_is_counted(
 
 
 async def test_waits_for_hosts_are_counted_by_entrance(
-    settings: Settings, redis: aioredis.Redis, site: Site
+    settings: Settings, open_parser: OpenApp, redis: aioredis.Redis, site: Site
 ) -> None:
     page = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<title>A</title>"
     url = site.raw("/slow", page, delay=1)
-    one = settings.model_copy(update={"host_max_concurrent": 1})
-    app = create_app(one)
-    transport = httpx.ASGITransport(app)
+    one = {"host_max_concurrent": 1}
     counted = Growth(metrics.REGISTRY)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://parser", timeout=60) as client,
-        listening(one),
-    ):
+    async with open_parser(**one) as client, listening(settings.model_copy(update=one)):
         first = asyncio.create_task(client.get("/fetch", params={"url": url}))
         await until(lambda: site.count("/slow") == 1, seconds=60)
         second = asyncio.create_task(client.get("/fetch", params={"url": url}))
         await redis.rpush(QUEUE, json.dumps({"id": 1, "url": url}))
-        await until(lambda: redis.exists("parser:results:1"), seconds=60)
+        await until(lambda: redis.exists(result_key(1)), seconds=60)
         await asyncio.gather(first, second)
     grown = counted.grown()
     assert grown["page_parser_host_waits_total{entrance=job}"] == 1

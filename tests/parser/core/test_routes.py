@@ -1,25 +1,9 @@
 """HTTP of the parser service."""
 
-from collections.abc import AsyncIterator
-
 import httpx
 import pytest
 
-from parser_service.config import Settings
-from parser_service.main import create_app
 from tests.support.site import Site
-
-
-@pytest.fixture
-async def client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(settings)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://parser", trust_env=False
-        ) as opened,
-    ):
-        yield opened
 
 
 async def test_fetch_answers_with_the_page(client: httpx.AsyncClient, site: Site) -> None:

@@ -15,15 +15,14 @@ import pytest
 import redis.asyncio as aioredis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from local.servers import Valkey
+from local.valkey import Valkey
 from parser_service.config import Settings
 from parser_service.dependencies import job_queue
 from parser_service.jobs.listener import Listener
+from tests.support.keys import DONE, DONE_BYTES, LEASES, QUEUE, result_key, waiting_key
 from tests.support.listening import listening
 from tests.support.site import Site
 from tests.support.waiting import until
-
-QUEUE, LEASES, DONE = "parser:tasks", "parser:tasks:leases", "parser:tasks:done"
 
 OpenListener = Callable[..., contextlib.AbstractAsyncContextManager[Listener]]
 
@@ -151,7 +150,7 @@ async def test_a_job_that_waits_for_its_host_is_in_nobodys_hands(
         await redis.rpush(QUEUE, _job(1, slow))
         await until(lambda: len(site.requests) == 1)
         await redis.rpush(QUEUE, _job(2, slow))
-        waiting = f"{QUEUE}:host:127.0.0.1:{site.port}:waiting"
+        waiting = waiting_key(f"127.0.0.1:{site.port}")
         await until(lambda: redis.llen(waiting))
         assert await redis.zrange(LEASES, 0, -1) == ["1-token"]
 
@@ -281,7 +280,7 @@ async def test_no_job_is_taken_while_too_many_results_wait(
         assert await redis.llen(DONE) in (2, 3, 4)
         held_up = await redis.llen(DONE)
         assert await redis.llen(QUEUE) == 6 - held_up
-        await redis.delete(f"{DONE}:bytes")  # they have been persisted
+        await redis.delete(DONE_BYTES)  # they have been persisted
         await until(partial(_more_ended, redis, held_up), seconds=30)
 
 
@@ -302,11 +301,11 @@ async def test_a_result_for_which_redis_has_no_memory_is_kept_and_stored_later(
         await until(lambda: len(site.requests) == 1)
         await redis.config_set("maxmemory", 1)
         await until(partial(_has_refused, redis, "OOM"))
-        assert not await redis.exists("parser:results:1")
+        assert not await redis.exists(result_key(1))
         assert await redis.zscore(LEASES, "1-token")  # still in its hands
         await redis.config_set("maxmemory", 0)
         await until(partial(_all_ended, redis, 1), seconds=30)
-        assert await redis.exists("parser:results:1")
+        assert await redis.exists(result_key(1))
         assert len(site.requests) == 1
 
 

@@ -12,11 +12,10 @@ import redis.asyncio as aioredis
 
 from parser_service.config import Settings
 from parser_service.jobs.listener import Listener
+from tests.support.keys import PARSERS, QUEUE, result_key
 from tests.support.listening import listening
 from tests.support.site import Site
 from tests.support.waiting import until
-
-QUEUE = "parser:tasks"
 
 
 @pytest.fixture
@@ -44,16 +43,16 @@ async def test_a_job_becomes_a_result(
     url = site.page("/", "<title>A</title>")
     async with open_listener():
         await redis.rpush(QUEUE, json.dumps({"id": 7, "url": url}))
-        result = await _wait_for(redis, "parser:results:7")
+        result = await _wait_for(redis, result_key(7))
     assert (result["status"], result["title"]) == ("success", "A")
     assert result["html"] == "<title>A</title>"
-    assert 3590 < await redis.ttl("parser:results:7") <= 3600
+    assert 3590 < await redis.ttl(result_key(7)) <= 3600
 
 
 async def test_a_failed_job_says_why(redis: aioredis.Redis, open_listener: OpenListener) -> None:
     async with open_listener():
         await redis.rpush(QUEUE, json.dumps({"id": "x-1", "url": "http://10.0.0.1/"}))
-        result = await _wait_for(redis, "parser:results:x-1")
+        result = await _wait_for(redis, result_key("x-1"))
     assert result["status"] == "failure"
     assert result["error"] == "This address may not be fetched."
     assert result["reason"]["code"] == "blocked_address"
@@ -66,10 +65,10 @@ async def test_a_job_with_a_token_is_announced_and_others_are_not(
     async with open_listener():
         await redis.rpush(QUEUE, json.dumps({"id": 1, "url": url, "reply": "done"}))
         await redis.rpush(QUEUE, json.dumps({"id": 2, "url": url, "reply": "done", "token": "t"}))
-        assert (await _wait_for(redis, "parser:results:2"))["token"] == "t"
-        await _wait_for(redis, "parser:results:1")
+        assert (await _wait_for(redis, result_key(2)))["token"] == "t"
+        await _wait_for(redis, result_key(1))
     (announced,) = [json.loads(raw) for raw in await redis.lrange("done", 0, -1)]
-    size = await redis.strlen("parser:results:2")
+    size = await redis.strlen(result_key(2))
     assert announced == {"id": 2, "token": "t", "bytes": size}
     assert await redis.get("done:bytes") == str(size)
 
@@ -83,7 +82,7 @@ async def test_a_bad_message_is_set_aside(
     async with open_listener():
         await redis.rpush(QUEUE, message)
         await redis.rpush(QUEUE, json.dumps({"id": 1, "url": site.page("/", "<title>A</title>")}))
-        assert (await _wait_for(redis, "parser:results:1"))["title"] == "A"
+        assert (await _wait_for(redis, result_key(1)))["title"] == "A"
 
 
 async def test_no_more_jobs_are_taken_than_can_be_run(
@@ -108,14 +107,14 @@ async def test_a_stop_hands_back_what_it_does_not_finish(
         await redis.rpush(QUEUE, json.dumps({"id": 2, "url": quick}))
         await until(lambda: len(site.requests) == 2)
     assert [json.loads(raw)["id"] for raw in await redis.lrange(QUEUE, 0, -1)] == [1]
-    assert await redis.exists("parser:results:2")
+    assert await redis.exists(result_key(2))
 
 
 async def test_a_parser_shows_that_it_lives(
     redis: aioredis.Redis, open_listener: OpenListener
 ) -> None:
     async with open_listener():
-        await until(lambda: redis.zscore("parser:tasks:parsers", "test"))
+        await until(lambda: redis.zscore(PARSERS, "test"))
 
 
 async def test_no_job_is_taken_while_too_many_results_of_a_second_producer_wait(
@@ -145,7 +144,7 @@ async def test_a_job_whose_kind_is_page_or_no_text_is_a_page(
     url = site.page("/", "<title>A</title>")
     async with open_listener():
         await redis.rpush(QUEUE, json.dumps({"id": 1, "url": url, "kind": kind}))
-        assert (await _wait_for(redis, "parser:results:1"))["title"] == "A"
+        assert (await _wait_for(redis, result_key(1)))["title"] == "A"
 
 
 async def test_a_job_of_an_unknown_kind_fails_and_may_be_tried_again(
@@ -155,7 +154,7 @@ async def test_a_job_of_an_unknown_kind_fails_and_may_be_tried_again(
     job = {"id": 1, "url": url, "kind": "of the future", "token": "t", "reply": "done"}
     async with open_listener():
         await redis.rpush(QUEUE, json.dumps(job))
-        result = await _wait_for(redis, "parser:results:1")
+        result = await _wait_for(redis, result_key(1))
     assert (result["status"], result["token"]) == ("failure", "t")
     assert result["error"] == "This parser does not know jobs of this kind."
     assert (result["reason"]["code"], result["reason"]["retryable"]) == ("internal_error", True)

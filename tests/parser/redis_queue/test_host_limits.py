@@ -6,23 +6,22 @@ from collections.abc import AsyncIterator
 from time import perf_counter
 from typing import Any
 
-import httpx
 import pytest
 import redis.asyncio as aioredis
 
 from parser_service.config import Settings
-from parser_service.fetching.url_guard import normalise
+from parser_service.fetching.url_guard import parse_url
 from parser_service.jobs.listener import Listener
 from parser_service.jobs.parked import ReadyJob
-from parser_service.main import create_app
 from parser_service.redis_queue.host_limits import HostLimits
 from parser_service.redis_queue.keys import Keys
+from tests.support.app_client import OpenApp
+from tests.support.keys import QUEUE, result_key, waiting_key
 from tests.support.listening import listening
 from tests.support.site import Site
 from tests.support.time_travel import older_keys
 from tests.support.waiting import until
 
-QUEUE = "parser:tasks"
 KEYS = Keys.of(Settings())
 READY = KEYS.ready
 
@@ -53,7 +52,7 @@ async def _ready(redis: aioredis.Redis) -> list[ReadyJob]:
     ],
 )
 def test_what_counts_as_one_host(url: str, host: str) -> None:
-    assert normalise(url).host_key == host
+    assert parse_url(url).host_key == host
 
 
 async def test_a_job_over_the_limit_waits_and_is_handed_the_next_slot(
@@ -185,13 +184,13 @@ async def test_a_hanging_host_leaves_the_others_at_full_speed(
         await _push(redis, f"good-{n}", site.url(f"/{n}", host="127.0.0.2"))
 
     async def all_good() -> bool:
-        return len(await redis.keys("parser:results:good-*")) == 20
+        return len(await redis.keys(result_key("good-*"))) == 20
 
     await until(all_good)
     assert perf_counter() - started < 2
     assert most == 4
-    assert await redis.llen(f"{QUEUE}:host:127.0.0.1:{site.port}:waiting") == 96
-    await redis.delete(f"{QUEUE}:host:127.0.0.1:{site.port}:waiting")
+    assert await redis.llen(waiting_key(f"127.0.0.1:{site.port}")) == 96
+    await redis.delete(waiting_key(f"127.0.0.1:{site.port}"))
 
 
 async def test_redirects_to_a_busy_host_wait_there_and_go_on(
@@ -203,13 +202,13 @@ async def test_redirects_to_a_busy_host_wait_there_and_go_on(
     busy = _limits(redis, max_concurrent=4)
     slots = [await busy.enter_or_park(f"127.0.0.2:{site.port}", b"{}") for _ in range(4)]
     await _push(redis, "job", first)
-    await until(lambda: redis.exists(f"{QUEUE}:host:127.0.0.2:{site.port}:waiting"))
+    await until(lambda: redis.exists(waiting_key(f"127.0.0.2:{site.port}")))
     assert site.count("/end") == 0
     for slot in slots:
         assert slot
         await busy.leave(slot)
-    await until(lambda: redis.exists("parser:results:job"))
-    result = json.loads(await redis.get("parser:results:job") or "")
+    await until(lambda: redis.exists(result_key("job")))
+    result = json.loads(await redis.get(result_key("job")) or "")
     assert result["title"] == "end"
     assert result["redirects"] == [{"url": first, "status": 302}]
     assert site.count("/first") == 1
@@ -221,18 +220,12 @@ async def _no_slots(redis: aioredis.Redis) -> bool:
 
 
 async def test_fetch_waits_its_turn_and_goes_on_without_redis(
-    settings: Settings, redis: aioredis.Redis, site: Site
+    open_parser: OpenApp, redis: aioredis.Redis, site: Site
 ) -> None:
     url = site.page("/", "<title>A</title>")
     busy = _limits(redis, max_concurrent=4)
     slots = [await busy.enter_or_park(f"127.0.0.1:{site.port}", b"{}") for _ in range(4)]
-    app = create_app(settings)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://parser", trust_env=False
-        ) as client,
-    ):
+    async with open_parser() as client:
         waiting = asyncio.create_task(client.get("/fetch", params={"url": url}))
         await asyncio.sleep(0.3)
         assert not waiting.done()
@@ -242,12 +235,5 @@ async def test_fetch_waits_its_turn_and_goes_on_without_redis(
 
         late = await client.get("/fetch", params={"url": url})
         assert late.status_code == 200, "the slot came back"
-    gone = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
-    app = create_app(gone)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://parser", trust_env=False
-        ) as client,
-    ):
+    async with open_parser(redis_url="redis://127.0.0.1:1/0") as client:
         assert (await client.get("/fetch", params={"url": url})).json()["title"] == "A"

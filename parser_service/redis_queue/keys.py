@@ -1,6 +1,6 @@
 """Name every key in Redis that the parser reads or writes.
 
-`docs/wire-contract.md` lists them all; `tests/contract/test_parser_keys.py` holds this to it.
+`docs/wire-contract.md` lists them all; `tests/contract/test_keys.py` holds this to it.
 Scripts that reach hosts only Redis knows build their names in `lua/host_keys.lua`.
 """
 

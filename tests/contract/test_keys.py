@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from api_service.parser_client import keys as api_keys
+from parser_service.redis_queue import keys as parser_keys
 from tests.support.keys import QUEUE, RESULTS
 
 CONTRACT = Path(__file__).resolve().parent.parent.parent / "docs" / "wire-contract.md"
@@ -15,6 +16,7 @@ ROW = re.compile(r"(?m)^\| `(?P<key>parser:[^`]+)` \| (?P<writer>\w+) \| (?P<rea
 
 SERVICES = [
     pytest.param("API", api_keys.Keys(QUEUE, RESULTS), id="api"),
+    pytest.param("parser", parser_keys.Keys(QUEUE, RESULTS), id="parser"),
 ]
 
 

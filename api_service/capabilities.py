@@ -1,4 +1,4 @@
-"""The one list of what is built in besides parse requests.
+"""List what is built in besides parse requests.
 
 `main` reads it for routes, the assembly for collaborators, and the worker for steps of endings,
 task modules and entries of beat's schedule. Routers are loaded when called: a process that

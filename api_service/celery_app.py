@@ -80,17 +80,21 @@ def _configuration() -> dict[str, Any]:
         "enable_utc": True,
         "imports": ("api_service.tasks",),
         "beat_scheduler": "api_service.worker.scheduler:SteadyScheduler",
-        "beat_schedule": {
-            "cleanup": {
-                "task": CLEANUP,
-                "schedule": crontab(hour="0", minute="0"),
-            },
-            "sweep": {
-                "task": SWEEP,
-                # No `expires`: worker and beat clocks may differ. A backlog of sweeps is skipped
-                # cheaply, see `tasks.py`.
-                "schedule": MonotonicInterval(SWEEP_SECONDS),
-            },
+        "beat_schedule": _beat_schedule(),
+    }
+
+
+def _beat_schedule() -> dict[str, Any]:
+    return {
+        "cleanup": {
+            "task": CLEANUP,
+            "schedule": crontab(hour="0", minute="0"),
+        },
+        "sweep": {
+            "task": SWEEP,
+            # No `expires`: worker and beat clocks may differ. A backlog of sweeps is skipped
+            # cheaply, see `tasks.py`.
+            "schedule": MonotonicInterval(SWEEP_SECONDS),
         },
     }
 

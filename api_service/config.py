@@ -1,4 +1,4 @@
-"""Settings of the API service and its worker, read from the environment once per process."""
+"""Read the settings of the API service and its workers, once per process."""
 
 import sys
 from pathlib import Path

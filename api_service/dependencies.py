@@ -31,11 +31,11 @@ async def _trace_id(request: Request) -> str | None:
     return trace_id
 
 
-async def _caller() -> Caller:
+async def current_caller() -> Caller:
+    """Return who calls: every caller is anonymous."""
     return ANONYMOUS
 
 
-CurrentCaller = Annotated[Caller, Depends(_caller)]
-"""Who calls: everybody is anonymous."""
+CurrentCaller = Annotated[Caller, Depends(current_caller)]
 TraceId = Annotated[str | None, Depends(_trace_id)]
 """The id that ties the log lines of one request together; see `edge/request_context.py`."""

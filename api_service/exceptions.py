@@ -1,4 +1,4 @@
-"""Errors: each class has a stable code and an HTTP status; `edge/problems.py` renders them."""
+"""Define the errors: each has a stable code and an HTTP status; `edge/problems.py` renders them."""
 
 from http import HTTPStatus
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""The API's application: assembly only. Run as `uvicorn api_service.main:app`."""
+"""Assemble the API's application, and nothing else. Run as `uvicorn api_service.main:app`."""
 
 import os
 import sys

@@ -187,7 +187,7 @@ async def _timeout_as_unavailable(outcome: Awaitable[T]) -> T:
     """Return what the database answered.
 
     Raises:
-        DatabaseUnavailableError: it did not come in time.
+        DatabaseUnavailableError: it did not answer in time.
     """
     try:
         return await outcome

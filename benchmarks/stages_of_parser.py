@@ -10,7 +10,7 @@ import redis.asyncio as aioredis
 from benchmarks.load import at_most
 from benchmarks.stopwatch import Stopwatch
 from parser_service.config import Settings
-from parser_service.dependencies import host_limits, open_redis, task_queue
+from parser_service.dependencies import host_limits, job_queue, open_redis
 from parser_service.fetching.fetcher import FetchedPage, Fetcher
 from parser_service.fetching.transport import GuardedTransport, client_tls_context
 from parser_service.fetching.url_guard import UrlGuard
@@ -20,14 +20,13 @@ from parser_service.page import PageOptions
 from parser_service.parser import ParsedPage, RawPage, parse
 from parser_service.redis_queue.host_limits import HostLimits
 from parser_service.redis_queue.job_queue import JobQueue, TakenJob
-from parser_service.redis_queue.messages import SuccessResult, encode_with_html_appended
-from parser_service.requests import Job
+from parser_service.redis_queue.messages import Job, SuccessResult, encode_with_html_appended
 
 
 async def run_parser_stages(watch: Stopwatch, settings: Settings, *, jobs: int, batch: int) -> None:
     """Take so many jobs from the list, and leave their results."""
     async with open_redis(settings) as redis:
-        queue = task_queue(redis, settings, name="bench")
+        queue = job_queue(redis, settings, name="bench")
         taken = await _take(watch, queue, jobs, batch)
         await _visit(watch, redis, settings, taken, batch)
         pages = await _fetch(watch, settings, taken, batch)

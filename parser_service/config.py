@@ -13,49 +13,57 @@ MIB = 1024 * 1024
 
 
 class Settings(BaseSettings):
-    """Every setting has a safe default; `docs/operations.md` lists them all."""
+    """Hold every setting; each has a safe default, and `docs/operations.md` lists them all."""
 
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True)
 
     redis_url: str = "redis://127.0.0.1:6379/0"
+    """The Redis that all parsers share with the API."""
     task_queue: str = "parser:tasks"
+    """The list of jobs; the names of other keys begin with it. The same as the API's."""
     result_prefix: str = "parser:results:"
+    """The start of the keys of results. The same as the API's."""
     result_ttl: Annotated[int, Field(ge=60)] = 3600
-    """Seconds that a result waits under its key."""
+    """Seconds for which a result is kept under its key."""
 
     max_result_bytes: Annotated[int, Field(ge=1)] = 64 * MIB
-    """Bytes of announced results in Redis above which no more jobs are taken."""
+    """Bytes of announced results in Redis above which parsers take no job."""
 
     fetch_concurrency: Annotated[int, Field(ge=1, le=1024)] = 64
-    """Pages under way at a time, per process."""
+    """Pages in flight at a time, per process."""
     fetch_allowed_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
-    """Networks that may be fetched from although they are not public."""
+    """Networks that parsers may fetch from although they are not public."""
     fetch_allowed_ports: Annotated[frozenset[int], NoDecode] = frozenset({80, 443})
+    """Ports that parsers may connect to, as `80,443,8000-8080`."""
     fetch_timeout: Annotated[float, Field(gt=0, le=600)] = 30.0
-    """Seconds for a whole page: look-up, connection, redirects, body and parsing."""
+    """Seconds for a whole page: name lookup, connection, redirects, body and parsing."""
     fetch_connect_timeout: Annotated[float, Field(gt=0)] = 5.0
     fetch_dns_timeout: Annotated[float, Field(gt=0)] = 5.0
     fetch_max_body: Annotated[int, Field(ge=1024)] = 10 * MIB
-    """Bytes of a body after inflating."""
+    """Bytes of a body after decompression."""
     fetch_nameservers: Annotated[tuple[str, ...], NoDecode] = ()
-    """DNS servers to ask in place of the machine's own, as `host` or `host:port`."""
+    """DNS servers to ask instead of the machine's own, as `host` or `host:port`."""
     fetch_ca_bundle: Path | None = None
-    """A file of certificates to trust in place of the system's."""
+    """A file of certificates to trust instead of the system's."""
     fetch_max_redirects: Annotated[int, Field(ge=0, le=20)] = 5
     fetch_user_agent: Annotated[str, Field(pattern=r"^[\x20-\x7e]{1,300}$")] = (
         "PageParser/0.1 (self-hosted page parser)"
     )
-    """What the parser calls itself; rules of robots.txt are looked up by its first word."""
+    """The parser's name for sites; its first word selects the rules of robots.txt."""
 
     host_max_concurrent: Annotated[int, Field(ge=0)] = 8
-    """Requests that one host gets at a time, over all parsers; 0 for any number."""
+    """Requests that one host gets at a time, over all parsers; 0 sets no limit."""
     host_min_interval: Annotated[float, Field(ge=0, le=3600)] = 0.0
     """Seconds between the beginnings of two requests to one host."""
     respect_robots: bool = False
-    """Whether robots.txt is asked also where a request does not ask for it."""
+    """Whether to obey robots.txt even if a request does not ask for it."""
 
     shutdown_grace: Annotated[float, Field(gt=0)] = 4.0
-    """Seconds that pages under way get to finish after SIGTERM before they are handed back."""
+    """Seconds that pages in flight get to finish after SIGTERM before they are handed back."""
+    alive_file: Path | None = None
+    """The file that the listener touches on each heartbeat."""
+    http_alive_file: Path | None = None
+    """The file that the HTTP side touches while its event loop turns."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @field_validator("log_level", mode="before")
@@ -81,7 +89,7 @@ class Settings(BaseSettings):
     @classmethod
     def _check_ca_bundle(cls, value: Path | None) -> Path | None:
         if value is not None and not value.is_file():
-            raise ValueError(f"{value} is no file")
+            raise ValueError(f"{value} is not a file")
         return value
 
     @field_validator("fetch_allowed_ports", mode="before")
@@ -91,7 +99,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls) -> Self:
-        """Read the environment, or end the process with one sentence for each wrong variable."""
+        """Read the environment, or end the process with a sentence for each invalid variable."""
         try:
             return cls()
         except ValidationError as error:
@@ -99,13 +107,13 @@ class Settings(BaseSettings):
 
 
 def _ports(text: str) -> set[int]:
-    """Port numbers of a list like `80,443,8000-8080`."""
+    """Parse a list of ports like `80,443,8000-8080`."""
     ports: set[int] = set()
     for part in filter(None, (part.strip() for part in text.split(","))):
         found = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", part)
         low, high = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
         if not 1 <= low <= high <= 65535:
-            raise ValueError(f"{part} is no port or range of ports")
+            raise ValueError(f"{part} is not a port or port range")
         ports.update(range(low, high + 1))
     return ports
 

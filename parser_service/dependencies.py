@@ -1,22 +1,116 @@
-"""How this service connects to Redis, and what it makes of its settings there."""
+"""Wire the parts of this service for its two entrances: HTTP routes and the job listener."""
 
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+
+import httpx
 import redis.asyncio as aioredis
 from redis.backoff import NoBackoff
 
 from parser_service.config import Settings
+from parser_service.fetching.fetcher import Fetcher
+from parser_service.fetching.transport import GuardedTransport, client_tls_context
+from parser_service.fetching.url_guard import UrlGuard
+from parser_service.jobs.listener import BLOCK_SECONDS, Listener
+from parser_service.pipeline import PagePipeline
 from parser_service.redis_queue.connection import use_uvloop_safe_connections
-from parser_service.redis_queue.host_limits import HostLimits, ready_list
+from parser_service.redis_queue.host_limits import HostLimits
 from parser_service.redis_queue.job_queue import JobQueue
+from parser_service.redis_queue.keys import Keys
+from parser_service.sandbox.pool import ParsePool
 
 COMMAND_SECONDS = 5
-"""Seconds for one command; a blocking one must be shorter."""
+"""Seconds for one command. `BLOCK_SECONDS`, the listener's BLPOP, must stay under it: a BLPOP
+that this limit ends may have popped a job, which would be lost."""
 CONNECT_SECONDS = 3
 LEASE_MARGIN = 15
-"""Seconds beyond a page's deadline after which a host's slot is taken to be forgotten."""
+"""Seconds beyond a page's deadline after which a host's slot counts as forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpContext:
+    """Hold what all requests of this process share.
+
+    Attributes:
+        room: bounds the requests that fetch at a time.
+    """
+
+    pipeline: PagePipeline
+    host_limits: HostLimits | None
+    room: asyncio.Semaphore
+
+
+@asynccontextmanager
+async def open_http_context(settings: Settings) -> AsyncIterator[HttpContext]:
+    """Open what HTTP routes need, and close it at the end."""
+    async with open_pipeline(settings) as pipeline, open_redis(settings) as redis:
+        room = asyncio.Semaphore(settings.fetch_concurrency)
+        yield HttpContext(pipeline, host_limits(redis, settings), room)
+
+
+@asynccontextmanager
+async def open_listener(
+    settings: Settings, *, name: str, block_seconds: float = BLOCK_SECONDS
+) -> AsyncIterator[Listener]:
+    """Open a listener with all it needs; it takes jobs once it is run.
+
+    Args:
+        settings: this process's.
+        name: this parser's, unique among all that share the Redis.
+        block_seconds: the longest wait of one BLPOP.
+
+    Raises:
+        ValueError: BLPOP would outlast the time limit of a command.
+    """
+    if block_seconds >= COMMAND_SECONDS:
+        raise ValueError(f"BLPOP must end within the {COMMAND_SECONDS} s of a command.")
+    async with open_redis(settings) as redis, open_pipeline(settings) as pipeline:
+        yield Listener(
+            queue=job_queue(redis, settings, name=name),
+            limits=host_limits(redis, settings),
+            pipeline=pipeline,
+            settings=settings,
+            block_seconds=block_seconds,
+        )
+
+
+@asynccontextmanager
+async def open_pipeline(
+    settings: Settings, *, socket_class: type[socket.socket] = socket.socket
+) -> AsyncIterator[PagePipeline]:
+    """Open a pipeline with the process's one HTTP client, and close it at the end."""
+    guard = UrlGuard(
+        allowed_networks=settings.fetch_allowed_networks,
+        allowed_ports=settings.fetch_allowed_ports,
+    )
+    transport = GuardedTransport(
+        guard,
+        connect_timeout=settings.fetch_connect_timeout,
+        dns_timeout=settings.fetch_dns_timeout,
+        nameservers=settings.fetch_nameservers,
+        ssl_context=client_tls_context(settings.fetch_ca_bundle),
+        socket_class=socket_class,
+    )
+    # One client serves all jobs: what one site sets must not reach the next.
+    no_cookies = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
+    pool = ParsePool()
+    async with httpx.AsyncClient(
+        transport=transport,
+        cookies=no_cookies,
+        trust_env=False,
+        timeout=None,  # noqa: S113 - each page has one deadline, in `PagePipeline.run`
+    ) as client:
+        fetcher = Fetcher(client=client, guard=guard, settings=settings)
+        yield PagePipeline(fetcher=fetcher, pool=pool, timeout=settings.fetch_timeout)
+    await pool.close()
 
 
 def open_redis(settings: Settings) -> aioredis.Redis:
-    """A client that tries once and reports: its users are the ones that try again."""
+    """Open a client that tries once and reports; its users decide whether to try again."""
     redis = aioredis.Redis.from_url(
         settings.redis_url,
         socket_timeout=COMMAND_SECONDS,
@@ -26,25 +120,18 @@ def open_redis(settings: Settings) -> aioredis.Redis:
     return use_uvloop_safe_connections(redis)
 
 
-def task_queue(redis: aioredis.Redis, settings: Settings, *, name: str) -> JobQueue:
-    """The lists that a listener works on."""
-    return JobQueue(
-        redis,
-        name=name,
-        task_queue=settings.task_queue,
-        ready_list=ready_list(settings.task_queue),
-        result_prefix=settings.result_prefix,
-        result_ttl=settings.result_ttl,
-    )
+def job_queue(redis: aioredis.Redis, settings: Settings, *, name: str) -> JobQueue:
+    """Make the queue that a listener works on."""
+    return JobQueue(redis, name=name, keys=Keys.of(settings), result_ttl=settings.result_ttl)
 
 
 def host_limits(redis: aioredis.Redis, settings: Settings) -> HostLimits | None:
-    """The limits of hosts, or None where the settings set none."""
+    """Make the limits of hosts, or return None if the settings set none."""
     if not settings.host_max_concurrent and not settings.host_min_interval:
         return None
     return HostLimits(
         redis,
-        prefix=settings.task_queue,
+        keys=Keys.of(settings),
         max_concurrent=settings.host_max_concurrent or 1_000_000,
         min_interval=settings.host_min_interval,
         lease=settings.fetch_timeout + LEASE_MARGIN,

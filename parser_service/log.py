@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line on standard output."""
+"""Write structured logs: one JSON object a line on standard output."""
 
 import logging
 import sys
@@ -11,7 +11,7 @@ from structlog.typing import EventDict, WrappedLogger
 
 
 def configure(service: str, level: str) -> None:
-    """Send this process's logs, the libraries' included, through structlog."""
+    """Send the logs of this process and its libraries through structlog."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -41,12 +41,12 @@ def configure(service: str, level: str) -> None:
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [], True
-    # It tells of every request under INFO; our own lines do that with more context.
+    # It logs every request at INFO; our own lines do that with more context.
     logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 def loggable_url(url: str) -> str:
-    """A URL as it may stand in a log: no user information, no query, no fragment."""
+    """Return a URL without what a log must not hold: user information, query, fragment."""
     try:
         parts = urlsplit(url)
     except ValueError:

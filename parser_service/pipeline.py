@@ -6,18 +6,13 @@
 """
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from time import perf_counter
 
-import httpx
 import structlog
 
 from parser_service import metrics
-from parser_service.config import Settings
 from parser_service.exceptions import FetchError, FetchTimeoutError, InternalError
 from parser_service.fetching.fetcher import (
     FetchedPage,
@@ -26,8 +21,6 @@ from parser_service.fetching.fetcher import (
     HostAccess,
     NotFetchedYetError,
 )
-from parser_service.fetching.transport import GuardedTransport, client_tls_context
-from parser_service.fetching.url_guard import UrlGuard
 from parser_service.log import loggable_url
 from parser_service.page import Page, PageOptions, Redirect
 from parser_service.parser import ParsedPage, RawPage
@@ -85,37 +78,6 @@ class PagePipeline:
         seconds = perf_counter() - started
         metrics.page_parsed(seconds=seconds, size=len(fetched.body))
         return _page(fetched, facts, fetched_at, elapsed_ms=_milliseconds(seconds))
-
-
-@asynccontextmanager
-async def open_pipeline(
-    settings: Settings, *, socket_class: type[socket.socket] = socket.socket
-) -> AsyncIterator[PagePipeline]:
-    """A handler with the process's one HTTP client, closed at the end."""
-    guard = UrlGuard(
-        allowed_networks=settings.fetch_allowed_networks,
-        allowed_ports=settings.fetch_allowed_ports,
-    )
-    transport = GuardedTransport(
-        guard,
-        connect_timeout=settings.fetch_connect_timeout,
-        dns_timeout=settings.fetch_dns_timeout,
-        nameservers=settings.fetch_nameservers,
-        ssl_context=client_tls_context(settings.fetch_ca_bundle),
-        socket_class=socket_class,
-    )
-    # One client serves all jobs: what one site sets must not reach the next.
-    no_cookies = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
-    pool = ParsePool()
-    async with httpx.AsyncClient(
-        transport=transport,
-        cookies=no_cookies,
-        trust_env=False,
-        timeout=None,  # noqa: S113 - each page has one deadline, in `handle`
-    ) as client:
-        fetcher = Fetcher(client=client, guard=guard, settings=settings)
-        yield PagePipeline(fetcher=fetcher, pool=pool, timeout=settings.fetch_timeout)
-    await pool.close()
 
 
 def _raw_page(page: FetchedPage, options: PageOptions) -> RawPage:

@@ -1,41 +1,40 @@
-"""HTTP of the parser service. It is for the API beside it, never for the public network."""
+"""Serve the parser over HTTP: to the API next to it, never to the public network."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import structlog
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from parser_service import metrics
+from parser_service.dependencies import HttpContext
 from parser_service.fetching.host_access import RequestAccess
 from parser_service.fetching.url_guard import normalise
 from parser_service.page import PageOptions
 from parser_service.pipeline import PagePipeline
+from parser_service.problems import problem
 from parser_service.requests import FetchQuery
-from parser_service.responses import FetchAnswer, Health, Problem
+from parser_service.responses import FetchAnswer, Health
 
 router = APIRouter()
 
 OUR_ANSWER = "application/vnd.page-parser.answer+json"
-"""Tells the API, if it asks for that, that it can pass the body on as it is."""
+"""Tells an API that accepts it that it can pass the body on unchanged."""
 
 
 async def page_pipeline(request: Request) -> PagePipeline:
-    """Return the process's one pipeline, made by the application's lifespan."""
-    pipeline: PagePipeline = request.app.state.page_pipeline
-    return pipeline
+    """Return the process's one pipeline."""
+    return _context(request).pipeline
 
 
 async def host_access(request: Request) -> RequestAccess:
-    """Make this request's access to hosts: polite to each, and bounded in number."""
-    return RequestAccess(request.app.state.host_limits, request.app.state.room)
+    """Make this request's access to hosts: within their limits, and bounded in number."""
+    context = _context(request)
+    return RequestAccess(context.host_limits, context.room)
 
 
-def problem(description: str) -> dict[str, Any]:
-    """How a route declares an error body."""
-    return {
-        "description": description,
-        "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
-    }
+def _context(request: Request) -> HttpContext:
+    context: HttpContext = request.app.state.context
+    return context
 
 
 @router.get(
@@ -43,8 +42,8 @@ def problem(description: str) -> dict[str, Any]:
     response_model=FetchAnswer,
     summary="Fetch and parse a page",
     responses={
-        422: problem("The URL is not one that can be fetched."),
-        502: problem("The page cannot be had; `code` and `detail` say why."),
+        422: problem("The URL cannot be fetched; see `code` and `detail`."),
+        502: problem("The page could not be fetched; see `code` and `detail`."),
     },
 )
 async def fetch(
@@ -54,24 +53,24 @@ async def fetch(
     x_request_id: Annotated[str | None, Header(max_length=64)] = None,
     accept: Annotated[str, Header()] = "",
 ) -> Response:
-    """Fetch a page now and answer with its title, text and what else is known of it."""
+    """Fetch a page now and answer with its title, HTML and metadata."""
     target = normalise(query.url)
     with structlog.contextvars.bound_contextvars(trace_id=x_request_id):
         async with access:
             page = await pipeline.run(target.url, access=access, options=PageOptions.of(query))
     answer = FetchAnswer(url=target.url, **dict(page))
-    # Made here: validating and copying the longest part once more would take as long again.
+    # Rendered here: FastAPI would validate and copy the longest part a second time.
     media_type = OUR_ANSWER if OUR_ANSWER in accept else "application/json"
     return Response(answer.model_dump_json(), media_type=media_type)
 
 
-@router.get("/health", summary="Whether this process lives")
+@router.get("/health", summary="Show that this process lives")
 async def health() -> Health:
-    """Answers as long as the event loop turns."""
+    """Answer as long as the event loop turns."""
     return Health()
 
 
 @router.get("/metrics", include_in_schema=False)
 async def show_metrics() -> Response:
-    """For Prometheus; see `docs/monitoring.md`."""
+    """Show metrics to Prometheus; see `docs/monitoring.md`."""
     return Response(metrics.render(), media_type=metrics.CONTENT_TYPE)

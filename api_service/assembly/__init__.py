@@ -1,1 +1,1 @@
-"""Wiring: how each kind of process makes the objects that its parts share."""
+"""Wire each kind of process: make the objects that its parts share."""

@@ -1,4 +1,4 @@
-"""What the API's routes use."""
+"""Wire the API: make what its routes use."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager

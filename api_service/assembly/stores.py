@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL and Redis, which every process needs.
+"""Connect to PostgreSQL and Redis, which every process needs.
 
 This module imports no web framework and no HTTP client, so that workers can use it as well.
 """

@@ -1,4 +1,4 @@
-"""What the worker's processes use. It never imports HTTP."""
+"""Wire the worker's processes. This module never imports HTTP."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager

@@ -1,1 +1,1 @@
-"""What happens to every HTTP request, whatever its route."""
+"""Handle what happens to every HTTP request, whatever its route."""

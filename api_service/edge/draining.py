@@ -1,4 +1,4 @@
-"""A stop that cuts no client off. Nothing else knows uvicorn's inside."""
+"""Stop without cutting clients off. No other module knows the inside of uvicorn."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""Error bodies: RFC 9457 problems, rendered from exceptions and declared by routes."""
+"""Render errors as RFC 9457 problems, and declare them for routes."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -16,7 +16,7 @@ MAX_DETAIL = 300
 """Characters of a validation error's sentence."""
 
 Declared = dict[int | str, dict[str, Any]]
-"""What a route declares of its answers, by status."""
+"""The answers that a route declares, by status."""
 
 # Sentences for errors that pydantic's own words do not explain to a client.
 _SENTENCES = {

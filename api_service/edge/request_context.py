@@ -1,4 +1,4 @@
-"""The middleware round every HTTP request: trace id, limit on the body, log line, metrics."""
+"""Wrap every HTTP request: trace id, limit on the body, log line, metrics."""
 
 import re
 import secrets

@@ -1,15 +1,17 @@
-"""How handlers get the Idempotency-Key of a request."""
+"""Read the Idempotency-Key of a request."""
 
 import hashlib
 from typing import Annotated
 
 from fastapi import Depends, Header, Request
 
+from api_service.dependencies import CurrentCaller
 from api_service.idempotency.service import ScopedKey
 
 
 async def _scoped_key(
     request: Request,
+    caller: CurrentCaller,
     idempotency_key: Annotated[
         str | None,
         Header(
@@ -24,15 +26,18 @@ async def _scoped_key(
         ),
     ] = None,
 ) -> ScopedKey | None:
-    """Scope the key to the caller's credentials, else to their address.
+    """Scope the key to the caller's account, else to their credentials, else to their address.
 
-    Only a digest of the credentials is kept.
+    Only a digest is kept.
     """
     if idempotency_key is None:
         return None
     host = request.client.host if request.client else ""
-    caller = request.headers.get("authorization") or f"host {host}"
-    return ScopedKey(hashlib.sha256(caller.encode()).hexdigest(), idempotency_key)
+    if caller.owner_id:
+        scope = f"owner {caller.owner_id}"
+    else:
+        scope = request.headers.get("authorization") or f"host {host}"
+    return ScopedKey(hashlib.sha256(scope.encode()).hexdigest(), idempotency_key)
 
 
 OptionalKey = Annotated[ScopedKey | None, Depends(_scoped_key)]

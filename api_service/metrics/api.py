@@ -1,4 +1,4 @@
-"""What the API counts; the gauges that it reads when scraped are in `operation/`."""
+"""Count what the API does; the gauges that it reads when scraped are in `operation/`."""
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 

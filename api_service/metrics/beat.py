@@ -1,4 +1,4 @@
-"""What beat counts: the tasks that it publishes."""
+"""Count the tasks that beat publishes."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 

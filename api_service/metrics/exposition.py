@@ -1,4 +1,4 @@
-"""How a registry is exposed: as text, or on a port of its own.
+"""Expose a registry: as text, or on a port of its own.
 
 The two halves of a worker keep their numbers in files of one folder, which the start script
 names in PROMETHEUS_MULTIPROC_DIR; either half then answers for both. Without the folder a

@@ -1,4 +1,4 @@
-"""What a worker's two processes count.
+"""Count what a worker's two processes do.
 
 They share these metrics, so a gauge needs a `multiprocess_mode`. Events are counted after the
 commit: if a process dies in between, the numbers are a little low.

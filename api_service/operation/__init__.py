@@ -1,1 +1,1 @@
-"""What operators ask of the API: health, readiness and gauges."""
+"""Answer operators: health, readiness and gauges."""

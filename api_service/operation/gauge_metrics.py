@@ -1,4 +1,4 @@
-"""Metrics of what was read from PostgreSQL and Redis."""
+"""Turn what was read from PostgreSQL and Redis into metrics."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

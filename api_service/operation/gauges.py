@@ -1,4 +1,4 @@
-"""Gauges that are read from PostgreSQL and Redis when Prometheus scrapes.
+"""Read gauges from PostgreSQL and Redis when Prometheus scrapes.
 
 Concurrent scrapes share one snapshot. It is kept for a moment, and longer if reading was slow.
 A server that does not answer in time is reported as down and its gauges are omitted, so that no

@@ -1,4 +1,4 @@
-"""Readiness: whether the system can serve requests from end to end, part by part."""
+"""Check part by part whether the system can serve requests from end to end."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ from redis.exceptions import RedisError
 from api_service.database import Database
 from api_service.exceptions import ApiError
 from api_service.operation.responses import Readiness
-from api_service.parser_client.census import Census
+from api_service.parser_client.census import ALIVE_WITHIN_SECONDS, Census
 from api_service.schema import NEWEST_MIGRATION
 
 CHECK_SECONDS = 3
@@ -50,4 +50,4 @@ class ReadinessCheck:
 
 
 def _seen(count: int) -> str:
-    return "ok" if count else "none seen in the last seconds"
+    return "ok" if count else f"none seen in the last {ALIVE_WITHIN_SECONDS} s"

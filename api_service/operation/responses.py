@@ -1,4 +1,4 @@
-"""What operators get."""
+"""Define the answers that operators get."""
 
 from typing import Annotated, Literal
 

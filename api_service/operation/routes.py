@@ -1,4 +1,4 @@
-"""HTTP for operators: whether the process lives, whether the system is ready, and metrics."""
+"""Serve operators: whether the process lives, whether the system is ready, and metrics."""
 
 from http import HTTPStatus
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""What the routes of this room use."""
+"""Make what the routes of this room use."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,1 +1,1 @@
-"""What every process of this service needs, whatever its work."""
+"""Provide what every process of this service needs, whatever its work."""

@@ -1,4 +1,4 @@
-"""Alive files: a process touches one, and its supervisor kills a process that stops doing so."""
+"""Touch alive files: a supervisor kills a process that stops touching its own."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Pauses between attempts to reach a server that is down."""
+"""Lengthen the pauses between attempts to reach a server that is down."""
 
 
 class Backoff:

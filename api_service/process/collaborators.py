@@ -1,4 +1,4 @@
-"""The objects that the parts of one process share, found by class."""
+"""Find the objects that the parts of one process share, by class."""
 
 from typing import TypeVar, cast
 

@@ -1,4 +1,4 @@
-"""A deadline for work that is slow to stop."""
+"""Give up on work that is slow to stop."""
 
 import asyncio
 from collections.abc import Coroutine

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object per line on standard output."""
+"""Write structured logs: one JSON object per line on standard output."""
 
 import logging
 import sys

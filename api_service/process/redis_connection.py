@@ -1,4 +1,4 @@
-"""Connections to Redis that fail as redis-py expects.
+"""Connect to Redis so that failures are those that redis-py expects.
 
 uvloop raises RuntimeError for a write to a connection that was reset a moment ago, while
 asyncio's own loop raises nothing or an OSError. redis-py passes the RuntimeError on, and code

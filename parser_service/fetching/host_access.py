@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from parser_service import metrics
 from parser_service.fetching.fetcher import Hop
 from parser_service.fetching.url_guard import Target
-from parser_service.redis_queue.host_limits import HostLimits, Slot, host_of
+from parser_service.redis_queue.host_limits import HostLimits, Slot
 
 POLL_SECONDS = 0.025
 
@@ -49,7 +49,7 @@ class SlotHolder:
         """See `fetcher.HostAccess`."""
         if self._limits is None:
             return
-        host = host_of(target)
+        host = target.host_key
         if self._slot is not None and self._slot.host == host:
             return
         await self._leave()

@@ -67,6 +67,11 @@ class Target:
         return self.url[: self.url.index("/", len(self.scheme) + 3)]
 
     @property
+    def host_key(self) -> str:
+        """Return what is counted as one host: its name, with any port besides 80 and 443."""
+        return self.host if self.port in (80, 443) else f"{self.host}:{self.port}"
+
+    @property
     def address(self) -> IPv4Address | IPv6Address | None:
         """The host, where it is an address and not a name."""
         return _address(self.host)

@@ -1,1 +1,1 @@
-"""Run jobs from the Redis list: take, run, park, store, hand back."""
+"""Run jobs from Redis: take them, run them, park them, store results, hand jobs back."""

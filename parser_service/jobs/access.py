@@ -1,4 +1,4 @@
-"""Access to hosts for a job: it is parked until its host has a slot for it."""
+"""Give a job access to hosts: park it until its host has a slot for it."""
 
 from collections.abc import Sequence
 
@@ -6,20 +6,22 @@ from parser_service import metrics
 from parser_service.fetching.fetcher import Hop, NotFetchedYetError
 from parser_service.fetching.host_access import SlotHolder
 from parser_service.fetching.url_guard import Target
-from parser_service.redis_queue.host_limits import HostLimits, Slot, parked_job
+from parser_service.jobs.parked import ParkedJob
+from parser_service.redis_queue.host_limits import HostLimits, Slot
 
 
 class ParkedError(NotFetchedYetError):
-    """The job waits in its host's list: somebody will be handed it when its turn has come."""
+    """The job is parked in its host's list; when its turn comes, a parser takes it again."""
 
 
 class JobAccess(SlotHolder):
-    """The visit of a job from the list.
+    """Hold the slots of a job from the list.
 
     Args:
-        raw: the job's message, which is parked while it waits.
-        token: the job's, by which it is leased while it does not wait.
-        slot: what it has got already, if it waited before.
+        limits: None if the settings set no limits.
+        raw: the job's message, to be parked.
+        token: names the job's lease, which ends when the job is parked.
+        slot: the slot that the job got while it was parked.
     """
 
     def __init__(
@@ -37,9 +39,8 @@ class JobAccess(SlotHolder):
     async def _take_slot(
         self, limits: HostLimits, host: str, target: Target, hops: Sequence[Hop]
     ) -> Slot:
-        redirects = [(hop.url, hop.status) for hop in hops]
-        parked = parked_job(self._raw, url=target.url, redirects=redirects)
-        slot = await limits.enter_or_park(host, parked, token=self._token)
+        parked = ParkedJob.of(self._raw, url=target.url, hops=hops)
+        slot = await limits.enter_or_park(host, parked.encode(), token=self._token)
         if slot is None:
             metrics.JOB_WAITS.inc()
             raise ParkedError

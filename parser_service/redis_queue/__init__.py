@@ -1,1 +1,1 @@
-"""The lists, leases and host limits in redis."""
+"""Keep jobs, leases, results and the limits of hosts in Redis."""

@@ -1,4 +1,4 @@
-"""Lua scripts in Redis; calls that are made while others are under way share a round trip."""
+"""Call Lua scripts in Redis; calls made while a round trip is in flight share the next one."""
 
 import asyncio
 import hashlib
@@ -11,17 +11,17 @@ from redis.exceptions import NoScriptError
 
 Argument = str | bytes | int | float
 
-MOST = 100
-"""Calls in a round trip."""
-MOST_BYTES = 4 * 1024 * 1024
-"""Bytes in a round trip, from which on no call is added: each must be over in time."""
+MAX_CALLS = 100
+"""Calls in one round trip."""
+MAX_BYTES = 4 * 1024 * 1024
+"""Bytes in one round trip above which no call joins it: each must end within a command's time."""
 
 
 class ScriptPipeline:
-    """The scripts of one client.
+    """Send the calls of one client's scripts, in the order in which they are made.
 
-    Calls are sent in the order in which they are made, but for those that meet a Redis which
-    does not know their script yet: they are sent again behind the others of their round trip.
+    The exception is a call whose script Redis does not know yet: it is sent again after the
+    other calls of its round trip.
     """
 
     def __init__(self, redis: aioredis.Redis) -> None:
@@ -30,16 +30,16 @@ class ScriptPipeline:
         self._sending: asyncio.Task[None] | None = None
 
     def register(self, text: str) -> "Script":
-        """A script, ready to be called."""
+        """Make a script that can be called."""
         return Script(self, text)
 
     async def call(
         self, script: "Script", keys: Sequence[str | bytes], args: Sequence[Argument]
     ) -> Any:
-        """Run a script; its answer.
+        """Run a script and return its answer.
 
         Raises:
-            RedisError, OSError: Redis is away or refuses.
+            RedisError, OSError: Redis is unreachable or refuses.
         """
         call = _Call(script, [script.sha, len(keys), *keys, *args])
         self._waiting.append(call)
@@ -50,13 +50,13 @@ class ScriptPipeline:
     async def _send_all(self) -> None:
         try:
             while self._waiting:
-                await self._send([call for call in self._next() if not call.answer.done()])
+                await self._send([call for call in self._next_batch() if not call.answer.done()])
         finally:
             self._sending = None
 
-    def _next(self) -> list["_Call"]:
+    def _next_batch(self) -> list["_Call"]:
         size = count = 0
-        while count < min(MOST, len(self._waiting)) and size < MOST_BYTES:
+        while count < min(MAX_CALLS, len(self._waiting)) and size < MAX_BYTES:
             size += self._waiting[count].size
             count += 1
         batch, self._waiting = self._waiting[:count], self._waiting[count:]
@@ -68,15 +68,15 @@ class ScriptPipeline:
             if unknown:
                 for text in {call.script.text for call in unknown}:
                     await self._redis.script_load(text)
-                await self._send_once(unknown, last_time=True)
+                await self._send_once(unknown, is_last_try=True)
         except Exception as error:  # noqa: BLE001 - the callers decide
             for call in batch:
                 call.fail(error)
 
     async def _send_once(
-        self, batch: Sequence["_Call"], *, last_time: bool = False
+        self, batch: Sequence["_Call"], *, is_last_try: bool = False
     ) -> list["_Call"]:
-        """Returns the calls whose script Redis does not know."""
+        """Send calls; return those whose script Redis does not know."""
         if not batch:
             return []
         async with self._redis.pipeline(transaction=False) as pipe:
@@ -85,7 +85,7 @@ class ScriptPipeline:
             answers = await pipe.execute(raise_on_error=False)
         unknown = []
         for call, answer in zip(batch, answers, strict=True):
-            if isinstance(answer, NoScriptError) and not last_time:
+            if isinstance(answer, NoScriptError) and not is_last_try:
                 unknown.append(call)
             elif isinstance(answer, Exception):
                 call.fail(answer)
@@ -95,18 +95,18 @@ class ScriptPipeline:
 
 
 class Script:
-    """One script, to be called as a coroutine."""
+    """Call one script as a coroutine."""
 
-    def __init__(self, scripts: ScriptPipeline, text: str) -> None:
-        self._scripts = scripts
+    def __init__(self, pipeline: ScriptPipeline, text: str) -> None:
+        self._pipeline = pipeline
         self.text = text
         self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
     async def __call__(
         self, keys: Sequence[str | bytes] = (), args: Sequence[Argument] = ()
     ) -> Any:
-        """Run it; see `ScriptPipeline.call`."""
-        return await self._scripts.call(self, keys, args)
+        """Run the script; see `ScriptPipeline.call`."""
+        return await self._pipeline.call(self, keys, args)
 
 
 @dataclass(slots=True)
@@ -119,7 +119,7 @@ class _Call:
 
     @property
     def size(self) -> int:
-        """Bytes, nearly: what is long is bytes."""
+        """Return the bytes of the call, nearly: only arguments of type bytes are long."""
         return sum(len(part) for part in self.command if isinstance(part, bytes))
 
     def fail(self, error: Exception) -> None:

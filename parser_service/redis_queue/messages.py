@@ -1,48 +1,78 @@
-"""Messages about jobs: results under their keys, and announcements (`docs/wire-contract.md`)."""
+"""Define the messages of the queue: jobs, results, announcements (`docs/wire-contract.md`)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field, StrictInt, StrictStr
 
-from parser_service.page import Page
+from parser_service.page import Page, PageOptions
 
 JobId = int | str
+PAGE = "page"
+"""The kind of a job that names none."""
+
+
+def _page_unless_text(value: Any) -> Any:
+    """Ignore a member of another type: a foreign producer means something else by it."""
+    return value if isinstance(value, str) else PAGE
+
+
+class Job(PageOptions):
+    """Read one message of the list `TASK_QUEUE`; members that are not named here are ignored.
+
+    Attributes:
+        id: names the key of the result; any JSON string or integer.
+        token: echoed in the result. Only the result of a job with a token is announced.
+        reply: the list on which the result is announced.
+        trace: ties the log lines of one request together.
+        alone: whether the parser may run no other job at the same time.
+        html_apart: whether the HTML of the result follows its JSON instead of being in it.
+        kind: names what to do, see `jobs/runners.py`.
+    """
+
+    id: StrictInt | StrictStr
+    url: str
+    token: str | None = None
+    reply: str | None = None
+    trace: str | None = None
+    alone: bool = False
+    html_apart: bool = False
+    kind: Annotated[str, BeforeValidator(_page_unless_text)] = PAGE
 
 
 class ErrorFacts(BaseModel):
-    """Why a page could not be had."""
+    """Say why a job failed."""
 
     code: Annotated[str, Field(description="A stable name of the reason.")]
-    message: Annotated[str, Field(description="One sentence that explains it.")]
+    message: Annotated[str, Field(description="One sentence that explains the reason.")]
     retryable: Annotated[bool, Field(description="Whether trying again later may help.")]
     page_status: Annotated[
-        int | None, Field(description="The page's own HTTP status, where that is the reason.")
+        int | None, Field(description="The page's own HTTP status, if it is the reason.")
     ] = None
     retry_after: Annotated[
-        float | None, Field(description="Seconds that the site asked us to stay away.")
+        float | None, Field(description="Seconds that the site asked us to wait.")
     ] = None
 
 
 class SuccessResult(Page):
-    """What is stored under a finished job's key."""
+    """Hold the page of a job that succeeded; stored under the job's key."""
 
     status: Literal["success"] = "success"
     token: str | None = None
 
 
 def encode_with_html_appended(result: SuccessResult) -> bytes:
-    """A result whose HTML is not escaped into its JSON: length of the JSON, line feed, both.
+    """Write a result with its HTML after its JSON: length of the JSON, line feed, JSON, HTML.
 
-    That saves each side a pass over the longest part.
+    The HTML is not escaped, which saves each side a pass over the longest part.
     """
     facts = result.model_dump_json(exclude={"html"}).encode()
     return b"%d\n%s%s" % (len(facts), facts, result.html.encode())
 
 
 class FailureResult(BaseModel):
-    """What is stored under the key of a job whose page could not be had.
+    """Hold the reason of a job that failed; stored under the job's key.
 
-    `error` is the sentence of the first version of this message; `reason` has the whole.
+    `error` is the only member of the first version of this message; `reason` has all the facts.
     """
 
     status: Literal["failure"] = "failure"
@@ -52,7 +82,7 @@ class FailureResult(BaseModel):
 
 
 class Announcement(BaseModel):
-    """One message on a job's reply list: its result is stored."""
+    """Announce a stored result on the reply list of its job."""
 
     id: JobId
     token: str

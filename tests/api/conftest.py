@@ -12,7 +12,7 @@ from api_service.config import Settings
 from api_service.database import Database
 from api_service.main import create_app
 from parser_service import config as parser_config
-from parser_service.dependencies import task_queue
+from parser_service.dependencies import job_queue
 from parser_service.redis_queue.job_queue import JobQueue
 from tests.support.app_client import AppClient, OpenApp, open_app
 from tests.support.pipeline_steps import PipelineSteps
@@ -75,7 +75,7 @@ async def redis(redis_url: str) -> AsyncIterator[aioredis.Redis]:
 async def parser(redis_url: str) -> AsyncIterator[JobQueue]:
     """The real parser's hands: jobs are taken and ended as the test says, without a page."""
     async with aioredis.Redis.from_url(redis_url) as client:
-        yield task_queue(client, parser_config.Settings(redis_url=redis_url), name="parser")
+        yield job_queue(client, parser_config.Settings(redis_url=redis_url), name="parser")
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from api_service.parser_client import messages
 from api_service.responses import ParseSyncAnswer
-from parser_service import requests, responses
+from parser_service import responses
 from parser_service.redis_queue import messages as parser_messages
 from parser_service.responses import FetchAnswer
 
@@ -27,7 +27,7 @@ RELEASED: dict[str, tuple[int, str]] = {}
 
 Read = type[BaseModel] | TypeAdapter[Any]
 READERS: dict[str, Read] = {
-    "job": requests.Job,
+    "job": parser_messages.Job,
     "result": messages.RESULT,
     "announcement": messages.Announcement,
     "page": messages.FetchAnswer,

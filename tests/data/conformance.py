@@ -21,11 +21,11 @@ import structlog
 import webencodings
 
 from parser_service.config import Settings
+from parser_service.dependencies import open_pipeline
 from parser_service.exceptions import FetchError, InvalidUrlError
 from parser_service.fetching.url_guard import is_public, normalise
 from parser_service.markup import content_type as ct
 from parser_service.parser import ParsedPage, RawPage, parse
-from parser_service.pipeline import open_pipeline
 from tests.support.cases import FOLDER, cases, located
 from tests.support.dialler import recording_socket
 from tests.support.dns import open_name_server

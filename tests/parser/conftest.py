@@ -6,8 +6,8 @@ from ipaddress import ip_network
 import pytest
 
 from parser_service.config import Settings
+from parser_service.dependencies import open_pipeline
 from parser_service.main import create_app
-from parser_service.pipeline import open_pipeline
 from tests.support.app_client import AppClient, OpenApp, open_app
 from tests.support.pages import Pages
 from tests.support.site import Site

@@ -312,8 +312,8 @@ async def test_ready_names_what_is_missing(client: httpx.AsyncClient, redis_url:
         "checks": {
             "database": "ok",
             "redis": "ok",
-            "parser": "none seen in the last seconds",
-            "worker": "none seen in the last seconds",
+            "parser": "none seen in the last 10 s",
+            "worker": "none seen in the last 10 s",
         },
     }
     async with aioredis.Redis.from_url(redis_url) as redis:

@@ -15,7 +15,7 @@ from api_service.parser_client.messages import Announcement
 from api_service.parser_client.results import ResultStore
 from local.servers import Valkey
 from parser_service import config as parser_config
-from parser_service.dependencies import task_queue
+from parser_service.dependencies import job_queue
 from tests.support.keys import DONE, DONE_BYTES, QUEUE, RESULTS, TAKERS, result_key, taken_key
 from tests.support.pipeline_steps import PipelineSteps
 from tests.support.time_travel import older_keys
@@ -177,7 +177,7 @@ async def troubled(
             database=steps.database,
             connection=steps.connection,
             redis=redis,
-            parser=task_queue(client, parser_settings, name="parser"),
+            parser=job_queue(client, parser_settings, name="parser"),
         )
         await troubled.start()
         await troubled.finish(await troubled.take())

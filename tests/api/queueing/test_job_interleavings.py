@@ -43,14 +43,10 @@ from api_service.parser_client.keys import Keys
 from api_service.parser_client.results import ResultStore
 from api_service.queueing.repository import QueueRepository
 from parser_service import config as parser_config
-from parser_service.dependencies import task_queue
-from parser_service.redis_queue.host_limits import (
-    HostLimits,
-    Slot,
-    parked_job,
-    read_ready,
-    ready_list,
-)
+from parser_service.dependencies import host_limits, job_queue
+from parser_service.jobs.parked import ParkedJob
+from parser_service.jobs.work import decode
+from parser_service.redis_queue.host_limits import Slot
 from parser_service.redis_queue.job_queue import TakenJob
 from tests.support.keys import DONE, LEASES, QUEUE, RESULTS, result_key
 from tests.support.pipeline_steps import URL, Job, PipelineSteps
@@ -140,10 +136,10 @@ class JobsWay(RuleBasedStateMachine):
         self._stack.push_async_callback(connection.close)
         redis = await enter(aioredis.Redis.from_url(self.redis_url, decode_responses=True))
         self._raw_redis = await enter(aioredis.Redis.from_url(self.redis_url))
-        parser_settings = parser_config.Settings(redis_url=self.redis_url)
-        self._limits = HostLimits(
-            self._raw_redis, prefix=QUEUE, max_concurrent=1, min_interval=0, lease=45
-        )
+        parser_settings = parser_config.Settings(redis_url=self.redis_url, host_max_concurrent=1)
+        limits = host_limits(self._raw_redis, parser_settings)
+        assert limits is not None
+        self._limits = limits
         await connection.execute("TRUNCATE parse_requests, idempotency_keys")
         await redis.flushdb()
         self._steps = PipelineSteps(
@@ -151,7 +147,7 @@ class JobsWay(RuleBasedStateMachine):
             database=database,
             connection=connection,
             redis=redis,
-            parser=task_queue(self._raw_redis, parser_settings, name="parser"),
+            parser=job_queue(self._raw_redis, parser_settings, name="parser"),
         )
 
     def _run(self, coroutine: Any) -> Any:
@@ -221,9 +217,9 @@ class JobsWay(RuleBasedStateMachine):
     async def parser_enters_the_host_or_parks_the_job(self, _: str, which: int) -> None:
         hand = self._in_hand.pop(which % len(self._in_hand))
         if hand.slot is None:
-            parked = parked_job(json.dumps(hand.job).encode(), url=URL, redirects=[])
+            parked = ParkedJob.of(json.dumps(hand.job).encode(), url=URL)
             token = hand.job["token"]
-            slot = await self._limits.enter_or_park(HOST, parked, token=token)
+            slot = await self._limits.enter_or_park(HOST, parked.encode(), token=token)
             if slot is None:
                 return
             hand = InHand(hand.taken, hand.job, slot)
@@ -382,10 +378,8 @@ class JobsWay(RuleBasedStateMachine):
 
 def _read(taken: TakenJob) -> InHand:
     """A message of either list, as the listener reads it."""
-    if taken.list != ready_list(QUEUE):
-        return InHand(taken, json.loads(taken.raw), None)
-    ready = read_ready(taken.raw)
-    return InHand(taken, json.loads(json.loads(ready.parked)["job"]), ready.slot)
+    work = decode(taken)
+    return InHand(taken, json.loads(work.raw), work.slot)
 
 
 def _play(database_url: str, redis_url: str, *, examples: int, steps: int, seeded: bool) -> None:

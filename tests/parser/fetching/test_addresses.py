@@ -9,9 +9,9 @@ from time import perf_counter
 import pytest
 
 from parser_service.config import Settings
+from parser_service.dependencies import open_pipeline
 from parser_service.exceptions import FetchError
 from parser_service.fetching.url_guard import is_public
-from parser_service.pipeline import open_pipeline
 from tests.support.cases import cases
 from tests.support.dialler import recording_socket
 from tests.support.dns import NXDOMAIN, SERVFAIL, NameServer, open_name_server

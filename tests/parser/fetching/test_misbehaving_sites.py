@@ -10,8 +10,8 @@ import psutil
 import pytest
 
 from parser_service.config import MIB, Settings
+from parser_service.dependencies import open_pipeline
 from parser_service.exceptions import FetchError
-from parser_service.pipeline import open_pipeline
 from tests.support.pages import Pages
 from tests.support.site import HTML, Site
 

@@ -12,8 +12,8 @@ import pytest
 import trustme
 
 from parser_service.config import Settings
+from parser_service.dependencies import open_pipeline
 from parser_service.exceptions import FetchError
-from parser_service.pipeline import open_pipeline
 from tests.support.dialler import recording_socket
 from tests.support.dns import NameServer, open_name_server
 from tests.support.pages import Pages

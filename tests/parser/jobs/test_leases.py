@@ -17,8 +17,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from local.servers import Valkey
 from parser_service.config import Settings
-from parser_service.dependencies import task_queue
-from parser_service.redis_listener import Listener
+from parser_service.dependencies import job_queue
+from parser_service.jobs.listener import Listener
 from tests.support.keys import DONE, DONE_BYTES, LEASES, QUEUE, result_key, waiting_key
 from tests.support.listening import listening
 from tests.support.site import Site
@@ -85,7 +85,7 @@ async def test_a_job_is_leased_in_the_moment_that_it_leaves_the_list(
     await redis.rpush(QUEUE, *(_job(number, "http://a.example/") for number in range(5)))
     await redis.rpush(QUEUE, "nonsense", '{"id": 9, "url": "http://a.example/"}')
     async with aioredis.Redis.from_url(redis_url) as client:
-        queue = task_queue(client, Settings(redis_url=redis_url), name="a")
+        queue = job_queue(client, Settings(redis_url=redis_url), name="a")
         assert len(await queue.take(3)) == 3
         assert await redis.zrange(LEASES, 0, -1) == ["0-token", "1-token", "2-token"]
         assert await redis.llen(QUEUE) == 4
@@ -121,7 +121,7 @@ async def test_a_late_renewal_leases_nothing_that_has_left_the_parsers_hands(
     redis: aioredis.Redis, redis_url: str
 ) -> None:
     async with aioredis.Redis.from_url(redis_url) as client:
-        queue = task_queue(client, Settings(redis_url=redis_url), name="a")
+        queue = job_queue(client, Settings(redis_url=redis_url), name="a")
         await redis.zadd(LEASES, {"held": 1})
         await queue.renew(["held", "handed-back"])
     assert await redis.zrange(LEASES, 0, -1) == ["held"]
@@ -252,7 +252,7 @@ async def test_what_was_taken_and_did_not_arrive_is_given_again(
 ) -> None:
     await redis.rpush(QUEUE, *(_job(number, "http://a.example/") for number in range(4)))
     async with aioredis.Redis.from_url(settings.redis_url) as client:
-        queue = task_queue(client, settings, name="parser")
+        queue = job_queue(client, settings, name="parser")
         take = queue._take
 
         async def lose_the_answer(**call: Any) -> None:
@@ -300,13 +300,17 @@ async def test_a_result_for_which_redis_has_no_memory_is_kept_and_stored_later(
         await redis.rpush(QUEUE, _job(1, slow))
         await until(lambda: len(site.requests) == 1)
         await redis.config_set("maxmemory", 1)
-        await asyncio.sleep(1)
+        await until(partial(_has_refused, redis, "OOM"))
         assert not await redis.exists(result_key(1))
         assert await redis.zscore(LEASES, "1-token")  # still in its hands
         await redis.config_set("maxmemory", 0)
         await until(partial(_all_ended, redis, 1), seconds=30)
         assert await redis.exists(result_key(1))
         assert len(site.requests) == 1
+
+
+async def _has_refused(redis: aioredis.Redis, error: str) -> bool:
+    return f"errorstat_{error}" in await redis.info("errorstats")
 
 
 async def test_a_stop_while_redis_has_no_memory_hands_the_job_back(
@@ -335,7 +339,7 @@ async def test_a_listener_outlives_a_redis_that_is_read_only_for_a_while(
         await redis.rpush(QUEUE, _job(1, url))
         await until(lambda: len(site.requests) == 1)
         await redis.execute_command("REPLICAOF", "127.0.0.1", "1")
-        await asyncio.sleep(1)
+        await until(partial(_has_refused, redis, "READONLY"))
         await redis.execute_command("REPLICAOF", "NO", "ONE")
         await redis.rpush(QUEUE, _job(2, url))
         await until(partial(_all_ended, redis, 2), seconds=60)

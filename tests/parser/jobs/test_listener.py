@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
 import pytest
 import redis.asyncio as aioredis
 
 from parser_service.config import Settings
-from parser_service.redis_listener import Listener
+from parser_service.jobs.listener import Listener
 from tests.support.keys import PARSERS, QUEUE, result_key
 from tests.support.listening import listening
 from tests.support.site import Site
@@ -114,3 +115,48 @@ async def test_a_parser_shows_that_it_lives(
 ) -> None:
     async with open_listener():
         await until(lambda: redis.zscore(PARSERS, "test"))
+
+
+async def test_no_job_is_taken_while_too_many_results_of_a_second_producer_wait(
+    redis: aioredis.Redis, open_listener: OpenListener, site: Site
+) -> None:
+    url = site.page("/", f"<title>A</title>{'x' * 1000}")
+    jobs = [{"id": f"s-{n}", "url": url, "token": f"t-{n}", "reply": "second"} for n in range(6)]
+    await redis.rpush(QUEUE, *map(json.dumps, jobs))
+
+    async def have_ended(more_than: int) -> bool:
+        return await redis.llen("second") > more_than
+
+    async with open_listener(fetch_concurrency=2, max_result_bytes=1500):
+        await until(partial(have_ended, 1))
+        await asyncio.sleep(0.5)
+        held_up = await redis.llen("second")
+        assert held_up in (2, 3, 4)
+        assert await redis.llen(QUEUE) == 6 - held_up
+        await redis.delete("second:bytes")  # they have been persisted
+        await until(partial(have_ended, held_up))
+
+
+@pytest.mark.parametrize("kind", ["page", None, 7, {"of": "another"}, ["page"], True])
+async def test_a_job_whose_kind_is_page_or_no_text_is_a_page(
+    redis: aioredis.Redis, open_listener: OpenListener, site: Site, kind: Any
+) -> None:
+    url = site.page("/", "<title>A</title>")
+    async with open_listener():
+        await redis.rpush(QUEUE, json.dumps({"id": 1, "url": url, "kind": kind}))
+        assert (await _wait_for(redis, result_key(1)))["title"] == "A"
+
+
+async def test_a_job_of_an_unknown_kind_fails_and_may_be_tried_again(
+    redis: aioredis.Redis, open_listener: OpenListener, site: Site
+) -> None:
+    url = site.page("/", "<title>A</title>")
+    job = {"id": 1, "url": url, "kind": "of the future", "token": "t", "reply": "done"}
+    async with open_listener():
+        await redis.rpush(QUEUE, json.dumps(job))
+        result = await _wait_for(redis, result_key(1))
+    assert (result["status"], result["token"]) == ("failure", "t")
+    assert result["error"] == "This parser does not know jobs of this kind."
+    assert (result["reason"]["code"], result["reason"]["retryable"]) == ("internal_error", True)
+    assert await redis.llen("done") == 1
+    assert not site.requests

@@ -11,21 +11,19 @@ import redis.asyncio as aioredis
 
 from parser_service.config import Settings
 from parser_service.fetching.url_guard import normalise
-from parser_service.redis_listener import Listener
-from parser_service.redis_queue.host_limits import (
-    HostLimits,
-    ReadyJob,
-    host_of,
-    read_ready,
-    ready_list,
-)
+from parser_service.jobs.listener import Listener
+from parser_service.jobs.parked import ReadyJob
+from parser_service.redis_queue.host_limits import HostLimits
+from parser_service.redis_queue.keys import Keys
 from tests.support.app_client import OpenApp
 from tests.support.keys import QUEUE, result_key, waiting_key
 from tests.support.listening import listening
 from tests.support.site import Site
+from tests.support.time_travel import older_keys
 from tests.support.waiting import until
 
-READY = ready_list(QUEUE)
+KEYS = Keys.of(Settings())
+READY = KEYS.ready
 
 
 @pytest.fixture
@@ -36,12 +34,12 @@ async def redis(redis_url: str) -> AsyncIterator[aioredis.Redis]:
 
 def _limits(redis: aioredis.Redis, **changes: Any) -> HostLimits:
     chosen: dict[str, Any] = {"max_concurrent": 2, "min_interval": 0, "lease": 10} | changes
-    return HostLimits(redis, prefix=QUEUE, **chosen)
+    return HostLimits(redis, keys=KEYS, **chosen)
 
 
 async def _ready(redis: aioredis.Redis) -> list[ReadyJob]:
     messages = await redis.lrange(READY, 0, -1)
-    return [read_ready(raw) for raw in messages if isinstance(raw, bytes)]
+    return [ReadyJob.decode(raw) for raw in messages if isinstance(raw, bytes)]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +52,7 @@ async def _ready(redis: aioredis.Redis) -> list[ReadyJob]:
     ],
 )
 def test_what_counts_as_one_host(url: str, host: str) -> None:
-    assert host_of(normalise(url)) == host
+    assert normalise(url).host_key == host
 
 
 async def test_a_job_over_the_limit_waits_and_is_handed_the_next_slot(
@@ -87,12 +85,12 @@ async def test_a_freed_slot_does_not_let_newcomers_pass_the_line(redis: aioredis
 
 
 async def test_the_slots_of_a_dead_parser_come_back(redis: aioredis.Redis) -> None:
-    limits = _limits(redis, max_concurrent=1, lease=0.2)
+    limits = _limits(redis, max_concurrent=1, lease=1.5)
     assert await limits.enter_or_park("a", b"{}")
     assert await limits.enter_or_park("a", b"waiting") is None
     await limits.tick()
     assert await redis.llen(READY) == 0
-    await asyncio.sleep(1.1)
+    await older_keys(redis, 2)
     await limits.tick()
     assert await redis.llen(READY) == 1
 

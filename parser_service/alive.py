@@ -1,0 +1,26 @@
+"""Show a supervisor that this process's event loop turns: touch a file every second."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+TOUCH_SECONDS = 1.0
+
+
+@asynccontextmanager
+async def touch_while_alive(path: Path | None) -> AsyncIterator[None]:
+    """Touch a file as long as the block runs and the event loop turns; without a path, do nothing.
+
+    `start_pair.sh` kills a process whose file has not been touched for a while.
+    """
+
+    async def keep_touching(file: Path) -> None:
+        while True:
+            file.touch()  # noqa: ASYNC240 - a file in memory, in a blink
+            await asyncio.sleep(TOUCH_SECONDS)
+
+    touching = asyncio.create_task(keep_touching(path)) if path else None
+    yield
+    if touching:
+        touching.cancel()

@@ -1,0 +1,79 @@
+"""Show that this parser lives: in Redis for the API, in a file for its supervisor."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import structlog
+from redis.exceptions import RedisError
+
+from parser_service.jobs.work import RunnableJob
+from parser_service.redis_queue.host_limits import HostLimits
+from parser_service.redis_queue.job_queue import JobQueue
+
+BEAT_SECONDS = 1.0
+
+log = structlog.get_logger()
+
+
+class Heartbeat:
+    """Renew leases, record this parser and hand out slots that are due, once a second.
+
+    Args:
+        held: returns the jobs that this parser holds now.
+        alive_file: touched after each beat; an outage of Redis is not this parser's fault, so
+            the file is touched then also.
+    """
+
+    def __init__(
+        self,
+        *,
+        queue: JobQueue,
+        limits: HostLimits | None,
+        held: Callable[[], Sequence[RunnableJob]],
+        alive_file: Path | None,
+    ) -> None:
+        self._queue = queue
+        self._limits = limits
+        self._held = held
+        self._alive_file = alive_file
+        self._unleased: set[str] = set()
+
+    def lease_later(self, tokens: Iterable[str]) -> None:
+        """Lease these jobs with the next beat, if they are still held: Redis did not answer."""
+        self._unleased.update(tokens)
+
+    async def run(self) -> None:
+        """Beat until cancelled, whatever fails."""
+        while True:
+            await self.beat()
+            await asyncio.sleep(BEAT_SECONDS)
+
+    async def beat(self) -> None:
+        """Show once that this parser lives."""
+        held = self._held()
+        tokens = [runnable.job.token for runnable in held if runnable.job.token]
+        try:
+            await self._lease_unleased(tokens)
+            await self._queue.record_heartbeat()
+            await self._queue.renew(tokens)
+            if self._limits is not None:
+                await self._limits.tick()
+            self._touch()
+        except (RedisError, OSError) as error:
+            log.warning("leases not renewed", held=len(held), error=str(error))
+            with contextlib.suppress(OSError):
+                self._touch()
+        except Exception:
+            # Without a touch: a supervisor should end a parser that has a fault.
+            log.exception("leases not renewed", held=len(held))
+
+    async def _lease_unleased(self, tokens: Sequence[str]) -> None:
+        unleased = frozenset(self._unleased)
+        await self._queue.lease([token for token in tokens if token in unleased])
+        self._unleased -= unleased
+
+    def _touch(self) -> None:
+        if self._alive_file is not None:
+            self._alive_file.touch()

@@ -1,0 +1,209 @@
+"""Take jobs from the lists, run them, and store their results: a loop around `PagePipeline`.
+
+1. Wait until there is room for a job and until producers have persisted enough results: never
+   hold more jobs than can run, never fill Redis with results.
+2. Take as many jobs as there is room for. If there are none, BLPOP for a second at most, so that
+   a request to stop is seen soon. Never cancel a BLPOP: the job that it has just popped would
+   be lost.
+3. Fetch and parse, many jobs at a time; jobs that must run alone wait for that (`lone.py`).
+4. Store the result under the job's key and, for a job with a token, announce it.
+
+On SIGTERM the listener takes no more jobs, gives those in flight a while to finish, and puts the
+rest back to the head of their list.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from time import monotonic
+
+import structlog
+from redis.exceptions import RedisError
+
+from parser_service import metrics
+from parser_service.config import Settings
+from parser_service.jobs import runners
+from parser_service.jobs.access import JobAccess, ParkedError
+from parser_service.jobs.backoff import Backoff
+from parser_service.jobs.heartbeat import Heartbeat
+from parser_service.jobs.lone import LoneJobs
+from parser_service.jobs.work import RunnableJob, decode
+from parser_service.pipeline import PagePipeline
+from parser_service.redis_queue.host_limits import HostLimits
+from parser_service.redis_queue.job_queue import JobQueue, TakenJob
+from parser_service.redis_queue.messages import Job
+
+BLOCK_SECONDS = 1
+"""Seconds for one BLPOP; `dependencies.COMMAND_SECONDS` must be more."""
+THROTTLE_SECONDS = 0.2
+
+log = structlog.get_logger()
+
+
+class Listener:
+    """Take jobs from the lists and store their results."""
+
+    def __init__(
+        self,
+        *,
+        queue: JobQueue,
+        limits: HostLimits | None,
+        pipeline: PagePipeline,
+        settings: Settings,
+        block_seconds: float = BLOCK_SECONDS,
+    ) -> None:
+        self._queue = queue
+        self._limits = limits
+        self._pipeline = pipeline
+        self._settings = settings
+        self._block_seconds = block_seconds
+        self._stopping = False
+        self._changed = asyncio.Event()
+        self._in_flight: dict[asyncio.Task[None], RunnableJob] = {}
+        self._lone = LoneJobs()
+        self._heartbeat = Heartbeat(
+            queue=queue, limits=limits, held=self._held, alive_file=settings.alive_file
+        )
+
+    def stop(self) -> None:
+        """Take no more jobs; `run` returns when those in flight are done or handed back."""
+        self._stopping = True
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Serve the lists until stopped."""
+        beating = asyncio.create_task(self._heartbeat.run())
+        backoff = Backoff()
+        while not self._stopping:
+            try:
+                await self._take_some()
+                backoff.reset()
+            except (RedisError, OSError) as error:
+                pause = backoff.next_pause()
+                log.warning("redis unavailable", error=str(error), retry_in=pause)
+                await self._wait_for_change(pause)
+        await self._finish()
+        beating.cancel()
+
+    async def _take_some(self) -> None:
+        """Start the jobs for which there is room, or wait until there may be something to do."""
+        await self._hand_back_deferred()
+        room = self._settings.fetch_concurrency - len(self._in_flight)
+        if room <= 0 or not self._lone.may_take(are_others_running=bool(self._in_flight)):
+            await self._wait_for_change()
+            return
+        if await self._queue.unpersisted_result_bytes() > self._settings.max_result_bytes:
+            began = monotonic()
+            await self._wait_for_change(THROTTLE_SECONDS)
+            metrics.THROTTLED.inc(monotonic() - began)
+            return
+        only_from = self._lone.pop_list_to_look_in()
+        taken = await self._queue.take(1 if only_from else room, only_from=only_from)
+        if taken:
+            metrics.JOBS_TAKEN.inc(len(taken))
+            self._start_or_defer(self._decode(taken))
+        elif not only_from and (popped := await self._queue.wait_for_job(self._block_seconds)):
+            metrics.JOBS_TAKEN.inc()
+            runnables = self._decode([popped])
+            tokens = [runnable.job.token for runnable in runnables if runnable.job.token]
+            try:
+                await self._queue.lease(tokens)
+            except (RedisError, OSError):
+                self._heartbeat.lease_later(tokens)
+            self._start_or_defer(runnables)
+
+    def _decode(self, taken: Sequence[TakenJob]) -> list[RunnableJob]:
+        runnables = []
+        for message in taken:
+            try:
+                runnables.append(decode(message))
+            except ValueError as error:
+                metrics.JOBS_REFUSED.inc()
+                log.error("message set aside: not a job", error=type(error).__name__)
+        return runnables
+
+    def _start_or_defer(self, runnables: Sequence[RunnableJob]) -> None:
+        """Start the jobs that may run now; the others go back to the head of their list."""
+        for runnable in runnables:
+            if not runnable.job.alone:
+                self._start(runnable)
+        for runnable in runnables:
+            if runnable.job.alone and self._lone.start_or_defer(
+                runnable, are_others_running=bool(self._in_flight)
+            ):
+                self._start(runnable)
+
+    async def _hand_back_deferred(self) -> None:
+        deferred = self._lone.to_hand_back
+        while deferred:
+            await self._hand_back(deferred[-1])
+            deferred.pop()
+
+    async def _hand_back(self, runnable: RunnableJob) -> None:
+        await self._queue.hand_back(runnable.taken, token=runnable.job.token)
+        metrics.JOBS_HANDED_BACK.inc()
+
+    def _start(self, runnable: RunnableJob) -> None:
+        task = asyncio.create_task(self._run_job(runnable))
+        self._in_flight[task] = runnable
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if runnable := self._in_flight.pop(task, None):
+            self._lone.job_ended(runnable)
+        self._changed.set()
+
+    async def _wait_for_change(self, seconds: float | None = None) -> None:
+        """Wait until a job ends or a stop is asked for, or until the time is over."""
+        if self._stopping:
+            return
+        self._changed.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+
+    async def _run_job(self, runnable: RunnableJob) -> None:
+        job = runnable.job
+        access = JobAccess(self._limits, runnable.raw, token=job.token, slot=runnable.slot)
+        # What a page occupies is released only when its result is stored.
+        async with access:
+            structlog.contextvars.bind_contextvars(job_id=job.id, trace_id=job.trace)
+            try:
+                result = await runners.run(runnable, self._pipeline, access)
+            except ParkedError:
+                log.info("job waits for its host")
+                return
+            await self._store(job, result)
+
+    async def _store(self, job: Job, result: bytes) -> None:
+        """Store a result, trying until Redis takes it: the job's place stays occupied."""
+        backoff = Backoff()
+        while True:
+            try:
+                await self._queue.finish(job.id, result, token=job.token, reply=job.reply)
+            except (RedisError, OSError) as error:
+                pause = backoff.next_pause()
+                log.warning("result not stored yet", error=str(error), retry_in=pause)
+                await asyncio.sleep(pause)
+            else:
+                return
+
+    def _held(self) -> list[RunnableJob]:
+        return [*self._in_flight.values(), *self._lone.to_hand_back]
+
+    async def _finish(self) -> None:
+        if self._in_flight:
+            log.info("finishing", in_flight=len(self._in_flight))
+            await asyncio.wait(self._in_flight, timeout=self._settings.shutdown_grace)
+        unfinished = [*reversed(self._lone.to_hand_back), *self._in_flight.values()]
+        late = list(self._in_flight)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+        for runnable in unfinished:
+            try:
+                await self._hand_back(runnable)
+            except (RedisError, OSError) as error:
+                log.error("not handed back", job_id=runnable.job.id, error=str(error))
+        if unfinished:
+            log.info("handed back", jobs=len(unfinished))

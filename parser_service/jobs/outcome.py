@@ -1,0 +1,32 @@
+"""Write results of jobs: a page or an error in, the bytes of a message out."""
+
+from parser_service.exceptions import FetchError
+from parser_service.page import Page
+from parser_service.redis_queue.messages import (
+    ErrorFacts,
+    FailureResult,
+    Job,
+    SuccessResult,
+    encode_with_html_appended,
+)
+
+
+def encode_page(page: Page, job: Job) -> bytes:
+    """Write the success of a job, in the form that it asks for."""
+    result = SuccessResult(token=job.token, **dict(page))
+    if job.html_apart:
+        return encode_with_html_appended(result)
+    return result.model_dump_json().encode()
+
+
+def encode_failure(error: FetchError, job: Job) -> bytes:
+    """Write the failure of a job, with its reason."""
+    reason = ErrorFacts(
+        code=error.code,
+        message=error.message,
+        retryable=error.retryable,
+        page_status=error.page_status,
+        retry_after=error.retry_after,
+    )
+    failure = FailureResult(error=error.message, reason=reason, token=job.token)
+    return failure.model_dump_json(exclude_none=True).encode()

@@ -1,0 +1,73 @@
+"""Write and read jobs that wait for their host; `redis_queue/lua/parked.lua` is the twin.
+
+A job is parked as one object of JSON. When its host has a slot for it, a script moves it to the
+list of ready jobs as three lines: the slot's holder, the host, and the job as it was parked.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from pydantic import BaseModel
+
+from parser_service.fetching.fetcher import Hop
+from parser_service.redis_queue.host_limits import Slot
+
+
+class ParkedJob(BaseModel):
+    """Hold a job's message and how far its page has come.
+
+    Attributes:
+        job: the message, unchanged.
+        url: where to go on.
+        redirects: the redirects that were followed, with their statuses.
+    """
+
+    job: str
+    url: str
+    redirects: list[tuple[str, int]]
+
+    @classmethod
+    def of(cls, raw: bytes, *, url: str, hops: Sequence[Hop] = ()) -> Self:
+        """Describe a job that goes on at a URL after some redirects."""
+        return cls(job=raw.decode(), url=url, redirects=[(hop.url, hop.status) for hop in hops])
+
+    @property
+    def raw(self) -> bytes:
+        """Return the job's message."""
+        return self.job.encode()
+
+    @property
+    def hops(self) -> list[Hop]:
+        """Return the redirects that were followed."""
+        return [Hop(url, status) for url, status in self.redirects]
+
+    def encode(self) -> bytes:
+        """Return what is put into the list of a host."""
+        return self.model_dump_json().encode()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyJob:
+    """Hold a parked job whose turn has come, and the slot that it got."""
+
+    slot: Slot
+    parked: bytes
+
+    @classmethod
+    def decode(cls, raw: bytes) -> Self:
+        """Read a message of the list of ready jobs.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        holder, host, parked = raw.split(b"\n", 2)
+        return cls(Slot(host.decode(), holder.decode()), parked)
+
+    def read_parked(self) -> ParkedJob:
+        """Read the job as it was parked.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        return ParkedJob.model_validate_json(self.parked)

@@ -1,0 +1,40 @@
+"""Run a job by its kind: one runner for each, from a runnable job to its result."""
+
+from collections.abc import Awaitable, Callable
+
+from parser_service.exceptions import FetchError, InternalError
+from parser_service.jobs.access import JobAccess
+from parser_service.jobs.outcome import encode_failure, encode_page
+from parser_service.jobs.work import RunnableJob
+from parser_service.page import PageOptions
+from parser_service.pipeline import PagePipeline
+from parser_service.redis_queue.messages import PAGE
+
+Runner = Callable[[RunnableJob, PagePipeline, JobAccess], Awaitable[bytes]]
+"""Returns the message of a success, or raises a `FetchError`, which becomes that of a failure."""
+
+
+async def run(runnable: RunnableJob, pipeline: PagePipeline, access: JobAccess) -> bytes:
+    """Run a job and return the message to store as its result.
+
+    Raises:
+        ParkedError: the job waits for its host and has no result yet.
+    """
+    runner = RUNNERS.get(runnable.job.kind)
+    try:
+        if runner is None:
+            # Another parser of this deployment may be newer: the job is worth another try.
+            raise InternalError("This parser does not know jobs of this kind.")
+        return await runner(runnable, pipeline, access)
+    except FetchError as error:
+        return encode_failure(error, runnable.job)
+
+
+async def run_page(runnable: RunnableJob, pipeline: PagePipeline, access: JobAccess) -> bytes:
+    """Fetch and parse the page of a job."""
+    options = PageOptions.of(runnable.job)
+    page = await pipeline.run(runnable.url, access=access, options=options, hops=runnable.hops)
+    return encode_page(page, runnable.job)
+
+
+RUNNERS: dict[str, Runner] = {PAGE: run_page}

@@ -1,0 +1,78 @@
+"""Render errors as problems of RFC 9457: one handler for each kind of error."""
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from parser_service.exceptions import FetchError
+from parser_service.responses import Problem
+
+MEDIA_TYPE = "application/problem+json"
+
+
+def problem(description: str) -> dict[str, Any]:
+    """Declare the error body of a route in its OpenAPI description."""
+    return {
+        "description": description,
+        "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}},
+    }
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Have an application answer all errors with problems."""
+    app.add_exception_handler(FetchError, _on_fetch_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+
+
+async def _on_fetch_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, FetchError)  # noqa: S101 - registered for this class
+    return _render(
+        error.http_status,
+        error.message,
+        error.code,
+        retryable=error.retryable,
+        page_status=error.page_status,
+    )
+
+
+async def _on_invalid_request(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
+    # The input is not echoed: it may be long, and it may not even be valid Unicode.
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"][1:2])
+    detail = f"{where}: {first['msg']}"[:300]
+    return _render(HTTPStatus.UNPROCESSABLE_ENTITY, detail, "invalid_request")
+
+
+async def _on_http_exception(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
+    status = HTTPStatus(error.status_code)
+    code = status.phrase.lower().replace(" ", "_")
+    response = _render(status, f"{status.phrase}.", code)
+    response.headers.update(error.headers or {})
+    return response
+
+
+def _render(
+    status: HTTPStatus,
+    detail: str,
+    code: str,
+    *,
+    retryable: bool | None = None,
+    page_status: int | None = None,
+) -> Response:
+    body = Problem(
+        title=status.phrase,
+        status=status,
+        detail=detail,
+        code=code,
+        retryable=retryable,
+        page_status=page_status,
+    )
+    return Response(
+        body.model_dump_json(exclude_none=True), status_code=status, media_type=MEDIA_TYPE
+    )

@@ -1,0 +1,50 @@
+-- Slots of hosts: take one, free one, hand one to whoever waits.
+-- Reads: ARGV[1] prefix, ARGV[4] slots of a host, ARGV[5] interval (ms) between the beginnings
+-- of two requests, ARGV[6] lease of a slot (ms), ARGV[7] pause (ms) before a full host is
+-- checked again, ARGV[8] ms for which a slot is kept for a ticket.
+-- Defines: lease, busy_until(host), occupy(host, holder, ms), hand_over(host).
+-- @include clock
+-- @include host_keys
+-- @include parked
+local limit, interval, lease = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local recheck, ticket_lease = tonumber(ARGV[7]), tonumber(ARGV[8])
+
+-- Return nil if the host may be entered, else the time at which to check it again.
+local function busy_until(host)
+    local slots = key(host, 'slots')
+    redis.call('ZREMRANGEBYSCORE', slots, '-inf', now)
+    if redis.call('ZCARD', slots) >= limit then return now + recheck end
+    local due = tonumber(redis.call('GET', key(host, 'next')) or 0)
+    if now < due then return due end
+end
+
+local function occupy(host, holder, ms)
+    local slots = key(host, 'slots')
+    redis.call('ZADD', slots, now + ms, holder)
+    redis.call('PEXPIRE', slots, lease * 2)
+    if interval > 0 then
+        redis.call('SET', key(host, 'next'), now + interval, 'PX', interval)
+    end
+end
+
+-- Give free slots to the waiters of a host: tickets first, because a client waits for each.
+local function hand_over(host)
+    local tickets, waiting = key(host, 'tickets'), key(host, 'waiting')
+    while redis.call('EXISTS', tickets, waiting) > 0 do
+        local look_again = busy_until(host)
+        if look_again then
+            redis.call('ZADD', hosts, look_again, host)
+            return
+        end
+        local ticket = redis.call('LPOP', tickets)
+        if ticket then
+            occupy(host, ticket, ticket_lease)
+        else
+            local holder = 'r' .. redis.call('INCR', holders)
+            occupy(host, holder, lease)
+            local job = redis.call('LPOP', waiting)
+            redis.call('RPUSH', ready, ready_message(holder, host, job))
+        end
+    end
+    redis.call('ZREM', hosts, host)
+end

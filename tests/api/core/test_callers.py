@@ -1,0 +1,102 @@
+"""A request belongs to its caller: nobody else sees that it exists."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from fastapi import Request
+
+from api_service.assembly.worker import WorkerContext
+from api_service.caller import ANONYMOUS, Caller
+from api_service.config import Settings
+from api_service.dependencies import current_caller
+from api_service.main import create_app
+from api_service.parser_client.messages import PageResult
+
+ADA, BOB = uuid4(), uuid4()
+PAGE = PageResult(status="success", title="A", html="<p>")
+
+
+async def _from_header(request: Request) -> Caller:
+    owner = request.headers.get("x-owner")
+    return Caller(UUID(owner)) if owner else ANONYMOUS
+
+
+@pytest.fixture
+async def client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """An API whose callers say who they are."""
+    app = create_app(settings)
+    app.dependency_overrides[current_caller] = _from_header
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://api", trust_env=False
+        ) as opened,
+    ):
+        yield opened
+
+
+def _as(owner: UUID | None) -> dict[str, str]:
+    return {"x-owner": str(owner)} if owner else {}
+
+
+async def _submit(client: httpx.AsyncClient, owner: UUID | None) -> int:
+    response = await client.post(
+        "/parse_async", json={"url": "https://a.example/"}, headers=_as(owner)
+    )
+    request_id: int = response.json()["request_id"]
+    return request_id
+
+
+@pytest.mark.parametrize("path", ["status", "result"])
+@pytest.mark.parametrize("wait", ["", "?wait=0.1"])
+@pytest.mark.parametrize("owner", [None, ADA])
+async def test_a_request_is_there_for_its_caller_only(
+    client: httpx.AsyncClient, path: str, wait: str, owner: UUID | None
+) -> None:
+    request_id = await _submit(client, owner)
+    for caller in (None, ADA, BOB):
+        answer = await client.get(f"/{path}/{request_id}{wait}", headers=_as(caller))
+        nothing = await client.get(f"/{path}/{10**9}{wait}", headers=_as(caller))
+        assert nothing.status_code == 404
+        if caller == owner:
+            assert answer.status_code == 200
+        else:
+            assert (answer.status_code, answer.json()) == (404, nothing.json())
+
+
+async def test_what_is_read_for_several_callers_at_once_does_not_mix(
+    client: httpx.AsyncClient,
+) -> None:
+    owners = [None, ADA, BOB]
+    ids = {owner: await _submit(client, owner) for owner in owners}
+    asked = [(caller, owner) for caller in owners for owner in owners for _ in range(5)]
+    answers = await asyncio.gather(
+        *(client.get(f"/status/{ids[owner]}", headers=_as(caller)) for caller, owner in asked)
+    )
+    for (caller, owner), answer in zip(asked, answers, strict=True):
+        assert answer.status_code == (200 if caller == owner else 404)
+
+
+async def test_the_page_of_another_stays_hidden_when_it_is_there(
+    client: httpx.AsyncClient, jobs: WorkerContext
+) -> None:
+    request_id = await _submit(client, ADA)
+    await jobs.handover.start([request_id])
+    await jobs.endings.record({request_id: PAGE})
+    assert (await client.get(f"/result/{request_id}", headers=_as(ADA))).json()["html"] == "<p>"
+    assert (await client.get(f"/result/{request_id}", headers=_as(BOB))).status_code == 404
+    assert (await client.get(f"/result/{request_id}")).status_code == 404
+
+
+async def test_keys_are_for_the_caller_who_sent_them(client: httpx.AsyncClient) -> None:
+    body, key = {"url": "https://a.example/"}, {"Idempotency-Key": "k"}
+    ids: dict[UUID | None, set[int]] = {}
+    for owner in (None, ADA, BOB):
+        for _ in range(2):
+            answer = await client.post("/parse_async", json=body, headers=_as(owner) | key)
+            ids.setdefault(owner, set()).add(answer.json()["request_id"])
+    assert all(len(found) == 1 for found in ids.values())
+    assert len(set.union(*ids.values())) == 3

@@ -1,0 +1,108 @@
+"""Errors as `application/problem+json`, whoever raises them."""
+
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI, HTTPException
+from pydantic import BaseModel
+
+from api_service.edge.problems import problems, render_errors_as_problems
+from api_service.exceptions import ApiError
+
+
+class _BusyError(ApiError):
+    code = "busy"
+    http_status = HTTPStatus.SERVICE_UNAVAILABLE
+    message = "Come back later."
+    retry_after = 7
+
+
+class _Body(BaseModel):
+    number: int
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    app = FastAPI()
+    render_errors_as_problems(app)
+
+    @app.get("/busy")
+    async def busy() -> None:
+        raise _BusyError
+
+    @app.get("/page")
+    async def page() -> None:
+        error = _BusyError("The site answered with 503.")
+        error.retryable, error.page_status = True, 503
+        raise error
+
+    @app.get("/teapot")
+    async def teapot() -> None:
+        raise HTTPException(418, "Short and stout", headers={"X-Spout": "here"})
+
+    @app.post("/body")
+    async def body(body: _Body) -> None: ...
+
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://api", trust_env=False
+    ) as opened:
+        yield opened
+
+
+def _problem(response: httpx.Response) -> dict[str, Any]:
+    assert response.headers["content-type"] == "application/problem+json"
+    found: dict[str, Any] = response.json()
+    assert (found.pop("type"), found.pop("status")) == ("about:blank", response.status_code)
+    return found
+
+
+async def test_an_error_of_ours_is_its_code_sentence_and_retry_after(
+    client: httpx.AsyncClient,
+) -> None:
+    response = await client.get("/busy")
+    assert (response.status_code, response.headers["retry-after"]) == (503, "7")
+    assert _problem(response) == {
+        "title": "Service Unavailable",
+        "detail": "Come back later.",
+        "code": "busy",
+    }
+
+
+async def test_what_an_error_knows_of_a_page_is_passed_on(client: httpx.AsyncClient) -> None:
+    found = _problem(await client.get("/page"))
+    assert (found["retryable"], found["page_status"]) == (True, 503)
+    assert found["detail"] == "The site answered with 503."
+
+
+async def test_an_error_of_the_framework_keeps_its_status_and_headers(
+    client: httpx.AsyncClient,
+) -> None:
+    response = await client.get("/teapot")
+    assert (response.status_code, response.headers["x-spout"]) == (418, "here")
+    assert _problem(response) == {
+        "title": "I'm a Teapot",
+        "detail": "Short and stout.",
+        "code": "i'm_a_teapot",
+    }
+
+
+async def test_malformed_input_names_the_field_and_is_not_echoed(
+    client: httpx.AsyncClient,
+) -> None:
+    response = await client.post("/body", json={"number": "secret" * 1000})
+    assert response.status_code == 422
+    found = _problem(response)
+    assert found["code"] == "invalid_request"
+    assert found["detail"].startswith("number: ")
+    assert "secret" not in response.text
+
+
+def test_declared_problems_have_their_schema() -> None:
+    declared = problems({404: "No such thing."})
+    assert declared[404]["description"] == "No such thing."
+    schema = declared[404]["content"]["application/problem+json"]["schema"]
+    assert {"title", "status", "detail", "code"} <= set(schema["required"])

@@ -1,0 +1,148 @@
+"""Every end goes one way: what others add to it is in its transaction, or nothing is."""
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from api_service.assembly.worker import WorkerContext
+from api_service.database import Database, Session
+from api_service.endings.attempts import RetryPolicy, StatusChange, SucceededAttempt
+from api_service.endings.repository import EndingRepository
+from api_service.endings.service import RECORDERS, Endings, EndingStep
+from api_service.page.facts import PageFacts
+from api_service.parser_client.messages import FailureReason, FailureResult, PageResult, Result
+from api_service.repository import NewRequest, ParseRequestRepository
+from api_service.status_enum import StatusEnum
+
+ADA = uuid4()
+PAGE = PageResult(status="success", title="A", html="<p>")
+
+
+def _failure(*, retryable: bool) -> FailureResult:
+    reason = FailureReason(code="timeout", message="Slow.", retryable=retryable)
+    return FailureResult(status="failure", error="Slow.", reason=reason)
+
+
+def _endings(database: Database, *steps: EndingStep, max_attempts: int = 3) -> Endings:
+    retries = RetryPolicy(max_attempts=max_attempts, base_delay=2, max_delay=60)
+    return Endings(database=database, retries=retries, steps=steps)
+
+
+class Seen:
+    """A step that notes what it was shown."""
+
+    def __init__(self) -> None:
+        self.ended: list[StatusChange] = []
+
+    async def __call__(self, _: Session, ended: Sequence[StatusChange]) -> None:
+        self.ended += ended
+
+
+async def _started(database: Database, jobs: WorkerContext, *owners: UUID | None) -> list[int]:
+    requests = [NewRequest("https://a.example/", owner_id=owner) for owner in owners]
+    async with database.transaction() as session:
+        ids = await ParseRequestRepository(session).add_all(requests)
+    await jobs.handover.start(ids)
+    return ids
+
+
+async def _rows(connection: asyncpg.Connection) -> dict[int, asyncpg.Record]:
+    rows = await connection.fetch("SELECT * FROM parse_requests")
+    return {row["id"]: row for row in rows}
+
+
+async def test_a_step_sees_each_end_once_and_whose_it_is(
+    database: Database, jobs: WorkerContext
+) -> None:
+    good, bad, again = await _started(database, jobs, ADA, None, ADA)
+    seen = Seen()
+    endings = _endings(database, seen)
+    results: dict[int, Result] = {
+        good: PAGE,
+        bad: _failure(retryable=False),
+        again: _failure(retryable=True),
+    }
+    await endings.record(results)
+    await endings.record(results)
+    found = {(item.request_id, item.owner_id, item.status) for item in seen.ended}
+    assert found == {(good, ADA, StatusEnum.SUCCESS), (bad, None, StatusEnum.FAILURE)}
+    assert len(seen.ended) == 2
+
+
+async def test_a_step_sees_a_request_that_fails_with_its_last_parser(
+    database: Database, jobs: WorkerContext, connection: asyncpg.Connection
+) -> None:
+    [request_id] = await _started(database, jobs, ADA)
+    token = (await _rows(connection))[request_id]["token"]
+    seen = Seen()
+    again, failed = await _endings(database, seen, max_attempts=1).count_dead_attempts([token])
+    assert (again, seen.ended) == ([], failed)
+    assert failed[0].owner_id == ADA
+
+
+async def test_a_step_that_fails_leaves_everything_as_it_was(
+    database: Database, jobs: WorkerContext, connection: asyncpg.Connection
+) -> None:
+    async def fail(_: Session, __: Sequence[StatusChange]) -> None:
+        raise RuntimeError("no counter")
+
+    ids = await _started(database, jobs, None, None)
+    before = await _rows(connection)
+    with pytest.raises(RuntimeError, match="no counter"):
+        await _endings(database, fail).record(dict.fromkeys(ids, PAGE))
+    assert await _rows(connection) == before
+
+
+async def test_steps_write_in_the_transaction_of_the_end(
+    database: Database, jobs: WorkerContext, connection: asyncpg.Connection
+) -> None:
+    await connection.execute("CREATE TABLE counters (ended integer)")
+
+    async def count(session: Session, ended: Sequence[StatusChange]) -> None:
+        raw = await (await session.connection()).get_raw_connection()
+        assert raw.driver_connection
+        await raw.driver_connection.execute("INSERT INTO counters VALUES ($1)", len(ended))
+        other = await connection.fetchval("SELECT count(*) FROM counters")
+        assert other == 0, "seen before its commit"
+
+    ids = await _started(database, jobs, None, None)
+    await _endings(database, count).record(dict.fromkeys(ids, PAGE))
+    assert await connection.fetchval("SELECT ended FROM counters") == 2
+
+
+async def test_each_kind_of_result_has_its_recorder(
+    database: Database, jobs: WorkerContext, connection: asyncpg.Connection
+) -> None:
+    async def record_rows(
+        repository: EndingRepository, results: Mapping[int, PageResult]
+    ) -> list[StatusChange]:
+        rows = [
+            SucceededAttempt(i, result.token, title="rows", html="", facts=PageFacts())
+            for i, result in results.items()
+        ]
+        return await repository.mark_success(rows)
+
+    ids = await _started(database, jobs, None, None, None, None)
+    tokens = [(await _rows(connection))[i]["token"] for i in ids]
+    endings = Endings(
+        database=database,
+        retries=RetryPolicy(max_attempts=1, base_delay=2, max_delay=60),
+        recorders={**RECORDERS, "listing": record_rows},
+    )
+    results = {
+        ids[0]: PAGE.model_copy(update={"token": tokens[0]}),
+        ids[1]: PAGE.model_copy(update={"token": tokens[1], "kind": "listing"}),
+        ids[2]: PAGE.model_copy(update={"token": tokens[2], "kind": "unknown"}),
+        ids[3]: PAGE.model_copy(update={"kind": "a foreign parser's own"}),
+    }
+    await endings.record(results)
+    rows = await _rows(connection)
+    assert [(rows[i]["status"], rows[i]["title"]) for i in ids] == [
+        ("success", "A"),
+        ("success", "rows"),
+        ("failure", None),
+        ("success", "A"),
+    ]
+    assert "internal_error" in rows[ids[2]]["error"]

@@ -1,0 +1,86 @@
+"""The listener that wakes long polls, on a real PostgreSQL."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from api_service.database import Database
+from api_service.endings.repository import EndingRepository
+from api_service.endings.wakeups import EndingListener
+from tests.support.servers import dsn
+from tests.support.waiting import until
+
+LISTENING = (
+    "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
+)
+
+
+@pytest.fixture
+async def listener(
+    database_url: str, connection: asyncpg.Connection
+) -> AsyncIterator[EndingListener]:
+    opened = EndingListener(dsn(database_url))
+    opened.open()
+
+    async def is_listening() -> bool:
+        return bool(await connection.fetch(LISTENING))
+
+    await until(is_listening)
+    yield opened
+    await opened.close()
+
+
+async def _end(database: Database, *request_ids: int) -> None:
+    async with database.transaction() as session:
+        await EndingRepository(session).notify_ended(request_ids)
+
+
+async def test_waiters_of_ended_requests_are_woken_and_no_others(
+    listener: EndingListener, database: Database
+) -> None:
+    with (
+        listener.subscription(1) as first,
+        listener.subscription(1) as second,
+        listener.subscription(2) as other,
+    ):
+        await _end(database, 1, 3)
+        async with asyncio.timeout(5):
+            await asyncio.gather(first.wait(), second.wait())
+        assert not other.is_set()
+
+
+async def test_more_ends_than_one_notice_holds_wake_all(
+    listener: EndingListener, database: Database
+) -> None:
+    last = 10**18
+    with listener.subscription(last) as event:
+        await _end(database, *range(last - 999, last + 1))
+        async with asyncio.timeout(5):
+            await event.wait()
+
+
+async def test_it_listens_again_after_its_connection_broke(
+    listener: EndingListener, database: Database, connection: asyncpg.Connection
+) -> None:
+    [broken] = await connection.fetch(LISTENING)
+    await connection.execute("SELECT pg_terminate_backend($1)", broken["pid"])
+
+    async def is_listening_again() -> bool:
+        found = await connection.fetch(LISTENING)
+        return [row["pid"] for row in found] not in ([], [broken["pid"]])
+
+    await until(is_listening_again)
+    with listener.subscription(1) as event:
+        await _end(database, 1)
+        async with asyncio.timeout(5):
+            await event.wait()
+
+
+async def test_a_stop_wakes_every_waiter(listener: EndingListener) -> None:
+    with listener.subscription(1) as first, listener.subscription(2) as second:
+        listener.end_waits()
+        assert first.is_set()
+        assert second.is_set()
+    assert listener.is_closing

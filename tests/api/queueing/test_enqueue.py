@@ -1,0 +1,59 @@
+"""Publishing, on a real Redis: one message for one request, one for all that came meanwhile."""
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import redis.asyncio as aioredis
+
+from api_service.celery_app import API_QUEUE, celery_app
+from api_service.queueing.enqueue import Publisher
+
+
+@pytest.fixture
+async def publisher(redis_url: str) -> AsyncIterator[Publisher]:
+    opened = Publisher(celery_app, timeout=5, broker_url=redis_url)
+    yield opened
+    await opened.close()
+
+
+async def _messages(redis: aioredis.Redis) -> list[tuple[str, Any, Any]]:
+    found = []
+    for raw in reversed(await redis.lrange(API_QUEUE, 0, -1)):
+        message = json.loads(raw)
+        arguments = json.loads(base64.b64decode(message["body"]))[0]
+        headers = message["headers"]
+        found.append((headers["task"], arguments, headers.get("trace_id")))
+    return found
+
+
+async def test_a_lone_request_has_a_message_with_its_trace(
+    publisher: Publisher, redis: aioredis.Redis
+) -> None:
+    assert await publisher.parse_url(1, "https://a.example/", "trace")
+    assert await _messages(redis) == [("api.parse_url", [1, "https://a.example/"], "trace")]
+
+
+async def test_requests_that_come_meanwhile_share_a_message(
+    publisher: Publisher, redis: aioredis.Redis
+) -> None:
+    sent = await asyncio.gather(*(publisher.parse_url(n, "u", None) for n in range(30)))
+    assert all(sent)
+    messages = await _messages(redis)
+    assert len(messages) < 30
+    ids = [
+        number
+        for task, arguments, _ in messages
+        for number in (arguments[0] if task == "api.parse_urls" else arguments[:1])
+    ]
+    assert ids == list(range(30))
+
+
+async def test_what_cannot_be_sent_is_reported_and_does_not_raise(unused_tcp_port: int) -> None:
+    nowhere = f"redis://127.0.0.1:{unused_tcp_port}/0"
+    publisher = Publisher(celery_app, timeout=0.5, broker_url=nowhere)
+    assert not await publisher.parse_url(1, "https://a.example/", None)
+    await publisher.close()

@@ -1,0 +1,75 @@
+"""A Celery worker that lives on and consumes nothing is noticed, and no other."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from api_service.worker.watchdog import STALE_SECONDS, CeleryWatchdog
+
+
+class Clock:
+    """Running time that passes when a test says so."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def watchdog(tmp_path: Path, clock: Clock) -> CeleryWatchdog:
+    (tmp_path / "celery").touch()
+    return CeleryWatchdog(own_file=tmp_path / "own", celery_file=tmp_path / "celery", clock=clock)
+
+
+def _touch(file: Path, nanoseconds: int) -> None:
+    os.utime(file, ns=(nanoseconds, nanoseconds))
+
+
+def test_a_silent_worker_ends_the_pair(watchdog: CeleryWatchdog, clock: Clock) -> None:
+    watchdog.record_round()
+    clock.now += STALE_SECONDS - 1
+    watchdog.record_round()
+    clock.now += 2
+    with pytest.raises(SystemExit):
+        watchdog.record_round()
+
+
+def test_a_worker_that_consumes_is_left_alone_whatever_the_time_of_day(
+    watchdog: CeleryWatchdog, clock: Clock, tmp_path: Path
+) -> None:
+    for round_number in range(10):
+        # Back and forth: only the change counts, not the age.
+        _touch(tmp_path / "celery", 10**9 * (10**6 - round_number * 3600))
+        watchdog.record_round()
+        clock.now += STALE_SECONDS - 1
+
+
+def test_an_outage_is_not_the_workers_fault(
+    watchdog: CeleryWatchdog, clock: Clock, tmp_path: Path
+) -> None:
+    _touch(tmp_path / "celery", 1)
+    watchdog.record_round()
+    clock.now += STALE_SECONDS * 10
+    watchdog.record_outage()
+    watchdog.record_round()
+
+
+def test_its_own_file_tells_that_it_works(watchdog: CeleryWatchdog, tmp_path: Path) -> None:
+    assert not (tmp_path / "own").exists()
+    watchdog.record_round()
+    assert (tmp_path / "own").exists()
+
+
+def test_without_files_nothing_is_watched(clock: Clock) -> None:
+    watchdog = CeleryWatchdog(own_file=None, celery_file=None, clock=clock)
+    watchdog.record_round()
+    clock.now += STALE_SECONDS * 10
+    watchdog.record_round()
+    watchdog.record_outage()

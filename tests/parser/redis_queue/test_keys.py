@@ -1,0 +1,77 @@
+"""Python and Lua name the same keys."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import redis.asyncio as aioredis
+
+from parser_service.config import Settings
+from parser_service.redis_queue.host_limits import HostLimits
+from parser_service.redis_queue.job_queue import JobQueue
+from parser_service.redis_queue.keys import Keys, bytes_of
+
+KEYS = Keys(task_queue="jobs", result_prefix="results:")
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[aioredis.Redis]:
+    async with aioredis.Redis.from_url(redis_url, decode_responses=True) as client:
+        yield client
+
+
+async def _keys_in(redis: aioredis.Redis) -> set[str]:
+    return {str(key) for key in await redis.keys("*")}
+
+
+def test_the_names_are_those_that_the_settings_ask_for() -> None:
+    assert Keys.of(Settings(task_queue="jobs", result_prefix="results:")) == KEYS
+
+
+async def test_the_scripts_of_host_limits_use_the_keys_that_python_names(
+    redis: aioredis.Redis,
+) -> None:
+    limits = HostLimits(redis, keys=KEYS, max_concurrent=1, min_interval=60, lease=10)
+    slot = await limits.enter_or_park("a", b"{}")
+    assert slot
+    assert await _keys_in(redis) == {KEYS.host_slots("a"), KEYS.host_next("a")}
+    await redis.zadd(KEYS.leases, {"token": 1, "other": 1})
+    assert await limits.enter_or_park("a", b"{}", token="token") is None
+    assert await redis.zrange(KEYS.leases, 0, -1) == ["other"]
+    _, is_ours = await limits.enter_or_queue("a")
+    assert not is_ours
+    assert await _keys_in(redis) == {
+        KEYS.host_slots("a"),
+        KEYS.host_next("a"),
+        KEYS.host_waiting("a"),
+        KEYS.host_tickets("a"),
+        KEYS.hosts,
+        KEYS.leases,
+    }
+    await redis.delete(KEYS.host_next("a"), KEYS.host_tickets("a"))
+    await limits.leave(slot)
+    assert await _keys_in(redis) == {
+        KEYS.host_slots("a"),
+        KEYS.host_next("a"),
+        KEYS.ready,
+        KEYS.holders,
+        KEYS.leases,
+    }
+
+
+async def test_the_queue_uses_the_keys_that_are_named(redis: aioredis.Redis) -> None:
+    queue = JobQueue(redis, name="parser", keys=KEYS, result_ttl=60)
+    await redis.rpush(KEYS.task_queue, '{"id": 1, "token": "t"}', '{"id": 2}')
+    await queue.take(1)
+    await queue.record_heartbeat()
+    (taking,) = await redis.keys(KEYS.taking("parser:*"))
+    assert await _keys_in(redis) == {KEYS.task_queue, KEYS.leases, KEYS.parsers, str(taking)}
+    await queue.finish(1, b"{}", token="t", reply=KEYS.api_reply_list)
+    assert await _keys_in(redis) == {
+        KEYS.task_queue,
+        KEYS.parsers,
+        str(taking),
+        KEYS.result(1),
+        KEYS.api_reply_list,
+        KEYS.api_reply_bytes,
+    }
+    assert KEYS.api_reply_bytes == bytes_of(KEYS.api_reply_list)

@@ -1,4 +1,4 @@
-"""Services that are killed: at any time, and in the very moment that would hurt most."""
+"""Services are killed: at any time, and at the moment that would hurt most."""
 
 import asyncio
 import json
@@ -166,10 +166,10 @@ async def test_a_parser_killed_while_it_fetches_loses_no_job(
 async def test_a_page_that_kills_its_parser_every_time_fails_and_the_others_flow(
     deployment: Deployment, load: Load
 ) -> None:
-    async def kill_who_asks(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def kill_parser(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         deployment.system.kill("parser")
 
-    poison = Load(load.url, [deployment.site.answer("/poison", kill_who_asks)])
+    poison = Load(load.url, [deployment.site.answer("/poison", kill_parser)])
     (poisoned,) = await poison.submit(1)
     others = await load.submit(20)
     await invariants.all_hold(deployment, [poisoned, *others])

@@ -1,4 +1,4 @@
-# The front door. `make help` lists what there is.
+# The entry to everything. `make help` lists the targets.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -9,25 +9,25 @@ DEVELOP := tests/requirements.txt
 .DEFAULT_GOAL := help
 .PHONY: help run test check conformance fuzz format pins clean
 
-help: ## this list
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/runtime ## start the whole system on this machine, without Docker
 	@exec $(BIN)/python -m local
 
-test: $(VENV)/develop ## the tests, on real servers that they start
+test: $(VENV)/develop ## run the quick tests, on real servers that they start
 	@exec $(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
 
 .PHONY: test-all
-test-all: $(VENV)/develop ## all tests, the slow ones too: faults that take minutes to show
+test-all: $(VENV)/develop ## run all tests, also the slow ones: some faults take minutes to show
 	@exec $(BIN)/python -m pytest -n auto --dist worksteal
 
 .PHONY: compose-test
-compose-test: $(VENV)/develop ## the images and docker-compose.yml, on a running Docker engine
-	@docker info >/dev/null 2>&1 || { echo "compose-test needs a running Docker engine: docker info must succeed." >&2; exit 2; }
+compose-test: $(VENV)/develop ## test the images and docker-compose.yml, on a running Docker engine
+	@docker info >/dev/null 2>&1 || { echo "compose-test needs a running Docker engine. Start it, and check it with: docker info" >&2; exit 2; }
 	@exec $(BIN)/python -m pytest -m compose tests/compose
 
-check: $(VENV)/develop ## linters, types, import arrows, migrations in step
+check: $(VENV)/develop ## run linters, types, import contracts, house rules; compare models and migrations
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -36,42 +36,42 @@ check: $(VENV)/develop ## linters, types, import arrows, migrations in step
 	$(BIN)/python -m local with-servers sh -c "$(BIN)/alembic upgrade head && $(BIN)/alembic check"
 	$(BIN)/zizmor --offline --quiet .github/workflows
 
-conformance: $(VENV)/develop ## scores on public test suites, into docs/conformance.md
+conformance: $(VENV)/develop ## score the parser on public test suites, into docs/conformance.md
 	@$(BIN)/python -m tests.data.conformance
 
 .PHONY: chaos
-chaos: $(VENV)/develop ## faults of every kind under load, and the proof: MINUTES=2 SEED=...
+chaos: $(VENV)/develop ## inject faults of every kind under load, then check that no job is lost: MINUTES=2 SEED=...
 	@exec $(BIN)/python -m tests.system.chaos
 
 .PHONY: bench
-bench: $(VENV)/bench ## throughput, latency, costs and memory, into docs/performance.md: ONLY=name QUICK=1
+bench: $(VENV)/bench ## measure throughput, latency, costs and memory, into docs/performance.md: ONLY=name QUICK=1
 	@exec $(BIN)/python -m benchmarks $(ONLY:%=--only %) $(QUICK:%=--quick)
 
-fuzz: $(VENV)/develop ## mutated pages through the parser: SECONDS=60 SEED=...
+fuzz: $(VENV)/develop ## parse randomly mutated pages: SECONDS=60 SEED=...
 	@$(BIN)/python -m tests.data.fuzz $(or $(SECONDS),60) $(SEED)
 
-format: $(VENV)/develop ## rewrite the code in the agreed style
+format: $(VENV)/develop ## format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
 PIN := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make pins"
 
-pins: $(VENV)/develop ## compile the pinned requirements anew from pyproject.toml
+pins: $(VENV)/develop ## compile the pinned requirements from pyproject.toml
 	$(PIN) --group api --group parser --group local --group dev --output-file tests/requirements.txt
 	$(PIN) --group api --constraint tests/requirements.txt --output-file api_service/requirements.txt
 	$(PIN) --group parser --constraint tests/requirements.txt --output-file parser_service/requirements.txt
 	$(PIN) --group local --constraint tests/requirements.txt --output-file local/requirements.txt
 	$(PIN) --group bench --constraint tests/requirements.txt --output-file benchmarks/requirements.txt
 
-clean: ## remove the virtual environment; .data with its databases stays
+clean: ## remove the virtual environment and caches; .data with its databases stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
-		{ echo "Python 3.11 or newer is needed; '$(PYTHON)' is not. Name another with: make PYTHON=python3.12 ..." >&2; exit 1; }
+		{ echo "'$(PYTHON)' is not Python 3.11 or newer. Name another with: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || \
-		{ echo "Python's venv module is needed (on Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
+		{ echo "Python's venv module is missing. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 
 $(VENV)/runtime: $(VENV)/bin/python $(RUNTIME)
 	@echo "installing what the services need into $(VENV) ..."

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The parser service: its HTTP side and its Redis listener, kept together.
+# Run the parser service: its HTTP side and its Redis listener, kept together.
 set -u
-source "$(dirname "$0")/start_pair.sh"
+source "$(dirname "$0")/process_pair.sh"
 share_metrics
 
 uvicorn parser_service.main:app \

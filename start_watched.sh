@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# start_watched.sh COMMAND...: runs one process that touches a file as it goes (ALIVE_FILE or
-# BEAT_ALIVE_FILE), and kills it if it stops doing so; see start_pair.sh.
+# start_watched.sh COMMAND...: run one process that touches a file while it works (ALIVE_FILE or
+# BEAT_ALIVE_FILE), and kill it if it stops doing so; see process_pair.sh.
 set -u
-source "$(dirname "$0")/start_pair.sh"
+source "$(dirname "$0")/process_pair.sh"
 
 "$@" &
 process=$!

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# The worker: Celery, which hands requests to the parsers, and beside it the process that
-# persists their results, kept together.
+# Run the worker: Celery, which hands requests to the parsers, and the results process, which
+# persists what they return, kept together.
 set -u
-source "$(dirname "$0")/start_pair.sh"
+source "$(dirname "$0")/process_pair.sh"
 share_metrics
 
 python -m api_service.worker &

@@ -1,4 +1,4 @@
-"""Runs migrations on the database that DATABASE_URL names, through asyncpg."""
+"""Run migrations through asyncpg on the database that DATABASE_URL names."""
 
 import asyncio
 import importlib
@@ -13,12 +13,12 @@ import api_service
 from api_service.config import Settings
 from api_service.schema import Base
 
-# Each room with tables has them in its `models`: a new room needs no line here.
+# Tables are declared in modules named `models`; a new room needs no line here.
 for module in pkgutil.walk_packages(api_service.__path__, "api_service."):
     if module.name.endswith(".models"):
         importlib.import_module(module.name)
 
-# Any number: it keeps two migrating processes from running at the same time.
+# An arbitrary number for the lock that keeps two migrations from running at once.
 MIGRATION_LOCK = 7_214_090_531
 
 

@@ -1,4 +1,4 @@
-"""Who calls: the value that each use case and each statement on a caller's behalf takes."""
+"""The caller: each use case takes one, and each statement on a caller's behalf its owner."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -6,7 +6,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """One who sends requests, and sees no other caller's.
+    """The sender of a request, who sees no other caller's requests.
 
     Attributes:
         owner_id: owns what the caller creates; None for anonymous callers, who share one view.

@@ -29,7 +29,7 @@ Session = AsyncSession
 
 CONNECT_SECONDS = 3
 START_SECONDS = 30
-"""How long a starting process waits for the database."""
+"""Seconds that a starting process waits for the database."""
 
 # The driver's own errors, which SQLAlchemy does not always wrap.
 _ASYNCPG_ERRORS = (asyncpg.InterfaceError, asyncpg.PostgresError)

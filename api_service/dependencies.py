@@ -1,4 +1,4 @@
-"""What any room's handlers may depend on; a room's own dependencies are in the room."""
+"""Provide dependencies to the handlers of any room; a room's own are in the room."""
 
 from collections.abc import Awaitable, Callable
 from functools import cache

@@ -71,7 +71,7 @@ class ParseRequest(Base):
     updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
     options: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
-    """What the client asked for besides the URL."""
+    """Options that the client turned on."""
     attempts: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     """Ended attempts, successful or not."""
     next_attempt_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
@@ -86,7 +86,7 @@ class ParseRequest(Base):
     """Names the current attempt: only its result counts."""
 
     facts: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
-    """What is known of the page: `PageFacts` in JSON, without its nulls."""
+    """`PageFacts` in JSON, without its nulls."""
     error: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     """Why there is no page: `ErrorFacts` in JSON."""
 

@@ -24,7 +24,7 @@ PageUrl = Annotated[
 
 
 class PageOptions(BaseModel):
-    """What a client may ask for besides a URL."""
+    """Options of a request, besides its URL."""
 
     respect_robots: Annotated[
         bool,

@@ -1,4 +1,4 @@
-"""What clients get."""
+"""Bodies that clients receive."""
 
 from datetime import datetime
 from typing import Annotated
@@ -8,20 +8,20 @@ from pydantic import BaseModel, ConfigDict, Field
 from api_service.page.facts import ErrorFacts, PageFacts
 from api_service.status_enum import StatusEnum
 
-RequestId = Annotated[int, Field(description="Names the request.", examples=[42])]
+RequestId = Annotated[int, Field(description="Id of the request.", examples=[42])]
 Status = Annotated[
     StatusEnum,
     Field(
         description=(
-            "`pending`: accepted; `processing`: in line or being fetched; "
-            "`success` and `failure`: ended, for good."
+            "`pending`: accepted; `processing`: queued or being fetched; "
+            "`success` and `failure`: ended, final."
         )
     ),
 ]
 
 
 class Answer(BaseModel):
-    """What all answers share."""
+    """Base of all answers: frozen, and readable from a row."""
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
@@ -38,9 +38,9 @@ class StatusAnswer(Answer):
 
     request_id: RequestId
     status: Status
-    attempts: Annotated[int, Field(description="How often the page was tried, well or not.")]
+    attempts: Annotated[int, Field(description="Ended attempts, successful or not.")]
     created_at: Annotated[datetime, Field(description="When the request was accepted.")]
-    updated_at: Annotated[datetime, Field(description="When its status changed last.")]
+    updated_at: Annotated[datetime, Field(description="When the status last changed.")]
 
 
 class ResultAnswer(PageFacts):
@@ -55,12 +55,12 @@ class ResultAnswer(PageFacts):
     html: Annotated[
         str | None, Field(description="The text of the whole page; null until `success`.")
     ]
-    error: Annotated[ErrorFacts | None, Field(description="The reason of a `failure`.")]
+    error: Annotated[ErrorFacts | None, Field(description="Why the request is a `failure`.")]
 
 
 class ParseSyncAnswer(PageFacts):
     """The answer of `GET /parse_sync`."""
 
-    url: Annotated[str, Field(description="The URL that was asked for, in its normal form.")]
-    title: Annotated[str, Field(description="The page's title; empty where it has none.")]
+    url: Annotated[str, Field(description="The requested URL, in its normal form.")]
+    title: Annotated[str, Field(description="The page's title; empty if it has none.")]
     html: Annotated[str, Field(description="The text of the whole page.")]

@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class CleanupProgress:
-    """How many requests were deleted, and whether none is left to delete."""
+    """The number of deleted requests, and whether none is left to delete."""
 
     deleted: int
     is_done: bool

@@ -18,7 +18,7 @@ from api_service.responses import (
 from api_service.service import ParseRequestService
 
 RETRY_AFTER_SECONDS = 1
-"""When a client that does not use `wait` may look for the first time."""
+"""Seconds before the first poll of a client that does not use `wait`."""
 
 router = APIRouter()
 
@@ -35,24 +35,24 @@ ACCEPTED: Declared = {
     202: {
         "headers": {
             "Location": {
-                "description": "Where to ask for the status.",
+                "description": "Path of the status.",
                 "schema": {"type": "string"},
             },
             "Retry-After": {
-                "description": "Seconds after which a first look makes sense.",
+                "description": "Seconds before the first poll.",
                 "schema": {"type": "integer"},
             },
         }
     }
 }
 MALFORMED = "The request is malformed; `detail` says how."
-DATABASE_AWAY = "The database does not answer; ask again after `Retry-After` seconds."
+DATABASE_UNAVAILABLE = "The database does not answer; try again after `Retry-After` seconds."
 
 
 @router.post(
     "/parse_async",
     status_code=HTTPStatus.ACCEPTED,
-    summary="Have a page fetched and parsed later",
+    summary="Fetch and parse a page later",
     tags=["Pages"],
     responses=ACCEPTED
     | problems(
@@ -61,7 +61,7 @@ DATABASE_AWAY = "The database does not answer; ask again after `Retry-After` sec
             413: "The body is longer than any URL.",
             409: "The first request with this Idempotency-Key is being accepted right now.",
             422: "The request is malformed, or its Idempotency-Key was used for another one.",
-            503: "Too many requests wait, or the database does not answer.",
+            503: "Too many requests are unfinished, or the database does not answer.",
         }
     ),
 )
@@ -76,7 +76,7 @@ async def parse_async(
 ) -> AcceptedAnswer:
     """Accept a URL and answer at once.
 
-    What was accepted is stored, and ends as `success` or `failure`.
+    An accepted request is stored, and ends as `success` or `failure`.
     """
     accepted = await service.submit(caller, body.url, options=body, trace_id=trace_id, key=key)
     response.headers["Location"] = f"/status/{accepted.request_id}"
@@ -86,10 +86,10 @@ async def parse_async(
 
 @router.get(
     "/status/{request_id}",
-    summary="Where a request stands",
+    summary="Status of a request",
     tags=["Pages"],
     responses=problems(
-        {404: "There is no request with this id.", 422: MALFORMED, 503: DATABASE_AWAY}
+        {404: "There is no request with this id.", 422: MALFORMED, 503: DATABASE_UNAVAILABLE}
     ),
 )
 async def status(
@@ -98,17 +98,17 @@ async def status(
     service: Service,
     caller: CurrentCaller,
 ) -> StatusAnswer:
-    """Answer at once, or with `wait` as soon as the request has ended."""
+    """Answer at once, or with `wait` as soon as the request ends."""
     return await service.status(caller, request_id, wait=query.wait)
 
 
 @router.get(
     "/result/{request_id}",
     response_model=ResultAnswer,
-    summary="What became of a request",
+    summary="Result of a request",
     tags=["Pages"],
     responses=problems(
-        {404: "There is no request with this id.", 422: MALFORMED, 503: DATABASE_AWAY}
+        {404: "There is no request with this id.", 422: MALFORMED, 503: DATABASE_UNAVAILABLE}
     ),
 )
 async def result(
@@ -117,9 +117,9 @@ async def result(
     service: Service,
     caller: CurrentCaller,
 ) -> Response:
-    """Answer with the page of a `success`, the reason of a `failure`, or neither as yet."""
+    """Answer with the page of a `success`, the reason of a `failure`, or neither yet."""
     answer = await service.result(caller, request_id, wait=query.wait)
-    # Made here: what is longest would else be validated and copied once more.
+    # Rendered here: FastAPI would validate and copy the HTML again.
     return Response(answer.model_dump_json(), media_type="application/json")
 
 
@@ -131,8 +131,8 @@ async def result(
     responses=problems(
         {
             422: MALFORMED,
-            502: "The page cannot be had; `code` and `detail` say why.",
-            503: "The parser does not answer; ask again after `Retry-After` seconds.",
+            502: "The page could not be fetched; see `code` and `detail`.",
+            503: "The parser does not answer; try again after `Retry-After` seconds.",
         }
     ),
 )

@@ -1,4 +1,4 @@
-"""What all models share: their base, and the migration that they are written for."""
+"""Base of all models, and the migration that they are written for."""
 
 from sqlalchemy.orm import DeclarativeBase
 

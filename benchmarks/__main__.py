@@ -22,20 +22,20 @@ from benchmarks.report import Report, Section
 from benchmarks.system import System, running_system
 
 
-class Part(Protocol):
+class Measurement(Protocol):
     """What measures something with a system of its own."""
 
     def __call__(self, load: Load, *, quick: bool) -> Awaitable[Section]: ...
 
 
-async def _machine(load: Load, *, quick: bool) -> Section:  # noqa: ARG001 - it is a part
+async def _measure_machine(load: Load, *, quick: bool) -> Section:  # noqa: ARG001 - it is a part
     section = Section()
     section.add(await machine(load))
     return section
 
 
-PARTS: dict[str, Part] = {
-    "machine": _machine,
+MEASUREMENTS: dict[str, Measurement] = {
+    "machine": _measure_machine,
     "throughput": throughput.measure,
     "latency": latency.measure,
     "stages": stages.measure,
@@ -46,7 +46,7 @@ PARTS: dict[str, Part] = {
 }
 
 
-async def _run(part: Part, system: System, *, quick: bool) -> Section:
+async def _run(part: Measurement, system: System, *, quick: bool) -> Section:
     async with open_load(system) as load:
         return await part(load, quick=quick)
 
@@ -54,7 +54,9 @@ async def _run(part: Part, system: System, *, quick: bool) -> Section:
 def main() -> None:
     """Run what the arguments ask for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", choices=PARTS, action="append", help="this part; repeatable")
+    parser.add_argument(
+        "--only", choices=MEASUREMENTS, action="append", help="this part; repeatable"
+    )
     parser.add_argument("--quick", action="store_true", help="fewer jobs, and not into docs/")
     arguments = parser.parse_args()
     if sys.platform != "linux":
@@ -65,10 +67,10 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     report = Report(publish=not arguments.quick)
     started = monotonic()
-    for name in arguments.only or PARTS:
+    for name in arguments.only or MEASUREMENTS:
         print(f"{name} ({monotonic() - started:.0f} s)", flush=True)
         with running_system() as system:
-            report.write(name, uvloop.run(_run(PARTS[name], system, quick=arguments.quick)))
+            report.write(name, uvloop.run(_run(MEASUREMENTS[name], system, quick=arguments.quick)))
     print(f"{report.page} is written; it took {monotonic() - started:.0f} s")
 
 

@@ -6,9 +6,9 @@ from time import perf_counter
 from api_service.assembly.worker import open_worker
 from api_service.config import Settings
 from benchmarks.load import Load
-from benchmarks.report import Section, Table, figure, note
+from benchmarks.report import Section, Table, format_figure, show_progress
 from benchmarks.system import TASKS
-from benchmarks.usage import ALL, Cost, Meter
+from benchmarks.usage import ALL_ROLES, Cost, Meter
 
 SIZES = (20, 200)
 FEW, MANY = 100, 100_000
@@ -29,14 +29,14 @@ async def measure(load: Load, *, quick: bool) -> Section:
     jobs = 1500 if quick else 10_000
     rates = [await list_to_row(load, jobs, kib=kib) for kib in SIZES]
     waiting = (FEW, MANY // 5 if quick else MANY)
-    costs = [await _cost_beside(load, n, jobs=800 if quick else 5000) for n in waiting]
+    costs = [await _cost_with_waiting(load, n, jobs=800 if quick else 5000) for n in waiting]
     section = Section()
     section.add(
         f"{jobs:,} jobs lie on the list, and nothing is submitted: jobs per second until the last "
         "row has ended.",
         Table(
             ("", *(f"{kib} KiB" for kib in SIZES)),
-            [("list to row, jobs/s", *map(figure, rates))],
+            [("list to row, jobs/s", *map(format_figure, rates))],
         ),
         "CPU milliseconds for a job of 20 KiB, submission included, while others wait in front "
         "of it.",
@@ -51,31 +51,31 @@ async def list_to_row(load: Load, jobs: int, *, kib: int) -> float:
         async with asyncio.timeout(FILL_SECONDS):
             ids = await load.submit_many(jobs, kib=kib)
             # A listener that was waiting when it was paused may have got one.
-            await _until_list(load, at_least=jobs - paused)
+            await _wait_for_list_length(load, at_least=jobs - paused)
         started = perf_counter()
-    await load.until_ended()
+    await load.wait_until_ended()
     rate = jobs / (perf_counter() - started)
     await load.check(ids)
-    note(f"list to row, {kib} KiB, {paused} at work: {rate:.0f} jobs/s")
+    show_progress(f"list to row, {kib} KiB, {paused} at work: {rate:.0f} jobs/s")
     return rate
 
 
-async def _cost_beside(load: Load, waiting: int, *, jobs: int) -> Cost:
+async def _cost_with_waiting(load: Load, waiting: int, *, jobs: int) -> Cost:
     """What a job costs while so many wait in front of it."""
     with load.system.paused_listeners():
         await _fill(load, waiting)
-        await _until_list(load, at_least=waiting - 1)
+        await _wait_for_list_length(load, at_least=waiting - 1)
         # What PostgreSQL would do of all that later, it is to do now.
         await load.database.execute("VACUUM ANALYZE parse_requests", timeout=120)
         await load.database.execute("CHECKPOINT", timeout=120)
         before = await load.database.fetchval(ENDED)
         meter = Meter(load.system)
     await load.submit_many(jobs, kib=SIZES[0])
-    await _until_list(load, at_most=waiting)
+    await _wait_for_list_length(load, at_most=waiting)
     cost = meter.cost(jobs)
     ended = await load.database.fetchval(ENDED) - before
     cost = Cost(ended, cost.seconds)
-    note(f"{waiting:,} waiting: {cost.total():.2f} ms a job ({ended:,} ended)")
+    show_progress(f"{waiting:,} waiting: {cost.total():.2f} ms a job ({ended:,} ended)")
     return cost
 
 
@@ -89,7 +89,9 @@ async def _fill(load: Load, waiting: int) -> None:
             await context.handover.start([row["id"] for row in rows])
 
 
-async def _until_list(load: Load, *, at_least: int = 0, at_most: float = float("inf")) -> None:
+async def _wait_for_list_length(
+    load: Load, *, at_least: int = 0, at_most: float = float("inf")
+) -> None:
     async with load.system.redis() as redis:
         while not at_least <= await redis.llen(TASKS) <= at_most:
             await asyncio.sleep(0.05)
@@ -97,8 +99,13 @@ async def _until_list(load: Load, *, at_least: int = 0, at_most: float = float("
 
 def _cost_table(waiting: tuple[int, ...], costs: list[Cost]) -> Table:
     def row(name: str, few: float, many: float) -> tuple[str, ...]:
-        return name, figure(few), figure(many), figure(many / few) if few > 0.02 else ""
+        return (
+            name,
+            format_figure(few),
+            format_figure(many),
+            format_figure(many / few) if few > 0.02 else "",
+        )
 
-    rows = [row(role, *(cost.ms_per_job(role) for cost in costs)) for role in ALL]
+    rows = [row(role, *(cost.ms_per_job(role) for cost in costs)) for role in ALL_ROLES]
     rows.append(row("all", *(cost.total() for cost in costs)))
     return Table(("process", *(f"{n:,} waiting" for n in waiting), "ratio"), rows)

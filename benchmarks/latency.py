@@ -7,7 +7,7 @@ from time import perf_counter
 
 from benchmarks.load import FINAL, Load, percentile
 from benchmarks.plots import Line, Plot
-from benchmarks.report import Section, Table, figure, note
+from benchmarks.report import Section, Table, format_figure, show_progress
 from benchmarks.system import ROOT
 
 POLL_SECONDS = 0.005
@@ -19,12 +19,12 @@ async def measure(load: Load, *, quick: bool) -> Section:
     await load.warm_up()
     jobs = 60 if quick else 400
     waited = [await _one_job(load, n, wait=True) for n in range(jobs)]
-    note(f"with ?wait=: {percentile(waited, 0.5):.1f} ms")
+    show_progress(f"with ?wait=: {percentile(waited, 0.5):.1f} ms")
     polled = [await _one_job(load, n, wait=False) for n in range(jobs)]
-    note(f"polling: {percentile(polled, 0.5):.1f} ms")
+    show_progress(f"polling: {percentile(polled, 0.5):.1f} ms")
     health = await _health_under_load(load, jobs=800 if quick else 5000)
     for name, times in health.items():
-        note(f"/health of the {name} under load: p99 {percentile(times, 0.99):.1f} ms")
+        show_progress(f"/health of the {name} under load: p99 {percentile(times, 0.99):.1f} ms")
     section = Section()
     section.add(
         "Milliseconds from POST to the final status, one job at a time, of a site that answers "
@@ -40,7 +40,7 @@ async def measure(load: Load, *, quick: bool) -> Section:
             title="Latency of one job",
             x_label="milliseconds from POST to final status",
             y_label="share of jobs, %",
-            lines=[_distribution("?wait=", waited), _distribution("polling", polled)],
+            lines=[_cumulative_line("?wait=", waited), _cumulative_line("polling", polled)],
         ),
         "Milliseconds for `GET /health` while as many jobs run as the system can take.",
         _table({f"of the {name}": times for name, times in health.items()}),
@@ -63,7 +63,7 @@ async def _health_under_load(load: Load, *, jobs: int) -> dict[str, list[float]]
     urls = {"API": load.system.url, "parser": load.system.parser_url}
     watches = {
         name: await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "benchmarks.watch", f"{url}/health"),
+            *(sys.executable, "-m", "benchmarks.url_poller", f"{url}/health"),
             cwd=ROOT,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
@@ -77,13 +77,13 @@ async def _health_under_load(load: Load, *, jobs: int) -> dict[str, list[float]]
 
 def _table(found: dict[str, list[float]]) -> Table:
     rows = [
-        (name, *(figure(percentile(times, share)) for share in SHARES), f"{len(times)}")
+        (name, *(format_figure(percentile(times, share)) for share in SHARES), f"{len(times)}")
         for name, times in found.items()
     ]
     return Table(("how", "p50", "p90", "p99", "measured"), rows)
 
 
-def _distribution(name: str, times: list[float]) -> Line:
+def _cumulative_line(name: str, times: list[float]) -> Line:
     """Which share of the jobs has taken so long at most; the last hundredth is left out."""
     shares = range(1, 100)
     return Line(name, [percentile(times, share / 100) for share in shares], list(shares))

@@ -17,7 +17,7 @@ from benchmarks.system import System
 T = TypeVar("T")
 
 FINAL = frozenset({"success", "failure"})
-AT_A_TIME = 64
+CONCURRENCY = 64
 SITE_DELAY_MS = 50
 """What a page of the site takes where many are fetched side by side."""
 SAMPLE = 20
@@ -38,8 +38,8 @@ class Load:
     async def warm_up(self) -> None:
         """Have every process do its work a few times."""
         for kib in (20, 200):
-            await self.run_jobs(50, kib=kib, at_a_time=8)
-            await self.run_sync(25, kib=kib, at_a_time=8)
+            await self.run_jobs(50, kib=kib, concurrency=8)
+            await self.run_sync(25, kib=kib, concurrency=8)
 
     async def submit(self, url: str) -> int:
         """POST a job; its id."""
@@ -56,24 +56,24 @@ class Load:
             return found
 
     async def submit_many(
-        self, count: int, *, kib: int, at_a_time: int = AT_A_TIME, delay_ms: int = SITE_DELAY_MS
+        self, count: int, *, kib: int, concurrency: int = CONCURRENCY, delay_ms: int = SITE_DELAY_MS
     ) -> list[int]:
         """POST jobs one by one, so many at a time; their ids."""
         urls = [self.system.page(kib, n, delay_ms=delay_ms) for n in range(count)]
-        return await at_most(at_a_time, [partial(self.submit, url) for url in urls])
+        return await run_concurrently(concurrency, [partial(self.submit, url) for url in urls])
 
     async def run_jobs(
-        self, count: int, *, kib: int, at_a_time: int = AT_A_TIME, delay_ms: int = SITE_DELAY_MS
+        self, count: int, *, kib: int, concurrency: int = CONCURRENCY, delay_ms: int = SITE_DELAY_MS
     ) -> float:
         """POST jobs and wait until all have ended; jobs per second."""
         started = perf_counter()
-        ids = await self.submit_many(count, kib=kib, at_a_time=at_a_time, delay_ms=delay_ms)
-        await self.until_ended()
+        ids = await self.submit_many(count, kib=kib, concurrency=concurrency, delay_ms=delay_ms)
+        await self.wait_until_ended()
         took = perf_counter() - started
         await self.check(ids)
         return count / took
 
-    async def run_sync(self, count: int, *, kib: int, at_a_time: int) -> float:
+    async def run_sync(self, count: int, *, kib: int, concurrency: int) -> float:
         """GET /parse_sync, so many at a time; requests per second."""
 
         async def one(number: int) -> None:
@@ -86,10 +86,10 @@ class Load:
                 assert title in body[:1000], body[:300]
 
         started = perf_counter()
-        await at_most(at_a_time, [partial(one, number) for number in range(count)])
+        await run_concurrently(concurrency, [partial(one, number) for number in range(count)])
         return count / (perf_counter() - started)
 
-    async def until_ended(self, *, left: int = 0) -> None:
+    async def wait_until_ended(self, *, left: int = 0) -> None:
         """Wait until no more than so many requests have not ended."""
         end = perf_counter() + END_SECONDS
         while (unfinished := await self.database.fetchval(UNFINISHED)) > left:
@@ -118,7 +118,7 @@ async def open_load(system: System) -> AsyncIterator[Load]:
     await database.close()
 
 
-async def at_most(limit: int, calls: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
+async def run_concurrently(limit: int, calls: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
     """The outcomes of calls of which at most so many are under way."""
     outcomes: dict[int, T] = {}
     waiting = iter(enumerate(calls))

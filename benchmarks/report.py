@@ -86,18 +86,18 @@ class Report:
         print(f"\n{section}\n", flush=True)
 
 
-def figure(value: float) -> str:
+def format_figure(value: float) -> str:
     """A number with three digits that mean something, as tables show it."""
     if abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
-def megabytes(size: float) -> str:
+def format_megabytes(size: float) -> str:
     """Bytes as tables show them, in millions."""
     return f"{size / 1e6:.1f}"
 
 
-def note(text: str) -> None:
+def show_progress(text: str) -> None:
     """Say how far the run has come."""
     print(f"  {text}", flush=True)

@@ -18,7 +18,7 @@ from api_service.config import Settings as ApiSettings
 from api_service.database import Database
 from api_service.process import log as logging_setup
 from benchmarks.load import Load
-from benchmarks.report import note
+from benchmarks.report import show_progress
 from benchmarks.stages_of_api import Worker, insert, publish, read_requests, record
 from benchmarks.stages_of_parser import run_parser_stages
 from benchmarks.stopwatch import Stage, Stopwatch
@@ -36,18 +36,18 @@ async def run_stages(load: Load, *, kib: int, batch: int, quick: bool) -> list[S
     jobs = int(JOBS[kib] * (QUICK_SHARE if quick else 1))
     urls = [load.system.page(kib, number) for number in range(jobs)]
     environment = load.system.environment | {
-        "DATABASE_URL": await _own_database(load),
+        "DATABASE_URL": await _create_database(load),
         "REDIS_URL": load.system.redis_url(REDIS_NUMBER),
     }
     watch = Stopwatch()
-    with _services_environment(environment):
+    with _replaced_environment(environment):
         settings, parser_settings = ApiSettings.load(), ParserSettings.load()
     database = Database(settings.database_url, timeout=10)
     # Log lines are part of the work; they are written, but not shown.
-    with contextlib.redirect_stdout(_nowhere()):
+    with contextlib.redirect_stdout(_open_null()):
         logging_setup.configure("bench", settings.log_level)
         async with open_worker(settings) as context:
-            worker = Worker(context, environment, _nowhere())
+            worker = Worker(context, environment, _open_null())
             try:
                 async with load.system.redis(REDIS_NUMBER) as redis:
                     await worker.hold(redis)
@@ -61,17 +61,17 @@ async def run_stages(load: Load, *, kib: int, batch: int, quick: bool) -> list[S
             await record(watch, context, jobs, batch)
     await database.dispose()
     total = sum(stage.cpu_ms for stage in watch.stages)
-    note(f"stages, {kib} KiB, {batch} at a time: {total:.2f} ms CPU in all")
+    show_progress(f"stages, {kib} KiB, {batch} at a time: {total:.2f} ms CPU in all")
     return watch.stages
 
 
 @cache
-def _nowhere() -> TextIO:
+def _open_null() -> TextIO:
     """Never closed: loggers keep it."""
     return Path(os.devnull).open("w")
 
 
-async def _own_database(load: Load) -> str:
+async def _create_database(load: Load) -> str:
     """A database like the system's, made when first asked for; its URL."""
     url = load.system.postgres.url_of(DATABASE)
     there = await load.database.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE)
@@ -88,7 +88,7 @@ async def _own_database(load: Load) -> str:
 
 
 @contextlib.contextmanager
-def _services_environment(environment: dict[str, str]) -> Iterator[None]:
+def _replaced_environment(environment: dict[str, str]) -> Iterator[None]:
     """Have settings read from this environment for a while."""
     before = dict(os.environ)
     os.environ.clear()

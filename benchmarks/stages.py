@@ -1,15 +1,15 @@
 """Where a job's CPU goes: by process, by command of Redis, and by stage."""
 
 from benchmarks.load import Load
-from benchmarks.report import Section, Table, figure, note
+from benchmarks.report import Section, Table, format_figure, show_progress
 from benchmarks.stage_loops import run_stages
 from benchmarks.stopwatch import Stage
-from benchmarks.usage import ALL, Cost, Meter
+from benchmarks.usage import ALL_ROLES, Cost, Meter
 
 SIZES = (20, 200)
 JOBS = {20: 3000, 200: 1200}
 REQUESTS = {20: 1500, 200: 500}
-SYNC_AT_A_TIME = 16
+SYNC_CONCURRENCY = 16
 QUICK_SHARE = 0.2
 COMMANDS = 10
 
@@ -28,7 +28,7 @@ async def measure(load: Load, *, quick: bool) -> Section:
         meter = Meter(load.system)
         await load.run_jobs(jobs, kib=kib)
         costs[f"async, {kib} KiB"] = meter.cost(jobs)
-    commands = _since(before, await _commands(load))
+    commands = _subtract(before, await _commands(load))
     jobs = sum(int(number * share) for number in JOBS.values())
     # One message is one LPUSH, and one transaction of results begins with one MGET.
     batch = _batch(commands, jobs, "lpush")
@@ -36,10 +36,10 @@ async def measure(load: Load, *, quick: bool) -> Section:
     for kib in SIZES:
         requests = int(REQUESTS[kib] * share)
         meter = Meter(load.system)
-        await load.run_sync(requests, kib=kib, at_a_time=SYNC_AT_A_TIME)
+        await load.run_sync(requests, kib=kib, concurrency=SYNC_CONCURRENCY)
         costs[f"sync, {kib} KiB"] = meter.cost(requests)
     for name, cost in costs.items():
-        note(f"{name}: {cost.total():.2f} ms CPU")
+        show_progress(f"{name}: {cost.total():.2f} ms CPU")
     found = {kib: await run_stages(load, kib=kib, batch=batch, quick=quick) for kib in SIZES}
     section = Section()
     section.add(
@@ -57,8 +57,11 @@ async def measure(load: Load, *, quick: bool) -> Section:
 
 
 def _cost_table(costs: dict[str, Cost]) -> Table:
-    rows = [(role, *(figure(cost.ms_per_job(role)) for cost in costs.values())) for role in ALL]
-    rows.append(("all", *(figure(cost.total()) for cost in costs.values())))
+    rows = [
+        (role, *(format_figure(cost.ms_per_job(role)) for cost in costs.values()))
+        for role in ALL_ROLES
+    ]
+    rows.append(("all", *(format_figure(cost.total()) for cost in costs.values())))
     return Table(("process", *costs), rows)
 
 
@@ -71,7 +74,7 @@ async def _commands(load: Load) -> Commands:
     }
 
 
-def _since(before: Commands, after: Commands) -> Commands:
+def _subtract(before: Commands, after: Commands) -> Commands:
     return {
         name: (calls - before.get(name, (0, 0))[0], usec - before.get(name, (0, 0))[1])
         for name, (calls, usec) in after.items()
@@ -85,7 +88,7 @@ def _batch(commands: Commands, jobs: int, command: str) -> int:
 def _command_table(commands: Commands, jobs: int) -> Table:
     most = sorted(commands.items(), key=lambda item: -item[1][1])[:COMMANDS]
     rows = [
-        (f"`{name.upper()}`", figure(calls / jobs), figure(usec / jobs))
+        (f"`{name.upper()}`", format_figure(calls / jobs), format_figure(usec / jobs))
         for name, (calls, usec) in most
     ]
     return Table(("command", "calls a job", "µs a job"), rows)
@@ -94,7 +97,10 @@ def _command_table(commands: Commands, jobs: int) -> Table:
 def _stage_table(found: dict[int, list[Stage]]) -> Table:
     columns = list(found.values())
     rows = [
-        (stages[0].name, *(f"{figure(s.cpu_ms)} ({figure(s.clock_ms)})" for s in stages))
+        (
+            stages[0].name,
+            *(f"{format_figure(s.cpu_ms)} ({format_figure(s.clock_ms)})" for s in stages),
+        )
         for stages in zip(*columns, strict=True)
     ]
     return Table(("stage", *(f"{kib} KiB" for kib in found)), rows)

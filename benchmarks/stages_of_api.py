@@ -33,13 +33,13 @@ OPTIONS = {"respect_robots": False, "title_fallback": False}
 WORKERS = f"{TASKS}:workers"
 
 
-def batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+def split(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     """The items in portions."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
 
 
-class _Accepting:
+class _AcceptsEverything:
     """Stands in for the service: accepts everything and does nothing."""
 
     async def submit(self, *_: object, **__: object) -> AcceptedAnswer:
@@ -49,7 +49,7 @@ class _Accepting:
 async def read_requests(watch: Stopwatch, urls: Sequence[str]) -> None:
     """From the body of a POST to its answer, without the HTTP server and the service."""
     app = create_app()
-    app.dependency_overrides[provided(ParseRequestService)] = _Accepting
+    app.dependency_overrides[provided(ParseRequestService)] = _AcceptsEverything
     statuses = []
 
     async def send(message: Message) -> None:
@@ -88,7 +88,7 @@ async def insert(
 ) -> list[int]:
     """Rows, committed; their ids."""
     ids: list[int] = []
-    for some in batches(urls, batch):
+    for some in split(urls, batch):
         requests = [NewRequest(url, "0123456789abcdef", dict(OPTIONS)) for url in some]
         with watch.stage("insert", len(some)):
             async with database.transaction() as session:
@@ -102,7 +102,7 @@ async def publish(
     """Celery messages."""
     publisher = Publisher(celery_app, timeout=10, broker_url=settings.redis_url)
     await publisher.parse_url(0, "", None)  # of no row: it opens the connection
-    for some in batches(list(zip(ids, urls, strict=True)), batch):
+    for some in split(list(zip(ids, urls, strict=True)), batch):
         with watch.stage("publish", len(some)):
             calls = [publisher.parse_url(number, url, "0123456789abcdef") for number, url in some]
             assert all(await asyncio.gather(*calls))

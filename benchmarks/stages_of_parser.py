@@ -7,12 +7,13 @@ from functools import partial
 import httpx
 import redis.asyncio as aioredis
 
-from benchmarks.load import at_most
+from benchmarks.load import run_concurrently
 from benchmarks.stopwatch import Stopwatch
 from parser_service.config import Settings
 from parser_service.dependencies import host_limits, job_queue, open_redis
 from parser_service.fetching.fetcher import FetchedPage, Fetcher
-from parser_service.fetching.transport import GuardedTransport, client_tls_context
+from parser_service.fetching.tls import client_tls_context
+from parser_service.fetching.transport import GuardedTransport
 from parser_service.fetching.url_guard import UrlGuard
 from parser_service.jobs.access import JobAccess
 from parser_service.markup.content_type import Markup
@@ -64,7 +65,7 @@ async def _visit(
             await access.wait_for_slot(guard.admit(job.url), [])
 
     with watch.stage("slot of the host, taken and left", len(taken)):
-        await at_most(batch, [partial(one, *item) for item in taken])
+        await run_concurrently(batch, [partial(one, *item) for item in taken])
 
 
 async def _fetch(
@@ -85,7 +86,7 @@ async def _fetch(
                 return await fetcher.fetch(job.url, access=access, options=PageOptions.of(job))
 
         with watch.stage("fetch", len(taken)):
-            return await at_most(batch, [partial(one, *item) for item in taken])
+            return await run_concurrently(batch, [partial(one, *item) for item in taken])
 
 
 def _parse(watch: Stopwatch, pages: Sequence[FetchedPage]) -> list[ParsedPage]:
@@ -133,7 +134,7 @@ async def _store(
         for (_, job), result in zip(taken, results, strict=True)
     ]
     with watch.stage("store and announce", len(taken)):
-        await at_most(batch, calls)
+        await run_concurrently(batch, calls)
 
 
 def _guard(settings: Settings) -> UrlGuard:

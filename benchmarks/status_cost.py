@@ -4,7 +4,7 @@ from random import Random
 from time import perf_counter
 
 from benchmarks.load import Load, percentile
-from benchmarks.report import Section, Table, figure, note
+from benchmarks.report import Section, Table, format_figure, show_progress
 from benchmarks.usage import POSTGRES, Meter
 
 FEW, MANY = 1000, 1_000_000
@@ -31,10 +31,10 @@ async def measure(load: Load, *, quick: bool) -> Section:
     after = await _cost(load, range(many - FEW + 1, many + 1), calls=calls)
     anywhere = await _cost(load, range(1, many + 1), calls=calls)
     rows = [
-        (f"{FEW:,}, any of them", *map(figure, before)),
-        (f"{many:,}, one of the newest {FEW:,}", *map(figure, after)),
-        ("ratio of these", *(figure(b / a) for a, b in zip(before, after, strict=True))),
-        (f"{many:,}, any of them", *map(figure, anywhere)),
+        (f"{FEW:,}, any of them", *map(format_figure, before)),
+        (f"{many:,}, one of the newest {FEW:,}", *map(format_figure, after)),
+        ("ratio of these", *(format_figure(b / a) for a, b in zip(before, after, strict=True))),
+        (f"{many:,}, any of them", *map(format_figure, anywhere)),
     ]
     section = Section()
     section.add(
@@ -66,5 +66,5 @@ async def _cost(load: Load, ids: range, *, calls: int) -> Costs:
         times.append((perf_counter() - started) * 1000)
     cost = meter.cost(calls)
     median = percentile(times, 0.5)
-    note(f"status of ids {ids[0]:,} to {ids[-1]:,}: {median:.2f} ms")
+    show_progress(f"status of ids {ids[0]:,} to {ids[-1]:,}: {median:.2f} ms")
     return cost.ms_per_job("api"), cost.ms_per_job(POSTGRES), median

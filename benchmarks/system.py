@@ -22,7 +22,10 @@ import psutil
 import redis.asyncio as aioredis
 
 from api_service.config import Settings as ApiSettings
-from local.servers import Postgres, Valkey, die_with_parent, free_port
+from local.addresses import free_port
+from local.parent_death import die_with_parent
+from local.postgres import Postgres
+from local.valkey import Valkey
 from parser_service.config import Settings as ParserSettings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -83,7 +86,7 @@ class System:
                 process.resume()
 
     @contextlib.asynccontextmanager
-    async def more_listeners(self, count: int) -> AsyncIterator[None]:
+    async def extra_listeners(self, count: int) -> AsyncIterator[None]:
         """Start so many beside the one that is there."""
         started = []
         with (self.logs / "more-listeners.log").open("ab") as log:
@@ -91,7 +94,7 @@ class System:
                 command = [sys.executable, "-m", LISTENER]
                 started.append(_start(command, self.environment, log))
         try:
-            await self._until_seen(1 + count)
+            await self._wait_for_parsers(1 + count)
             yield
         finally:
             for process in started:
@@ -99,7 +102,7 @@ class System:
             for process in started:
                 process.wait()
 
-    async def _until_seen(self, parsers: int) -> None:
+    async def _wait_for_parsers(self, parsers: int) -> None:
         async with self.redis() as redis:
             end = monotonic() + 60
             while await redis.zcard(PARSERS) < parsers:
@@ -142,7 +145,7 @@ def running_system() -> Iterator[System]:
             process=psutil.Process(process.pid),
             postgres=postgres,
             valkey=valkey,
-            url=_until_ready(process),
+            url=_wait_until_ready(process),
             parser_url=f"http://127.0.0.1:{ports['parser']}",
             site=f"http://127.0.0.1:{ports['site']}",
             environment=environment,
@@ -172,7 +175,7 @@ def _start(
     )
 
 
-def _until_ready(process: subprocess.Popen[str]) -> str:
+def _wait_until_ready(process: subprocess.Popen[str]) -> str:
     """The API's URL, once everything answers."""
     assert process.stdout
     printed = []

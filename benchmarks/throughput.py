@@ -2,9 +2,9 @@
 
 from benchmarks.load import SITE_DELAY_MS, Load
 from benchmarks.plots import Line, Plot
-from benchmarks.report import Section, Table, figure, note
+from benchmarks.report import Section, Table, format_figure, show_progress
 
-AT_A_TIME = (1, 4, 16, 64)
+CONCURRENCIES = (1, 4, 16, 64)
 SIZES = (20, 200)
 JOBS = {1: 500, 4: 1500, 16: 3000, 64: 4000}
 REQUESTS = {1: 600, 4: 1200, 16: 1500, 64: 1500}
@@ -18,26 +18,26 @@ async def measure(load: Load, *, quick: bool) -> Section:
     found: dict[tuple[str, int], list[float]] = {}
     for kib in SIZES:
         share = (1.0 if kib == SIZES[0] else LARGE_SHARE) * (QUICK_SHARE if quick else 1.0)
-        for at_a_time in AT_A_TIME:
-            jobs = max(40, int(JOBS[at_a_time] * share))
-            rate = await load.run_jobs(jobs, kib=kib, at_a_time=at_a_time)
+        for concurrency in CONCURRENCIES:
+            jobs = max(40, int(JOBS[concurrency] * share))
+            rate = await load.run_jobs(jobs, kib=kib, concurrency=concurrency)
             found.setdefault(("async", kib), []).append(rate)
-            note(f"async, {kib} KiB, {at_a_time} at a time: {rate:.0f} jobs/s")
-        for at_a_time in AT_A_TIME:
-            requests = max(40, int(REQUESTS[at_a_time] * share))
-            rate = await load.run_sync(requests, kib=kib, at_a_time=at_a_time)
+            show_progress(f"async, {kib} KiB, {concurrency} at a time: {rate:.0f} jobs/s")
+        for concurrency in CONCURRENCIES:
+            requests = max(40, int(REQUESTS[concurrency] * share))
+            rate = await load.run_sync(requests, kib=kib, concurrency=concurrency)
             found.setdefault(("sync", kib), []).append(rate)
-            note(f"sync, {kib} KiB, {at_a_time} at a time: {rate:.0f} requests/s")
+            show_progress(f"sync, {kib} KiB, {concurrency} at a time: {rate:.0f} requests/s")
     return _section(found)
 
 
 def _section(found: dict[tuple[str, int], list[float]]) -> Section:
     rows = [
-        (f"{kind}, {kib} KiB", *map(figure, rates))
+        (f"{kind}, {kib} KiB", *map(format_figure, rates))
         for (kind, kib), rates in sorted(found.items(), key=lambda item: item[0])
     ]
     lines = [
-        Line(f"{kind}, {kib} KiB", AT_A_TIME, rates, dashed=kib == SIZES[1])
+        Line(f"{kind}, {kib} KiB", CONCURRENCIES, rates, dashed=kib == SIZES[1])
         for (kind, kib), rates in sorted(found.items(), key=lambda item: item[0])
     ]
     section = Section()
@@ -45,7 +45,7 @@ def _section(found: dict[tuple[str, int], list[float]]) -> Section:
         f"Jobs (async) and requests (sync) per second, by how many POSTs or GETs are under way at "
         f"a time. A job has ended when its row has. The site takes {SITE_DELAY_MS} ms for a page "
         f"of a job, and none for one of a synchronous request.",
-        Table(("kind and size", *(f"{n} at a time" for n in AT_A_TIME)), rows),
+        Table(("kind and size", *(f"{n} at a time" for n in CONCURRENCIES)), rows),
         Plot(
             name="throughput",
             title="Throughput over concurrency",
@@ -53,7 +53,7 @@ def _section(found: dict[tuple[str, int], list[float]]) -> Section:
             y_label="per second",
             lines=lines,
             log_x=True,
-            ticks=AT_A_TIME,
+            ticks=CONCURRENCIES,
         ),
     )
     return section

@@ -21,8 +21,8 @@ ROLES = {
 """Our processes, each by the module that it runs."""
 STARTERS = "supervisor and scripts"
 POSTGRES, VALKEY = "PostgreSQL", "Valkey"
-OURS = (*ROLES, STARTERS)
-ALL = (*OURS, POSTGRES, VALKEY)
+OUR_ROLES = (*ROLES, STARTERS)
+ALL_ROLES = (*OUR_ROLES, POSTGRES, VALKEY)
 
 
 def cpu_seconds(system: System) -> dict[str, float]:
@@ -57,7 +57,7 @@ class Cost:
         """Of one role."""
         return self.seconds.get(role, 0.0) * 1000 / self.jobs
 
-    def total(self, roles: Iterable[str] = ALL) -> float:
+    def total(self, roles: Iterable[str] = ALL_ROLES) -> float:
         """Milliseconds a job, of several roles together."""
         return sum(self.ms_per_job(role) for role in roles)
 

@@ -1,6 +1,6 @@
-"""`python -m local` runs the whole system; `make run` is the way to call it.
+"""Run the whole system: `python -m local`, or `make run`, which installs its packages first.
 
-`python -m local with-servers COMMAND ...` runs a command beside throw-away servers.
+`python -m local with-servers COMMAND ...` runs one command with throw-away servers.
 """
 
 import asyncio
@@ -9,12 +9,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from local.servers import ServerError
-from local.system import System, run_with_servers
+from local.errors import StartError
+from local.system import System
+from local.throwaway_servers import run_with_servers
 
 
 def main(arguments: list[str]) -> int:
-    """Run what the arguments ask for; returns the exit status."""
+    """Run what the arguments ask for; return the exit status."""
     try:
         match arguments:
             case []:
@@ -27,7 +28,7 @@ def main(arguments: list[str]) -> int:
             case _:
                 print(__doc__, file=sys.stderr)
                 return 2
-    except ServerError as error:
+    except StartError as error:
         print(error, file=sys.stderr)
         return 1
 

@@ -1,4 +1,4 @@
-"""Keeps a set of processes running: starts them, restarts one that dies, stops them all."""
+"""Keep a process running: start it, restart it if it dies or hangs, stop it."""
 
 import asyncio
 import contextlib
@@ -9,25 +9,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
-from local.servers import die_with_parent
+from local.parent_death import die_with_parent
 
-RESTART_SECONDS = 0.5
-MAX_RESTART_SECONDS = 10.0
+RESTART_PAUSE_SECONDS = 0.5
+MAX_RESTART_PAUSE_SECONDS = 10.0
 HEALTHY_SECONDS = 30
 WATCH_SECONDS = 120
-WATCH_PERIOD = 5
+CHECK_PERIOD_SECONDS = 5
 MAX_LOG_BYTES = 10 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
-    """A process to keep running.
+class ProcessSpec:
+    """Describe a process to keep running.
 
     Attributes:
-        log: where its output goes, appended.
-        pass_fds: open files that it gets, such as a socket to listen on.
-        alive_file: what it touches as it goes; if it stops doing so for `watch_seconds`, it is
-            killed and restarted.
+        log: the file that its output is appended to.
+        alive_file: the file that it touches while it works. If it does not touch the file for
+            `watch_seconds`, it is killed and restarted.
+        pass_fds: file descriptors that it inherits, such as a socket to listen on.
     """
 
     name: str
@@ -39,35 +39,35 @@ class Service:
     pass_fds: tuple[int, ...] = ()
 
 
-class Supervised:
-    """One service and its current process."""
+class SupervisedProcess:
+    """Keep one process running, restarting it when it ends."""
 
-    def __init__(self, service: Service) -> None:
-        self.service = service
+    def __init__(self, spec: ProcessSpec) -> None:
+        self.spec = spec
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = False
-        self._keeping: asyncio.Task[None] | None = None
+        self._running: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Start the process, and again whenever it ends."""
-        self._keeping = asyncio.create_task(self._keep())
+        """Start the process; restart it whenever it ends."""
+        self._running = asyncio.create_task(self._run_until_stopped())
 
     async def stop(self, grace: float) -> None:
-        """End the process: by SIGTERM, and after `grace` seconds by SIGKILL."""
+        """Stop the process by SIGTERM, or by SIGKILL if it still runs after `grace` seconds."""
         self._stopping = True
-        self._signal(signal.SIGTERM)
-        if self._keeping is not None:
+        self._send_signal(signal.SIGTERM)
+        if self._running is not None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(grace):
-                    await asyncio.shield(self._keeping)
-            self._signal(signal.SIGKILL)
-            await self._keeping
+                    await asyncio.shield(self._running)
+            self._send_signal(signal.SIGKILL)
+            await self._running
 
     def _is_stopping(self) -> bool:
-        return self._stopping  # asked anew: it changes while the process is waited for
+        return self._stopping  # a method: mypy must not assume that it never changes
 
-    def _signal(self, number: signal.Signals) -> None:
-        """Reach the process and, when it is to be killed, all it has started."""
+    def _send_signal(self, number: signal.Signals) -> None:
+        """Signal the process; SIGKILL also reaches everything that it started."""
         process = self._process
         if process is None or process.returncode is not None:
             return
@@ -77,65 +77,66 @@ class Supervised:
             else:
                 process.send_signal(number)
 
-    async def _keep(self) -> None:
-        pause = RESTART_SECONDS
+    async def _run_until_stopped(self) -> None:
+        pause = RESTART_PAUSE_SECONDS
         while not self._stopping:
             started = monotonic()
             status = await self._run_once()
             if self._is_stopping():
                 return
             if monotonic() - started > HEALTHY_SECONDS:
-                pause = RESTART_SECONDS
+                pause = RESTART_PAUSE_SECONDS
             print(
-                f"{self.service.name} ended with status {status}; restarting in {pause:g} s "
-                f"({self.service.log})",
+                f"{self.spec.name} ended with status {status}; restarting in {pause:g} s "
+                f"({self.spec.log})",
                 flush=True,
             )
             await asyncio.sleep(pause)
-            pause = min(pause * 2, MAX_RESTART_SECONDS)
+            pause = min(pause * 2, MAX_RESTART_PAUSE_SECONDS)
 
-    async def _watch(self, process: asyncio.subprocess.Process) -> None:
-        """Kill a process that lives on and does nothing.
+    async def _kill_if_stuck(self, process: asyncio.subprocess.Process) -> None:
+        """Kill the process if it lives but does not work.
 
-        The time of day is not looked at: a clock that is set anew must not look like silence.
+        Compare touches by running time, not by the time of day: setting the clock must not look
+        like a hanging process.
         """
         touched, since = 0, monotonic()
-        while (file := self.service.alive_file) is not None:
-            await asyncio.sleep(WATCH_PERIOD)
-            if (now := _touched(file)) != touched:
+        while (file := self.spec.alive_file) is not None:
+            await asyncio.sleep(CHECK_PERIOD_SECONDS)
+            if (now := _touch_time(file)) != touched:
                 touched, since = now, monotonic()
-            elif monotonic() - since > self.service.watch_seconds:
-                print(f"{self.service.name} has stopped working; killing it", flush=True)
+            elif monotonic() - since > self.spec.watch_seconds:
+                print(f"{self.spec.name} has stopped working; killing it", flush=True)
                 os.killpg(process.pid, signal.SIGKILL)
 
     async def _run_once(self) -> int:
-        _rotate(self.service.log)
-        if self.service.alive_file is not None:  # of an earlier process: says nothing of this one
-            self.service.alive_file.unlink(missing_ok=True)
-        with self.service.log.open("ab") as log:
+        _rotate(self.spec.log)
+        if self.spec.alive_file is not None:  # an earlier process left it
+            self.spec.alive_file.unlink(missing_ok=True)
+        with self.spec.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *self.service.command,
+                *self.spec.command,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=os.environ | self.service.environment,
+                env=os.environ | self.spec.environment,
                 start_new_session=True,
-                pass_fds=self.service.pass_fds,
+                pass_fds=self.spec.pass_fds,
                 preexec_fn=die_with_parent(),
             )
         if self._is_stopping():
-            self._signal(signal.SIGTERM)
-        watching = asyncio.create_task(self._watch(self._process))
+            self._send_signal(signal.SIGTERM)
+        watching = asyncio.create_task(self._kill_if_stuck(self._process))
         status = await self._process.wait()
         watching.cancel()
-        # Whatever it left behind goes too: a restarted service must not meet its past.
+        # Kill what it left running: a restarted process must not meet its predecessor's children.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         return status
 
 
-def _touched(file: Path) -> int:
-    """When a file was touched last; 0 if it is not there."""
+def _touch_time(file: Path) -> int:
+    """Return when a file was last touched, in nanoseconds; 0 if it does not exist."""
     try:
         return file.stat().st_mtime_ns
     except FileNotFoundError:

@@ -1,63 +1,64 @@
-"""The whole system on one machine: servers, migrations, services, in the order they need."""
+"""Start the whole system on one machine: servers, then migrations, then services."""
 
 import asyncio
 import fcntl
 import os
 import signal
 import socket
-import subprocess
 import sys
 from pathlib import Path
-from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 from api_service.config import Settings as ApiSettings
-from local.servers import Postgres, ServerError, Valkey
-from local.supervisor import WATCH_SECONDS, Service, Supervised
+from local.addresses import open_listening_socket, read_address, require_listener
+from local.errors import StartError
+from local.postgres import Postgres
+from local.supervisor import WATCH_SECONDS, ProcessSpec, SupervisedProcess
+from local.valkey import Valkey
 from parser_service.config import Settings as ParserSettings
 
 ROOT = Path(__file__).resolve().parent.parent
-API = (
+API_COMMAND = (
     "uvicorn api_service.main:app --no-access-log --no-server-header --log-level warning"
     " --timeout-graceful-shutdown 4"
 )
-BEAT = "python -m api_service.worker.beat"
+BEAT_COMMAND = "python -m api_service.worker.beat"
 READY_SECONDS = 60
-BACKLOG = 2048
-# All together under the 10 s that a stop may take.
-FRONT_GRACE = 5.0
-WORKER_GRACE = 2.0
+# A stop takes at most 10 s: these two, and the moment that the servers need. The table
+# "Stopping" in docs/operations.md has all such times.
+SERVICE_STOP_SECONDS = 5.0
+WORKER_STOP_SECONDS = 2.0
 
 
 class System:
-    """Starts everything and keeps it running until it is told to stop.
+    """Start everything and keep it running until SIGTERM or SIGINT.
 
-    The environment's variables are those of the README's table.
+    The README and docs/operations.md list the variables of the environment.
     """
 
     def __init__(self, environment: dict[str, str]) -> None:
         self._environment = environment
-        self._data = Path(environment.get("DATA_DIR") or ".data").resolve()
-        self._api = _listen_address(environment, "API", 8000)
-        self._parser = _listen_address(environment, "PARSER", 8001)
-        self._watch_seconds = _watch_seconds(environment)
+        self._folder = Path(environment.get("DATA_DIR") or ".data").resolve()
+        self._api_address = read_address(environment, "API", 8000)
+        self._parser_address = read_address(environment, "PARSER", 8001)
+        self._watch_seconds = _read_watch_seconds(environment)
         self._metrics_port = 0
         self._servers: list[Postgres | Valkey] = []
-        self._front: list[Supervised] = []
-        self._worker: Supervised | None = None
+        self._before_worker: list[SupervisedProcess] = []
+        self._worker: SupervisedProcess | None = None
         self._lock: int | None = None
         self._api_socket = socket.socket()
 
     @property
     def api_url(self) -> str:
-        """Where clients reach the API."""
-        return f"http://{self._api[0]}:{self._api[1]}"
+        """Return the URL at which clients reach the API."""
+        return f"http://{self._api_address[0]}:{self._api_address[1]}"
 
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT.
 
         Raises:
-            ServerError: what keeps the system from starting, in one sentence.
+            StartError: the system cannot start.
         """
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -67,7 +68,7 @@ class System:
             environment = self._start_servers()
             await self._migrate(environment)
             self._start_services(environment)
-            if await self._until_ready(stopping):
+            if await self._wait_until_ready(stopping):
                 print(f"ready {self.api_url}", flush=True)
                 await stopping.wait()
             print("stopping", flush=True)
@@ -79,49 +80,52 @@ class System:
             settings = ApiSettings.load()
             ParserSettings.load()
         except SystemExit as error:
-            raise ServerError(str(error)) from None
+            raise StartError(str(error)) from None
         if settings.metrics_port:
             self._metrics_port = settings.metrics_port
             for port in (self._metrics_port, self._metrics_port + 1):
-                _listen(settings.metrics_host, port, "METRICS_PORT").close()
-        self._api_socket = _listen(*self._api, "API_PORT")
-        _listen(*self._parser, "PARSER_PORT").close()
+                open_listening_socket(settings.metrics_host, port, "METRICS_PORT").close()
+        self._api_socket = open_listening_socket(*self._api_address, "API_PORT")
+        open_listening_socket(*self._parser_address, "PARSER_PORT").close()
         try:
-            self._data.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(self._data / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(self._folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ServerError(
-                f"{self._data} is in use by another copy; set DATA_DIR to another folder."
+            raise StartError(
+                f"{self._folder} is in use by another copy of the system; "
+                f"set DATA_DIR to another folder."
             ) from None
         except OSError as error:
-            raise ServerError(f"{self._data} cannot be used: {error.strerror}.") from None
-        (self._data / "logs").mkdir(exist_ok=True)
+            raise StartError(
+                f"Cannot use {self._folder}: {error.strerror}; set DATA_DIR to a writable folder."
+            ) from None
+        (self._folder / "logs").mkdir(exist_ok=True)
 
     def _start_servers(self) -> dict[str, str]:
-        """Start the servers that no URL names; returns the services' environment."""
+        """Start the servers that no URL names; return the services' environment."""
         environment = {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
             "PYTHONUNBUFFERED": "1",
-            "API_HOST": self._api[0],
-            "PARSER_HOST": self._parser[0],
-            "PARSER_PORT": str(self._parser[1]),
-            "PARSER_URL": f"http://{self._parser[0]}:{self._parser[1]}",
+            "API_HOST": self._api_address[0],
+            "PARSER_HOST": self._parser_address[0],
+            "PARSER_PORT": str(self._parser_address[1]),
+            "PARSER_URL": f"http://{self._parser_address[0]}:{self._parser_address[1]}",
         }
         for variable, kind in (("DATABASE_URL", Postgres), ("REDIS_URL", Valkey)):
             if url := self._environment.get(variable):
-                _require_answer(url, variable)
+                require_listener(url, variable)
                 environment[variable] = url
             else:
-                server = kind(self._data)
-                print(f"starting {server.name} in {self._data}", flush=True)
+                server = kind(self._folder)
+                print(f"starting {server.name} in {self._folder}", flush=True)
                 self._servers.append(server)
                 server.start()
                 environment[variable] = server.url
         return environment
 
     async def _migrate(self, environment: dict[str, str]) -> None:
-        log = self._data / "logs" / "migrate.log"
+        log = self._folder / "logs" / "migrate.log"
         with log.open("ab") as output:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "alembic", "upgrade", "head"),
@@ -134,34 +138,34 @@ class System:
             if await process.wait() == 0:
                 return
         lines = log.read_text(errors="replace").strip().splitlines() or ["no output"]
-        raise ServerError(f"The database could not be migrated: {lines[-1][:300]} (see {log})")
+        raise StartError(f"Cannot migrate the database: {lines[-1][:300]} (see {log})")
 
     def _start_services(self, environment: dict[str, str]) -> None:
-        schedule = str(self._data / "beat-schedule")
+        schedule = str(self._folder / "beat-schedule")
         commands = {
             "parser": [str(ROOT / "start_parser.sh")],
             "worker": [str(ROOT / "start_worker.sh")],
-            "beat": [*BEAT.split(), schedule],
-            # The socket is ours, so that clients that come while the API is restarted wait for
-            # it in the socket's queue and are not refused.
-            "api": [*API.split(), "--fd", str(self._api_socket.fileno())],
+            "beat": [*BEAT_COMMAND.split(), schedule],
+            # The supervisor owns the socket: while the API restarts, clients wait in the socket's
+            # backlog and are not refused.
+            "api": [*API_COMMAND.split(), "--fd", str(self._api_socket.fileno())],
         }
         for name, command in commands.items():
-            supervised = Supervised(self._service(name, command, environment))
+            supervised = SupervisedProcess(self._spec(name, command, environment))
             supervised.start()
             if name == "worker":
                 self._worker = supervised
             else:
-                self._front.append(supervised)
+                self._before_worker.append(supervised)
 
-    def _service(self, name: str, command: list[str], environment: dict[str, str]) -> Service:
+    def _spec(self, name: str, command: list[str], environment: dict[str, str]) -> ProcessSpec:
         def alive_file(half: str) -> str:
-            path = self._data / "alive" / half
+            path = self._folder / "alive" / half
             path.parent.mkdir(exist_ok=True)
-            path.unlink(missing_ok=True)  # of an earlier run
+            path.unlink(missing_ok=True)  # an earlier run left it
             return str(path)
 
-        # The scripts of the pairs watch the files of their halves themselves.
+        # start_parser.sh and start_worker.sh watch the files of their two processes themselves.
         files = {
             "parser": {"ALIVE_FILE": "listener", "HTTP_ALIVE_FILE": "parser-http"},
             "worker": {"ALIVE_FILE": "celery", "RESULTS_ALIVE_FILE": "results"},
@@ -171,38 +175,39 @@ class System:
         alive = {variable: alive_file(half) for variable, half in files.items()}
         metrics = {}
         if name in ("parser", "worker"):
-            metrics["PROMETHEUS_MULTIPROC_DIR"] = str(self._data / "metrics" / name)
+            metrics["PROMETHEUS_MULTIPROC_DIR"] = str(self._folder / "metrics" / name)
         if self._metrics_port:
-            # Containers have a port each; here the worker's is the one that was set.
+            # In containers each has this port to itself; here the worker has it, beat the next.
             metrics["METRICS_PORT"] = str(self._metrics_port + (name == "beat"))
-        return Service(
+        return ProcessSpec(
             name=name,
             command=command,
-            log=self._data / "logs" / f"{name}.log",
+            log=self._folder / "logs" / f"{name}.log",
             environment=environment | alive | metrics | {"PYTHONPATH": str(ROOT)},
             pass_fds=(self._api_socket.fileno(),) if name == "api" else (),
             alive_file=Path(next(iter(alive.values()))) if name in ("beat", "api") else None,
             watch_seconds=self._watch_seconds,
         )
 
-    async def _until_ready(self, stopping: asyncio.Event) -> bool:
-        """Wait until everything answers; False if a stop was asked for before."""
+    async def _wait_until_ready(self, stopping: asyncio.Event) -> bool:
+        """Wait until everything answers; return False if a stop was requested before."""
         waiting = "nothing answered yet"
         for _ in range(READY_SECONDS * 10):
             if stopping.is_set():
                 return False
-            waiting = await asyncio.to_thread(self._not_ready)
+            waiting = await asyncio.to_thread(self._why_not_ready)
             if not waiting:
                 return True
             await asyncio.sleep(0.1)
-        raise ServerError(
-            f"Not ready within {READY_SECONDS} s: {waiting} The logs are in {self._data / 'logs'}."
+        raise StartError(
+            f"Not ready within {READY_SECONDS} s: {waiting} "
+            f"The logs are in {self._folder / 'logs'}."
         )
 
-    def _not_ready(self) -> str:
-        """What is missing; empty if nothing is."""
+    def _why_not_ready(self) -> str:
+        """Return what is missing; empty if everything answers."""
         try:
-            with urlopen(f"{self.api_url}/ready", timeout=5) as response:  # noqa: S310 - our own
+            with urlopen(f"{self.api_url}/ready", timeout=5) as response:  # noqa: S310 - our own API
                 response.read()
         except OSError as error:
             body = getattr(error, "read", lambda: b"")()
@@ -211,80 +216,19 @@ class System:
 
     async def _stop(self) -> None:
         self._api_socket.close()
-        await asyncio.gather(*(service.stop(FRONT_GRACE) for service in self._front))
-        # After the parsers, so that it persists what they finished last.
+        await asyncio.gather(
+            *(service.stop(SERVICE_STOP_SECONDS) for service in self._before_worker)
+        )
+        # The worker stops after the parsers, so that it persists their last results.
         if self._worker is not None:
-            await self._worker.stop(WORKER_GRACE)
+            await self._worker.stop(WORKER_STOP_SECONDS)
         await asyncio.gather(*(asyncio.to_thread(server.stop) for server in self._servers))
         if self._lock is not None:
             os.close(self._lock)
 
 
-def run_with_servers(command: list[str], folder: Path) -> int:
-    """Run a command beside throw-away servers, named to it by DATABASE_URL and REDIS_URL."""
-    servers = (Postgres(folder, durable=False), Valkey(folder, durable=False))
-    try:
-        for server in servers:
-            server.start()
-        environment = {"DATABASE_URL": servers[0].url, "REDIS_URL": servers[1].url}
-        return subprocess.run(command, env=os.environ | environment, check=False).returncode
-    finally:
-        for server in servers:
-            server.stop()
-
-
-def _listen_address(environment: dict[str, str], prefix: str, default: int) -> tuple[str, int]:
-    text = environment.get(f"{prefix}_PORT") or str(default)
-    if not (text.isdecimal() and 1 <= int(text) <= 65535):
-        raise ServerError(f"{prefix}_PORT is {text!r}, which is no port number.")
-    return environment.get(f"{prefix}_HOST") or "127.0.0.1", int(text)
-
-
-def _watch_seconds(environment: dict[str, str]) -> int:
+def _read_watch_seconds(environment: dict[str, str]) -> int:
     text = environment.get("WATCH_SECONDS") or str(WATCH_SECONDS)
     if not (text.isdecimal() and int(text)):
-        raise ServerError(f"WATCH_SECONDS is {text!r}, which is no number of seconds.")
+        raise StartError(f"WATCH_SECONDS must be a whole number of seconds above 0, not {text!r}.")
     return int(text)
-
-
-def _listen(host: str, port: int, variable: str) -> socket.socket:
-    """A socket that listens there.
-
-    Raises:
-        ServerError: somebody else does.
-    """
-    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    # Connections inherit it. Servers set it themselves on sockets that they made themselves;
-    # without it, the second part of an answer waits 40 ms for the first to be acknowledged.
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    try:
-        listening.bind((host, port))
-        listening.listen(BACKLOG)
-    except OSError as error:
-        listening.close()
-        raise ServerError(
-            f"Port {port} of {host} cannot be listened on ({error.strerror}); "
-            f"set {variable} to another."
-        ) from None
-    return listening
-
-
-def _require_answer(url: str, variable: str) -> None:
-    """Refuse a URL that is none, or at which nobody listens."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        raise ServerError(f"{variable} is not a URL.") from None
-    if not parts.scheme:
-        raise ServerError(f"{variable} is not a URL.")
-    if host is None:
-        return  # a Unix socket: the migration will tell
-    port = port or (5432 if variable == "DATABASE_URL" else 6379)
-    try:
-        socket.create_connection((host, port), timeout=5).close()
-    except OSError as error:
-        raise ServerError(
-            f"{variable} names {host}:{port}, where nobody answers ({error.strerror or error})."
-        ) from None

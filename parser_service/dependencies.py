@@ -13,7 +13,8 @@ from redis.backoff import NoBackoff
 
 from parser_service.config import Settings
 from parser_service.fetching.fetcher import Fetcher
-from parser_service.fetching.transport import GuardedTransport, client_tls_context
+from parser_service.fetching.tls import client_tls_context
+from parser_service.fetching.transport import GuardedTransport
 from parser_service.fetching.url_guard import UrlGuard
 from parser_service.jobs.listener import BLOCK_SECONDS, Listener
 from parser_service.pipeline import PagePipeline

@@ -45,7 +45,7 @@ PAGE_BYTES = Counter(
     "Size of the pages that were fetched and parsed, content encoding undone.",
     registry=REGISTRY,
 )
-UNDER_WAY = Gauge(
+PAGES_IN_FLIGHT = Gauge(
     "page_parser_pages_under_way",
     "Pages that are being fetched or parsed, or for which a client of /fetch waits.",
     registry=REGISTRY,
@@ -98,14 +98,14 @@ CHILD_PARSED, CHILD_FAILED = CHILD_PARSES.labels("parsed"), CHILD_PARSES.labels(
 JOB_WAITS, REQUEST_WAITS = HOST_WAITS.labels("job"), HOST_WAITS.labels("request")
 
 
-def page_parsed(*, seconds: float, size: int) -> None:
+def count_page(*, seconds: float, size: int) -> None:
     """Count a page that was fetched and parsed."""
     _success.inc()
     PAGE_BYTES.inc(size)
     PAGE_DURATION.observe(seconds)
 
 
-def page_failed(code: str, *, seconds: float) -> None:
+def count_failure(code: str, *, seconds: float) -> None:
     """Count a page that could not be had."""
     _failures[code].inc()
     PAGE_DURATION.observe(seconds)
@@ -114,10 +114,10 @@ def page_failed(code: str, *, seconds: float) -> None:
 def render() -> bytes:
     """All metrics as text, of both halves where they share a folder."""
     is_shared = "PROMETHEUS_MULTIPROC_DIR" in os.environ
-    return generate_latest(_BothHalves() if is_shared else REGISTRY)
+    return generate_latest(_BothProcesses() if is_shared else REGISTRY)
 
 
-class _BothHalves(Collector):
+class _BothProcesses(Collector):
     def collect(self) -> Iterable[Metric]:
         collected: Iterable[Metric] = MultiProcessCollector(None).collect()
         return collected

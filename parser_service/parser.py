@@ -11,23 +11,21 @@ of BeautifulSoup's time. XHTML is XML, which lexbor does not read: BeautifulSoup
 does, for the few pages that are served so (decision record 0004).
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from html.entities import html5
-from typing import TYPE_CHECKING
 
 from selectolax.lexbor import LexborHTMLParser
 
-from parser_service.extractors.metadata import metadata
+from parser_service.extractors.all import metadata
 from parser_service.extractors.title import fallback_title, title
 from parser_service.markup import charset
 from parser_service.markup.content_type import Markup
-from parser_service.markup.document import Document, read_html, read_xhtml, storable
+from parser_service.markup.decoders import decode
+from parser_service.markup.document import Document
+from parser_service.markup.lexbor import read_html
+from parser_service.markup.text import storable
+from parser_service.markup.xhtml import read_xhtml
 from parser_service.page import Metadata, TitleSource
-
-if TYPE_CHECKING:
-    from bs4 import BeautifulSoup
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +67,12 @@ class ParsedPage:
     metadata: Metadata
 
 
-def parse(source: RawPage) -> ParsedPage:
+def parse(raw: RawPage) -> ParsedPage:
     """Parse a page. There is no page that it fails on."""
-    read = _read_xhtml if source.markup is Markup.XHTML else _read_html
-    text, name, document = read(source)
-    document = replace(document, robots_headers=source.robots_headers)
-    found, origin = _title(document, fallback=source.title_fallback)
+    read = _read_xhtml if raw.markup is Markup.XHTML else _read_html
+    text, name, document = read(raw)
+    document = replace(document, robots_headers=raw.robots_headers)
+    found, origin = _title(document, fallback=raw.title_fallback)
     return ParsedPage(
         title=found,
         title_source=origin,
@@ -90,64 +88,43 @@ def _title(document: Document, *, fallback: bool) -> tuple[str, TitleSource | No
     return (fallback_title(document) if fallback else None) or ("", None)
 
 
-def _read_html(source: RawPage) -> tuple[str, str, Document]:
-    body = source.body
+def _read_html(raw: RawPage) -> tuple[str, str, Document]:
+    body = raw.body
     name = (
         charset.by_byte_order_mark(body)
-        or charset.by_label(source.declared_charset)
+        or charset.by_label(raw.declared_charset)
         or charset.by_prescan(body)
     )
     if name is not None:
-        text = charset.decode(body, name)
-        page = LexborHTMLParser(text)
+        text = decode(body, name)
+        tree = LexborHTMLParser(text)
     else:
         name = charset.by_guess(body)
-        text = charset.decode(body, name)
-        page = LexborHTMLParser(text)
-        late = _late_meta(page)
+        text = decode(body, name)
+        tree = LexborHTMLParser(text)
+        late = _late_meta(tree)
         if late is not None and late != name:
             name = late
-            text = charset.decode(body, name)
-            page = LexborHTMLParser(text)
-    return text, name, read_html(page, url=source.url)
+            text = decode(body, name)
+            tree = LexborHTMLParser(text)
+    return text, name, read_html(tree, url=raw.url)
 
 
-def _late_meta(page: LexborHTMLParser) -> str | None:
+def _late_meta(tree: LexborHTMLParser) -> str | None:
     """The encoding declared by a `<meta>` that the prescan did not reach."""
-    for node in page.tags("meta"):
+    for node in tree.tags("meta"):
         attributes = {name: value or "" for name, value in node.attributes.items()}
         if name := charset.by_meta(attributes):
             return name
     return None
 
 
-def _read_xhtml(source: RawPage) -> tuple[str, str, Document]:
+def _read_xhtml(raw: RawPage) -> tuple[str, str, Document]:
     name = (
-        charset.by_byte_order_mark(source.body)
-        or charset.by_label(source.declared_charset)
-        or charset.by_xml_declaration(source.body)
+        charset.by_byte_order_mark(raw.body)
+        or charset.by_label(raw.declared_charset)
+        or charset.by_xml_declaration(raw.body)
         or "utf-8"
     )
-    text = charset.decode(source.body, name)
-    return text, name, read_xhtml(_soup(text), url=source.url)
-
-
-def _soup(text: str) -> "BeautifulSoup":
-    # Imported for the few pages that need them: they take 5 MB in each process.
-    from bs4 import BeautifulSoup  # noqa: PLC0415
-    from bs4.exceptions import ParserRejectedMarkup  # noqa: PLC0415
-
-    if "<" not in text:  # BeautifulSoup takes that for a mistake of its caller
-        return BeautifulSoup("", "lxml-xml")
-    try:
-        return BeautifulSoup(_HTML_ENTITY.sub(_entity, text), "lxml-xml")
-    except ParserRejectedMarkup:  # such as a reference to half a surrogate pair
-        return BeautifulSoup("", "lxml-xml")
-
-
-# HTML Standard, 14.2: browsers know HTML's named characters in XHTML too.
-_HTML_ENTITY = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)([A-Za-z][A-Za-z0-9]{1,30};)")
-
-
-def _entity(found: re.Match[str]) -> str:
-    return html5.get(found[1], found[0])
+    text = decode(raw.body, name)
+    return text, name, read_xhtml(text, url=raw.url)

@@ -58,29 +58,32 @@ class PagePipeline:
             NotFetchedYetError: the host has no slot now; the page is fetched later.
         """
         started = perf_counter()
-        metrics.UNDER_WAY.inc()
+        metrics.PAGES_IN_FLIGHT.inc()
         try:
             async with asyncio.timeout(self._timeout):
                 fetched = await self._fetcher.fetch(url, access=access, options=options, hops=hops)
                 fetched_at = datetime.now(UTC)
-                facts = await self._pool.parse(_raw_page(fetched, options))
+                facts = await self._pool.parse(_to_raw_page(fetched, options))
         except NotFetchedYetError:
             raise
         except TimeoutError:
-            raise _failed(url, started, FetchTimeoutError()) from None
+            _report_failure(url, FetchTimeoutError.code, since=started)
+            raise FetchTimeoutError from None
         except FetchError as error:
-            raise _failed(url, started, error) from error
+            _report_failure(url, error.code, since=started)
+            raise
         except Exception as error:
             log.exception("page crashed", url=loggable_url(url))
-            raise _failed(url, started, InternalError()) from error
+            _report_failure(url, InternalError.code, since=started)
+            raise InternalError from error
         finally:
-            metrics.UNDER_WAY.dec()
+            metrics.PAGES_IN_FLIGHT.dec()
         seconds = perf_counter() - started
-        metrics.page_parsed(seconds=seconds, size=len(fetched.body))
-        return _page(fetched, facts, fetched_at, elapsed_ms=_milliseconds(seconds))
+        metrics.count_page(seconds=seconds, size=len(fetched.body))
+        return _to_page(fetched, facts, fetched_at, elapsed_ms=_milliseconds(seconds))
 
 
-def _raw_page(page: FetchedPage, options: PageOptions) -> RawPage:
+def _to_raw_page(page: FetchedPage, options: PageOptions) -> RawPage:
     return RawPage(
         body=page.body,
         markup=page.markup,
@@ -91,7 +94,7 @@ def _raw_page(page: FetchedPage, options: PageOptions) -> RawPage:
     )
 
 
-def _page(
+def _to_page(
     fetched: FetchedPage, facts: ParsedPage, fetched_at: datetime, *, elapsed_ms: int
 ) -> Page:
     log.info(
@@ -117,11 +120,10 @@ def _page(
     )
 
 
-def _failed(url: str, started: float, error: FetchError) -> FetchError:
-    seconds = perf_counter() - started
-    metrics.page_failed(error.code, seconds=seconds)
-    log.info("page failed", url=loggable_url(url), code=error.code, ms=_milliseconds(seconds))
-    return error
+def _report_failure(url: str, code: str, *, since: float) -> None:
+    seconds = perf_counter() - since
+    metrics.count_failure(code, seconds=seconds)
+    log.info("page failed", url=loggable_url(url), code=code, ms=_milliseconds(seconds))
 
 
 def _milliseconds(seconds: float) -> int:

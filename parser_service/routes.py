@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from parser_service import metrics
 from parser_service.dependencies import HttpContext
 from parser_service.fetching.host_access import RequestAccess
-from parser_service.fetching.url_guard import normalise
+from parser_service.fetching.url_guard import parse_url
 from parser_service.page import PageOptions
 from parser_service.pipeline import PagePipeline
 from parser_service.problems import problem
@@ -54,7 +54,7 @@ async def fetch(
     accept: Annotated[str, Header()] = "",
 ) -> Response:
     """Fetch a page now and answer with its title, HTML and metadata."""
-    target = normalise(query.url)
+    target = parse_url(query.url)
     with structlog.contextvars.bound_contextvars(trace_id=x_request_id):
         async with access:
             page = await pipeline.run(target.url, access=access, options=PageOptions.of(query))

@@ -1,4 +1,4 @@
-"""docs/monitoring.md and docs/alerts.yml name exactly the metrics that exist."""
+"""docs/monitoring.md and monitoring/alerts.yml name exactly the metrics that exist."""
 
 import re
 
@@ -13,7 +13,7 @@ from parser_service import metrics as parser
 from tests.support.system import ROOT
 
 DOC = (ROOT / "docs" / "monitoring.md").read_text()
-ALERTS = (ROOT / "docs" / "alerts.yml").read_text()
+ALERTS = (ROOT / "monitoring" / "alerts.yml").read_text()
 Facts = tuple[str, frozenset[str], str]
 
 

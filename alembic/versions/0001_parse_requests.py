@@ -1,4 +1,4 @@
-"""Parse requests.
+"""Create the table of parse requests.
 
 Revision: 0001
 Follows: nothing

@@ -1,4 +1,4 @@
-"""What is known of a page beside its text, and the attempts at it.
+"""Add facts about a page besides its text, and the count and time of attempts.
 
 Revision: 0002
 Follows: 0001

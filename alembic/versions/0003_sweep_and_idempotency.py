@@ -1,4 +1,4 @@
-"""What the sweep notes on requests, and keys of clients that ask again.
+"""Add the marks that the sweep sets on requests, and the table of idempotency keys.
 
 Revision: 0003
 Follows: 0002

@@ -1,8 +1,8 @@
-"""Keep a page's facts in one column, and note whose a request is.
+"""Keep a page's facts in one column, and record who owns a request.
 
-Both columns are added empty, which takes no time on a table of any size. The version that is
-still running writes and reads the columns of the facts that were there before: they stay until
-no version uses them, and this version reads them where `facts` is null.
+Both columns are added empty, which is instant on a table of any size. The version that is still
+running writes and reads the old columns of facts: they stay until no version uses them, and
+this version reads them if `facts` is null.
 
 Revision: 0004
 Follows: 0003
@@ -17,7 +17,7 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
-# What the version before reads, from what this one wrote.
+# Fill the old columns from `facts`, for the previous version.
 RESTORE = """
     UPDATE parse_requests SET
         title_source = facts ->> 'title_source', metadata = facts -> 'metadata',

@@ -1,4 +1,4 @@
-"""How attempts end, and what that makes of their requests."""
+"""Values that describe the end of an attempt, and the change of its request."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -55,7 +55,7 @@ class StatusChange:
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often a page is tried, and how long the pauses are.
+    """Limits of retries.
 
     Attributes:
         max_attempts: attempts after which the request fails.

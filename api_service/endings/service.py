@@ -27,7 +27,7 @@ from api_service.repository import JobToPush
 from api_service.status_enum import StatusEnum
 
 EndingStep = Callable[[Session, Sequence[StatusChange]], Awaitable[None]]
-"""What a capability adds to the transaction in which requests end, such as its counters."""
+"""Add something to the transaction in which requests end, such as a counter."""
 
 Recorder = Callable[[EndingRepository, Mapping[int, PageResult]], Awaitable[list[StatusChange]]]
 """Write the successful results of one kind of job; return the requests that changed."""
@@ -54,7 +54,7 @@ async def record_pages(
 
 
 RECORDERS: Mapping[str, Recorder] = {PAGE: record_pages}
-"""Who writes the results of each kind of job."""
+"""Maps each kind of job to the recorder of its results."""
 
 
 class Endings:

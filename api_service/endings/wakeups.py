@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 
 class EndingListener:
-    """Listens for ended requests and sets the events of those who wait for them.
+    """Listens for ended requests and sets the events of their waiters.
 
     Args:
         dsn: `postgresql://…`.

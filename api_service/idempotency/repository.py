@@ -22,7 +22,7 @@ _DELETE_OLD = text("""
 
 @dataclass(frozen=True, slots=True)
 class KnownKey:
-    """What a client asked for under a key, as a hash, and the request that it got."""
+    """The hash of a keyed request, and the id that it was given."""
 
     fingerprint: str
     request_id: int

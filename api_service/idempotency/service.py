@@ -14,7 +14,7 @@ from api_service.idempotency.exceptions import (
 from api_service.idempotency.repository import IdempotencyRepository, KnownKey
 
 KEPT = timedelta(hours=24)
-"""How long a key is remembered."""
+"""Keys are forgotten after this time."""
 FORGET_BATCH = 1000
 MAX_FORGET_BATCHES = 50
 """Batches in one call: more keys than clients can make between two calls."""

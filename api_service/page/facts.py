@@ -1,4 +1,4 @@
-"""The facts known of a page, and the reason if there is no page."""
+"""Describe a page by its facts, or by the reason why there is no page."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -13,45 +13,41 @@ class Facts(BaseModel):
 
 
 class ErrorFacts(Facts):
-    """Why a page could not be had."""
+    """Explain why a page could not be fetched or parsed."""
 
     code: Annotated[str, Field(description="A stable name of the reason.", examples=["timeout"])]
     message: Annotated[str, Field(description="One sentence that explains it.")]
-    retryable: Annotated[bool, Field(description="Whether asking again later may help.")] = False
+    retryable: Annotated[bool, Field(description="Whether trying again later may help.")] = False
     page_status: Annotated[
-        int | None, Field(description="The page's own HTTP status, where that is the reason.")
+        int | None, Field(description="The page's own HTTP status, if that is the reason.")
     ] = None
 
 
 class Feed(Facts):
-    """A feed that a page points to."""
+    """Name a feed that the page links to."""
 
     url: Annotated[str, Field(description="Its absolute URL.")]
     type: Annotated[str, Field(description="Its MIME type.")]
-    title: Annotated[str | None, Field(description="What the page calls it.")] = None
+    title: Annotated[str | None, Field(description="Its title on the page.")] = None
 
 
 class Metadata(Facts):
-    """What a page says of itself. Every member is always there; URLs are absolute."""
+    """Hold what a page says about itself. Every member is always there; URLs are absolute."""
 
-    description: Annotated[str | None, Field(description="What the page is about.")] = None
-    canonical_url: Annotated[
-        str | None, Field(description="The address it asks to be known by.")
-    ] = None
-    language: Annotated[
-        str | None, Field(description="Its declared language, as BCP 47 has it.")
-    ] = None
-    site_name: Annotated[str | None, Field(description="What the site calls itself.")] = None
-    author: Annotated[str | None, Field(description="Who wrote it.")] = None
+    description: Annotated[str | None, Field(description="A summary of the page.")] = None
+    canonical_url: Annotated[str | None, Field(description="Canonical URL.")] = None
+    language: Annotated[str | None, Field(description="Declared language, a BCP 47 tag.")] = None
+    site_name: Annotated[str | None, Field(description="Name of the site.")] = None
+    author: Annotated[str | None, Field(description="Name of the author.")] = None
     published_time: Annotated[
         str | None, Field(description="ISO 8601: a date, or a date and time.")
     ] = None
     modified_time: Annotated[
         str | None, Field(description="ISO 8601: a date, or a date and time.")
     ] = None
-    image: Annotated[str | None, Field(description="The picture that stands for it.")] = None
-    favicon: Annotated[str | None, Field(description="The icon that it declares.")] = None
-    keywords: Annotated[list[str], Field(description="Its own keywords.")] = []
+    image: Annotated[str | None, Field(description="Preview image.")] = None
+    favicon: Annotated[str | None, Field(description="Declared icon.")] = None
+    keywords: Annotated[list[str], Field(description="Declared keywords.")] = []
     open_graph: Annotated[
         dict[str, list[str]], Field(description="Values of Open Graph properties, without `og:`.")
     ] = {}
@@ -59,37 +55,37 @@ class Metadata(Facts):
         dict[str, str], Field(description="Properties of its Twitter card, without `twitter:`.")
     ] = {}
     json_ld: Annotated[list[dict[str, Any]], Field(description="Its JSON-LD objects.")] = []
-    feeds: Annotated[list[Feed], Field(description="The feeds that it points to.")] = []
-    robots: Annotated[list[str], Field(description="Its directives for search engines.")] = []
+    feeds: Annotated[list[Feed], Field(description="Feeds that the page links to.")] = []
+    robots: Annotated[list[str], Field(description="Directives for search engines.")] = []
 
 
 class Redirect(Facts):
-    """A URL that sent us on."""
+    """Describe one followed redirect."""
 
-    url: Annotated[str, Field(description="What was asked for.")]
-    status: Annotated[int, Field(description="The status that it answered with.")]
+    url: Annotated[str, Field(description="The URL that redirected.")]
+    status: Annotated[int, Field(description="Its HTTP status.")]
 
 
 class PageFacts(Facts):
-    """What is known of a page beside its title and text; null until it was fetched."""
+    """Hold the facts about a page besides title and HTML; null until it was fetched."""
 
     title_source: Annotated[
-        str | None, Field(description="What the title is from: `title`, `og:title` or `h1`.")
+        str | None, Field(description="Source of the title: `title`, `og:title` or `h1`.")
     ] = None
-    metadata: Annotated[Metadata | None, Field(description="What the page says of itself.")] = None
-    final_url: Annotated[str | None, Field(description="Where the redirects ended.")] = None
-    redirects: Annotated[
-        list[Redirect] | None, Field(description="The redirects on the way, in order.")
-    ] = None
-    http_status: Annotated[int | None, Field(description="The page's own HTTP status.")] = None
-    content_type: Annotated[str | None, Field(description="Its Content-Type, as sent.")] = None
-    charset: Annotated[
-        str | None, Field(description="The encoding it was in, as the Encoding Standard names it.")
-    ] = None
-    bytes: Annotated[
-        int | None, Field(description="The page's size, its content encoding undone.")
-    ] = None
-    elapsed_ms: Annotated[int | None, Field(description="Milliseconds from look-up to parsed.")] = (
+    metadata: Annotated[Metadata | None, Field(description="What the page says about itself.")] = (
         None
     )
-    fetched_at: Annotated[datetime | None, Field(description="When it had been fetched.")] = None
+    final_url: Annotated[str | None, Field(description="URL after all redirects.")] = None
+    redirects: Annotated[
+        list[Redirect] | None, Field(description="Followed redirects, in order.")
+    ] = None
+    http_status: Annotated[int | None, Field(description="The page's own HTTP status.")] = None
+    content_type: Annotated[str | None, Field(description="Content-Type header, as sent.")] = None
+    charset: Annotated[
+        str | None, Field(description="Character encoding, by its name in the Encoding Standard.")
+    ] = None
+    bytes: Annotated[int | None, Field(description="Size in bytes, after decompression.")] = None
+    elapsed_ms: Annotated[
+        int | None, Field(description="Milliseconds from DNS look-up to parsed.")
+    ] = None
+    fetched_at: Annotated[datetime | None, Field(description="When the page was fetched.")] = None

@@ -50,7 +50,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class SweepPolicy:
-    """How long the sweep waits before it believes something.
+    """Delays before the sweep acts.
 
     Attributes:
         pending_after: seconds until a `pending` request is pushed without its message.
@@ -67,7 +67,7 @@ class SweepPolicy:
 
 @dataclass(frozen=True, slots=True)
 class SweepReport:
-    """What one sweep did, in requests."""
+    """Counts of what one sweep did, in requests."""
 
     due: int = 0
     stranded: int = 0

@@ -1,4 +1,4 @@
-"""Find results that nobody announced: a foreign parser stores them and knows no more than that."""
+"""Find results without an announcement: a foreign parser stores them and does nothing else."""
 
 from collections.abc import Callable, Sequence
 from time import monotonic

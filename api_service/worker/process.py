@@ -1,6 +1,6 @@
 """The Celery worker's process: what it makes when it starts, keeps, and closes when it stops.
 
-Celery tells of these moments by signals. Tasks find the process by `current`.
+Celery signals these moments. Tasks find the process by `current`.
 """
 
 import sys
@@ -33,7 +33,7 @@ log = structlog.get_logger()
 
 
 class Process(Protocol):
-    """What tasks need of the process that they run in."""
+    """The process as tasks see it."""
 
     sweep_cooldown: Cooldown
 

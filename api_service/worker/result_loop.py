@@ -25,7 +25,7 @@ from api_service.worker.watchdog import CeleryWatchdog
 RESULT_BATCH = 200
 RESULT_BATCH_BYTES = 16 * 1024 * 1024
 BLOCK_SECONDS = 1.0
-"""How long it waits for an announcement; shorter than a Redis command may take."""
+"""Longest wait for an announcement; shorter than the timeout of a Redis command."""
 
 log = structlog.get_logger()
 

@@ -1,8 +1,5 @@
 """Who wrote the page."""
 
-from collections.abc import Sequence
-
-from parser_service.extractors.json_ld import Node, first, text_of
 from parser_service.markup.document import Document
 
 MAX_LENGTH = 1000
@@ -17,12 +14,12 @@ _NAMES = (
 )
 
 
-def author(document: Document, objects: Sequence[Node]) -> str | None:
+def author(document: Document) -> str | None:
     """A name; an address of a profile, which some put in its place, is none."""
     for text in (
         *(document.first_meta(name) for name in _NAMES),
-        text_of(first(objects, "author"), "name"),
-        text_of(first(objects, "creator"), "name"),
+        document.json_ld.first_text("author", "name"),
+        document.json_ld.first_text("creator", "name"),
     ):
         if text and not text.lower().startswith(("http://", "https://", "//", "www.")):
             return text[:MAX_LENGTH]

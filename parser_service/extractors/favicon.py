@@ -10,6 +10,6 @@ def favicon(document: Document) -> str | None:
     """
     for relation in ("icon", "apple-touch-icon", "apple-touch-icon-precomposed", "mask-icon"):
         for link in document.links:
-            if relation in link.rel and (url := document.absolute(link.href)):
+            if relation in link.rel and (url := document.absolute_url(link.href)):
                 return url
     return None

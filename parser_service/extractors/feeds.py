@@ -1,6 +1,7 @@
 """The feeds that a page points to."""
 
 from parser_service.markup.document import Document
+from parser_service.page import Feed
 
 MAX_FEEDS = 20
 MAX_TITLE = 300
@@ -10,11 +11,11 @@ _TYPES = frozenset(
 )
 
 
-def feeds(document: Document) -> list[tuple[str, str, str | None]]:
+def feeds(document: Document) -> list[Feed]:
     """Each feed's absolute URL, its type and its title, if it has one."""
-    found: dict[str, tuple[str, str, str | None]] = {}
+    found: dict[str, Feed] = {}
     for link in document.links:
         kind = link.type.partition(";")[0].strip()
-        if "alternate" in link.rel and kind in _TYPES and (url := document.absolute(link.href)):
-            found.setdefault(url, (url, kind, link.title[:MAX_TITLE] or None))
+        if "alternate" in link.rel and kind in _TYPES and (url := document.absolute_url(link.href)):
+            found.setdefault(url, Feed(url=url, type=kind, title=link.title[:MAX_TITLE] or None))
     return list(found.values())[:MAX_FEEDS]

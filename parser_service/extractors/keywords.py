@@ -1,10 +1,9 @@
 """The keywords that a page gives itself."""
 
 import re
-from collections.abc import Sequence
 
-from parser_service.extractors.json_ld import Node, nodes
-from parser_service.markup.document import Document, collapse
+from parser_service.markup.document import Document
+from parser_service.markup.text import collapse
 
 MAX_KEYWORDS = 50
 MAX_LENGTH = 200
@@ -12,12 +11,12 @@ MAX_LENGTH = 200
 _SEPARATORS = re.compile("[,;\N{IDEOGRAPHIC COMMA}\N{FULLWIDTH COMMA}\N{FULLWIDTH SEMICOLON}]")
 
 
-def keywords(document: Document, objects: Sequence[Node]) -> list[str]:
+def keywords(document: Document) -> list[str]:
     """Each once, in the order of the page."""
     lists = [
         *document.meta.get("keywords", ()),
         *document.meta.get("news_keywords", ()),
-        *(_of_json_ld(objects)),
+        *(_of_json_ld(document)),
     ]
     words = [word for text in lists for word in _SEPARATORS.split(text[:20_000])]
     words += document.meta.get("article:tag", ())
@@ -25,8 +24,8 @@ def keywords(document: Document, objects: Sequence[Node]) -> list[str]:
     return list(dict.fromkeys(filter(None, cleaned)))[:MAX_KEYWORDS]
 
 
-def _of_json_ld(objects: Sequence[Node]) -> list[str]:
-    for node in nodes(objects):
+def _of_json_ld(document: Document) -> list[str]:
+    for node in document.json_ld.nodes:
         value = node.get("keywords")
         if isinstance(value, str) and value:
             return [value]

@@ -1,6 +1,7 @@
 """The title of a page, as a browser's `document.title` (HTML Standard, 3.1.5)."""
 
-from parser_service.markup.document import Document, collapse
+from parser_service.markup.document import Document
+from parser_service.markup.text import collapse
 from parser_service.page import TitleSource
 
 MAX_LENGTH = 1000

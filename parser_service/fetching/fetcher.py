@@ -12,37 +12,30 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Protocol
 
 import httpx
 
 from parser_service.config import MIB, Settings
 from parser_service.exceptions import (
-    BadRedirectError,
-    InvalidUrlError,
-    MalformedResponseError,
     PageStatusError,
     TooLargeError,
     TooManyRedirectsError,
     UnsupportedContentTypeError,
 )
-from parser_service.fetching.inflate import ACCEPT_ENCODING, decoder_for
-from parser_service.fetching.robots import RobotsRules
-from parser_service.fetching.url_guard import Target, UrlGuard
+from parser_service.fetching.requester import Requester
+from parser_service.fetching.response import body_decoder, is_redirect, retry_after
+from parser_service.fetching.robots import RobotsRules, RobotsTxtFetcher
+from parser_service.fetching.url_guard import UrlGuard, VettedUrl
 from parser_service.markup import content_type as ct
 from parser_service.page import PageOptions
 
 SNIFF_LENGTH = 1445
 """Bytes that decide on the kind of a document without a type (MIME Sniffing Standard, 5.2)."""
 BIG_BODY = MIB // 2
-BIG_BODIES = 4
+MAX_BIG_BODIES = 4
 """Bodies over `BIG_BODY` bytes that are held at a time, so that memory stays bounded."""
-MAX_ROBOTS = 500 * 1024
-"""Bytes of robots.txt that are read (RFC 9309, 2.5)."""
 
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # RFC 9110: these successes have no page in them.
 _EMPTY_SUCCESSES = frozenset({204, 205})
 
@@ -81,7 +74,7 @@ class NotFetchedYetError(Exception):
 class HostAccess(Protocol):
     """Permission to send one page's requests, and what the page occupies until it is delivered."""
 
-    async def wait_for_slot(self, target: Target, hops: Sequence[Hop]) -> None:
+    async def wait_for_slot(self, target: VettedUrl, hops: Sequence[Hop]) -> None:
         """Return when a request to this host may be sent, or raise. Called before each request."""
 
     async def hold(self, resource: AbstractAsyncContextManager[object]) -> None:
@@ -95,18 +88,19 @@ class Fetcher:
     """
 
     def __init__(self, *, client: httpx.AsyncClient, guard: UrlGuard, settings: Settings) -> None:
-        self._client = client
-        self._guard = guard
         self._max_body = settings.fetch_max_body
         self._respect_robots = settings.respect_robots
         self._max_redirects = settings.fetch_max_redirects
-        self._headers = {
-            "User-Agent": settings.fetch_user_agent,
-            "Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.1",
-            "Accept-Encoding": ACCEPT_ENCODING,
-        }
-        self._big_bodies = asyncio.Semaphore(BIG_BODIES)
-        self._robots = RobotsRules(fetch=self._fetch_robots, user_agent=settings.fetch_user_agent)
+        self._big_bodies = asyncio.Semaphore(MAX_BIG_BODIES)
+        self._requester = Requester(
+            client=client, guard=guard, user_agent=settings.fetch_user_agent
+        )
+        robots_txt = RobotsTxtFetcher(
+            self._requester,
+            max_redirects=settings.fetch_max_redirects,
+            max_decoded=settings.fetch_max_body,
+        )
+        self._robots = RobotsRules(robots_txt, user_agent=settings.fetch_user_agent)
 
     async def fetch(
         self, url: str, *, access: HostAccess, options: PageOptions, hops: Sequence[Hop] = ()
@@ -122,50 +116,33 @@ class Fetcher:
         Raises:
             FetchError: why there is no page.
         """
-        target = self._guard.admit(url)
+        target = self._requester.admit(url)
         passed = list(hops)
         while True:
             await access.wait_for_slot(target, passed)
             if self._respect_robots or options.respect_robots:
                 await self._robots.require_allowed(target)
-            response = await self._send(target)
+            response = await self._requester.send(target)
             try:
-                if response.status_code not in _REDIRECTS:
+                if not is_redirect(response):
                     return await self._read(response, target, passed, access)
                 passed.append(Hop(target.url, response.status_code))
                 if len(passed) > self._max_redirects:
                     raise TooManyRedirectsError
-                target = self._next_target(response, target)
+                target = self._requester.redirect_target(response, target)
             finally:
                 await response.aclose()
-
-    async def _send(self, target: Target) -> httpx.Response:
-        request = httpx.Request(
-            "GET", "http://target/", headers=self._headers, extensions={"target_url": target.url}
-        )
-        return await self._client.send(request, stream=True, follow_redirects=False)
-
-    def _next_target(self, response: httpx.Response, target: Target) -> Target:
-        location = response.extensions["location"]
-        if not location:
-            raise MalformedResponseError("The page redirects to nowhere.")
-        # Bytes outside ASCII are UTF-8 in practice, as browsers read them.
-        text = location.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        try:
-            return self._guard.admit(text, base=target.url)
-        except InvalidUrlError:
-            raise BadRedirectError from None
 
     async def _read(
         self,
         response: httpx.Response,
-        target: Target,
+        target: VettedUrl,
         hops: Sequence[Hop],
         access: HostAccess,
     ) -> FetchedPage:
         status = response.status_code
         if not 200 <= status < 300 or status in _EMPTY_SUCCESSES:
-            raise PageStatusError(status, retry_after=_retry_after(response))
+            raise PageStatusError(status, retry_after=retry_after(response))
         values = response.headers.get_list("content-type")
         declared = ct.extract(values)
         is_unknown = declared is None or declared.is_unknown
@@ -189,7 +166,7 @@ class Fetcher:
     async def _read_body(
         self, response: httpx.Response, *, sniff: bool, access: HostAccess
     ) -> bytes:
-        decoder = decoder_for(",".join(response.headers.get_list("content-encoding")))
+        decoder = body_decoder(response)
         length = response.headers.get("content-length", "")
         if length.isdecimal() and int(length[:20]) > self._max_body:
             raise TooLargeError
@@ -206,41 +183,3 @@ class Fetcher:
                 await access.hold(self._big_bodies)
         decoder.finish()
         return bytes(body)
-
-    async def _fetch_robots(self, url: str) -> tuple[int, bytes]:
-        """The status and the beginning of a robots.txt, redirects followed (RFC 9309, 2.3.1.2)."""
-        target = self._guard.admit(url)
-        for _ in range(self._max_redirects + 1):
-            response = await self._send(target)
-            try:
-                if response.status_code not in _REDIRECTS:
-                    return response.status_code, await self._read_head(response)
-                target = self._next_target(response, target)
-            finally:
-                await response.aclose()
-        raise TooManyRedirectsError
-
-    async def _read_head(self, response: httpx.Response) -> bytes:
-        if not 200 <= response.status_code < 300:
-            return b""
-        decoder = decoder_for(",".join(response.headers.get_list("content-encoding")))
-        body = bytearray()
-        async for chunk in response.aiter_raw():
-            body += decoder.feed(chunk, self._max_body - len(body))
-            if len(body) >= MAX_ROBOTS:
-                break
-        return bytes(body[:MAX_ROBOTS])
-
-
-def _retry_after(response: httpx.Response) -> float | None:
-    """RFC 9110, 10.2.3, in seconds from now; None where the header says nothing of use."""
-    text = response.headers.get("retry-after", "").strip()
-    if text.isdecimal():
-        return float(text[:9])
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())

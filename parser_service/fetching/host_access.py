@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from parser_service import metrics
 from parser_service.fetching.fetcher import Hop
-from parser_service.fetching.url_guard import Target
+from parser_service.fetching.url_guard import VettedUrl
 from parser_service.redis_queue.host_limits import HostLimits, Slot
 
 POLL_SECONDS = 0.025
@@ -45,7 +45,7 @@ class SlotHolder:
         """See `fetcher.HostAccess`."""
         await self._resources.enter_async_context(resource)
 
-    async def wait_for_slot(self, target: Target, hops: Sequence[Hop]) -> None:
+    async def wait_for_slot(self, target: VettedUrl, hops: Sequence[Hop]) -> None:
         """See `fetcher.HostAccess`."""
         if self._limits is None:
             return
@@ -59,7 +59,7 @@ class SlotHolder:
             log.warning("visiting a host without its limits", error=repr(error))
 
     async def _take_slot(
-        self, limits: HostLimits, host: str, target: Target, hops: Sequence[Hop]
+        self, limits: HostLimits, host: str, target: VettedUrl, hops: Sequence[Hop]
     ) -> Slot:
         raise NotImplementedError
 
@@ -90,7 +90,7 @@ class RequestAccess(SlotHolder):
             self._room.release()
         await super().__aexit__()
 
-    async def wait_for_slot(self, target: Target, hops: Sequence[Hop]) -> None:
+    async def wait_for_slot(self, target: VettedUrl, hops: Sequence[Hop]) -> None:
         """Wait for the host's slot, then for room in this process."""
         await super().wait_for_slot(target, hops)
         if not self._has_room:
@@ -98,7 +98,7 @@ class RequestAccess(SlotHolder):
             self._has_room = True
 
     async def _take_slot(
-        self, limits: HostLimits, host: str, _target: Target, _hops: Sequence[Hop]
+        self, limits: HostLimits, host: str, _target: VettedUrl, _hops: Sequence[Hop]
     ) -> Slot:
         slot, is_ours = await limits.enter_or_queue(host)
         if not is_ours:

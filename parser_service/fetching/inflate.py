@@ -64,11 +64,11 @@ class _Inflate:
     def __init__(self, wbits: int) -> None:
         self._wbits = wbits
         self._inflate = zlib.decompressobj(wbits)
-        self._begun = False
+        self._has_begun = False
 
     def feed(self, data: bytes, room: int) -> bytes:
-        if not self._begun and data:
-            self._begun = True
+        if not self._has_begun and data:
+            self._has_begun = True
             # Some servers send raw deflate for "deflate"; zlib's own header has these marks.
             if self._wbits == zlib.MAX_WBITS and not _has_zlib_header(data):
                 self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)
@@ -84,7 +84,7 @@ class _Inflate:
         return out
 
     def finish(self) -> None:
-        if self._begun and not self._inflate.eof:
+        if self._has_begun and not self._inflate.eof:
             raise BadEncodingError("The page's content encoding breaks off.", retryable=True)
 
 

@@ -8,6 +8,7 @@ own, because Python's `ipaddress.is_private` and `is_global` let many of them pa
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import NewType
 
 import ada_url
 
@@ -47,7 +48,7 @@ _IPV6_REFUSED = tuple(map(IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ParsedUrl:
     """A URL that may be asked for, in the WHATWG's normal form.
 
     Attributes:
@@ -74,7 +75,11 @@ class Target:
     @property
     def address(self) -> IPv4Address | IPv6Address | None:
         """The host, where it is an address and not a name."""
-        return _address(self.host)
+        return _read_address(self.host)
+
+
+VettedUrl = NewType("VettedUrl", ParsedUrl)
+"""A URL that `UrlGuard.admit` let pass: the only kind that is requested."""
 
 
 class UrlGuard:
@@ -89,19 +94,19 @@ class UrlGuard:
         self._allowed_networks = tuple(allowed_networks)
         self._allowed_ports = frozenset(allowed_ports)
 
-    def admit(self, url: str, base: str | None = None) -> Target:
+    def admit(self, url: str, base: str | None = None) -> VettedUrl:
         """Read a URL, resolved against a base if one is given.
 
         Raises:
             InvalidUrlError: not an http or https URL, too long, or with user information.
             BlockedAddressError: its port or its literal address may not be connected to.
         """
-        target = normalise(url, base)
-        if target.port not in self._allowed_ports:
+        parsed = parse_url(url, base)
+        if parsed.port not in self._allowed_ports:
             raise BlockedAddressError
-        if target.address is not None:
-            self.admit_address(target.host)
-        return target
+        if parsed.address is not None:
+            self.admit_address(parsed.host)
+        return VettedUrl(parsed)
 
     def admit_address(self, text: str) -> None:
         """Let a numeric address pass.
@@ -109,12 +114,12 @@ class UrlGuard:
         Raises:
             BlockedAddressError: it is neither public nor allowed by the operator.
         """
-        address = _address(text)
+        address = _read_address(text)
         if address is None or not (self._is_allowed(address) or is_public(address)):
             raise BlockedAddressError
 
     def _is_allowed(self, address: IPv4Address | IPv6Address) -> bool:
-        address = _unwrap(address)
+        address = _without_ipv4_mapping(address)
         return any(
             address in network
             for network in self._allowed_networks
@@ -124,13 +129,13 @@ class UrlGuard:
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
     """Whether the table lets an address pass; an IPv4-mapped one is judged as IPv4."""
-    address = _unwrap(address)
+    address = _without_ipv4_mapping(address)
     if isinstance(address, IPv4Address):
         return not any(address in network for network in _IPV4_REFUSED)
     return address in _IPV6_ALLOWED and not any(address in network for network in _IPV6_REFUSED)
 
 
-def normalise(url: str, base: str | None = None) -> Target:
+def parse_url(url: str, base: str | None = None) -> ParsedUrl:
     """The WHATWG URL Standard's reading of a URL: what a browser would ask for.
 
     Raises:
@@ -151,10 +156,10 @@ def normalise(url: str, base: str | None = None) -> Target:
         raise InvalidUrlError
     scheme = parsed.protocol.removesuffix(":")
     port = int(parsed.port) if parsed.port else {"http": 80, "https": 443}[scheme]
-    return Target(parsed.href, scheme, parsed.hostname.strip("[]"), port)
+    return ParsedUrl(parsed.href, scheme, parsed.hostname.strip("[]"), port)
 
 
-def _address(text: str) -> IPv4Address | IPv6Address | None:
+def _read_address(text: str) -> IPv4Address | IPv6Address | None:
     try:
         # A zone ("%eth0") names an interface of ours: no address of the public network has one.
         return None if "%" in text else ip_address(text)
@@ -162,5 +167,5 @@ def _address(text: str) -> IPv4Address | IPv6Address | None:
         return None
 
 
-def _unwrap(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+def _without_ipv4_mapping(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     return (address.ipv4_mapped if isinstance(address, IPv6Address) else None) or address

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from parser_service import metrics
 from parser_service.fetching.fetcher import Hop, NotFetchedYetError
 from parser_service.fetching.host_access import SlotHolder
-from parser_service.fetching.url_guard import Target
+from parser_service.fetching.url_guard import VettedUrl
 from parser_service.jobs.parked import ParkedJob
 from parser_service.redis_queue.host_limits import HostLimits, Slot
 
@@ -37,7 +37,7 @@ class JobAccess(SlotHolder):
         self._token = token
 
     async def _take_slot(
-        self, limits: HostLimits, host: str, target: Target, hops: Sequence[Hop]
+        self, limits: HostLimits, host: str, target: VettedUrl, hops: Sequence[Hop]
     ) -> Slot:
         parked = ParkedJob.of(self._raw, url=target.url, hops=hops)
         slot = await limits.enter_or_park(host, parked.encode(), token=self._token)

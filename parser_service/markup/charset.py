@@ -9,8 +9,6 @@ import re
 
 import webencodings
 
-from parser_service.markup import decoders
-
 PRESCAN_LENGTH = 1024
 DEFAULT = "windows-1252"
 
@@ -78,11 +76,6 @@ def by_guess(body: bytes) -> str:
     return "utf-8"
 
 
-def decode(body: bytes, name: str) -> str:
-    """The text of a body in a named encoding, with U+FFFD for what is not of that encoding."""
-    return decoders.decode(body, name)
-
-
 class _EndOfHeadError(Exception):
     """The first bytes end inside a tag or comment."""
 
@@ -105,7 +98,7 @@ def _prescan(head: bytes) -> str | None:
     position = 0
     while (position := head.find(b"<", position)) != -1:
         if head.startswith(b"<!--", position):
-            position = _behind(head, b"-->", position + 2)
+            position = _position_after(head, b"-->", position + 2)
         elif tag := _META.match(head, position):
             attributes, position = _attributes(head, tag.end() - 1)
             if name := by_meta(attributes):
@@ -113,13 +106,13 @@ def _prescan(head: bytes) -> str | None:
         elif tag := _TAG.match(head, position):
             _, position = _attributes(head, tag.end())
         elif _MARKUP.match(head, position):
-            position = _behind(head, b">", position)
+            position = _position_after(head, b">", position)
         else:
             position += 1
     return by_xml_declaration(head)
 
 
-def _behind(head: bytes, mark: bytes, position: int) -> int:
+def _position_after(head: bytes, mark: bytes, position: int) -> int:
     found = head.find(mark, position)
     if found == -1:
         raise _EndOfHeadError
@@ -145,7 +138,7 @@ def _attributes(head: bytes, position: int) -> tuple[dict[str, str], int]:
 def _value(head: bytes, position: int) -> tuple[bytes, int]:
     quote = head[position : position + 1]
     if quote in (b'"', b"'"):
-        end = _behind(head, quote, position + 1)
+        end = _position_after(head, quote, position + 1)
         return head[position + 1 : end - 1], end
     unquoted = _UNQUOTED.match(head, position)
     assert unquoted  # noqa: S101 - a pattern that also matches nothing always matches

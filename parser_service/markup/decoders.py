@@ -47,7 +47,7 @@ _GB18030 = {
 }
 
 # Characters that a codec knows differently: what it says, and what the standard says.
-_EXCHANGED: Mapping[str, Mapping[int, str]] = {
+_CORRECTIONS: Mapping[str, Mapping[int, str]] = {
     "koi8-u": {0x255D: "\u045e", 0x256C: "\u040e"},
     "gbk": _GB18030,
     "gb18030": _GB18030,
@@ -96,8 +96,8 @@ def decode(body: bytes, name: str) -> str:
             return REPLACEMENT if body else ""
         case _:
             text = body.decode(_CODECS.get(name, name), _error_handler(name))
-            exchanged = _EXCHANGED.get(name)
-            return text.translate(exchanged) if exchanged else text
+            corrections = _CORRECTIONS.get(name)
+            return text.translate(corrections) if corrections else text
 
 
 _USER_DEFINED = {byte: 0xF780 + byte - 0x80 for byte in range(0x80, 0x100)}
@@ -148,7 +148,7 @@ def _multi_byte_handler(
     return on_error
 
 
-def _beside_gb18030(rest: bytes) -> tuple[str, int] | None:
+def _gb18030_extras(rest: bytes) -> tuple[str, int] | None:
     if rest[0] == 0x80:
         return "\N{EURO SIGN}", 1
     return (REPLACEMENT, len(rest)) if _CUT_SHORT.fullmatch(rest) else None
@@ -175,7 +175,7 @@ def _big5_extras(rest: bytes) -> tuple[str, int] | None:
     return (character, 2) if character else None
 
 
-def _beside_euc_jp(rest: bytes) -> tuple[str, int] | None:
+def _euc_jp_extras(rest: bytes) -> tuple[str, int] | None:
     """Rows of JIS X 0208 that Microsoft and NEC filled: Python knows them in Shift_JIS."""
     if len(rest) < 2 or not (0xA1 <= rest[0] <= 0xFE and 0xA1 <= rest[1] <= 0xFE):
         return None
@@ -189,10 +189,10 @@ def _beside_euc_jp(rest: bytes) -> tuple[str, int] | None:
 
 
 _MULTI_BYTE = {
-    "gbk": _beside_gb18030,
-    "gb18030": _beside_gb18030,
+    "gbk": _gb18030_extras,
+    "gb18030": _gb18030_extras,
     "big5": _big5_extras,
-    "euc-jp": _beside_euc_jp,
+    "euc-jp": _euc_jp_extras,
 }
 
 _ESCAPES = re.compile(rb"\x1b(?:\(B|\(J|\(I|\$@|\$B)")

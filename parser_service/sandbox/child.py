@@ -23,12 +23,12 @@ MAX_SECONDS = 10
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Answer requests until there are no more."""
     while header := requests.read(4):
-        source: RawPage = pickle.loads(requests.read(int.from_bytes(header)))  # noqa: S301 - our parent
+        page: RawPage = pickle.loads(requests.read(int.from_bytes(header)))  # noqa: S301 - our parent
         # The parent kills what takes too long; this ends what outlives its parent.
         signal.alarm(MAX_SECONDS)
         answer: ParsedPage | str | None
         try:
-            answer = parse(source)
+            answer = parse(page)
         except (MemoryError, SelectolaxError):  # lexbor fails on nothing but memory
             answer = None
         except Exception as error:  # noqa: BLE001 - the parent decides

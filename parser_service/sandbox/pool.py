@@ -21,20 +21,13 @@ import structlog
 
 from parser_service import metrics
 from parser_service.exceptions import FetchTimeoutError, InternalError, TooLargeError
-from parser_service.markup.content_type import Markup
 from parser_service.parser import ParsedPage, RawPage, parse
+from parser_service.sandbox.triage import Place, choose_place
 
-SHORT = 64 * 1024
-LONG = 256 * 1024
-SHORT_XHTML = 4 * 1024
-"""BeautifulSoup, which reads XHTML, is slow, and keeps the interpreter's lock."""
-MAX_START_TAGS = 8000
-BLOCK = 8 * 1024
-
-LONG_PAGE = 1024 * 1024
+MAX_PAGE_OF_KEPT_CHILD = 1024 * 1024
 """Bytes from which a child is not kept after a page: it may have grown by hundreds of MB."""
 
-CHILDREN = 2
+MAX_CHILDREN = 2
 CHILD_SECONDS = 5.0
 """How long a child may take for one page; the page's own deadline may be nearer."""
 CHILD_IDLE_SECONDS = 60.0
@@ -42,69 +35,54 @@ CHILD_IDLE_SECONDS = 60.0
 log = structlog.get_logger()
 
 
-def parses_quickly(body: bytes) -> bool:
-    """Whether no page of such bytes can take long: few elements, and no long tag.
-
-    A tag that spans no block can only have so many attributes, and every block that has a
-    `<` in it ends one or begins one.
-    """
-    if body.count(b"<") - body.count(b"</") > MAX_START_TAGS:
-        return False
-    return all(
-        body.find(b"<", start, start + BLOCK) != -1 for start in range(0, len(body) - BLOCK, BLOCK)
-    )
-
-
 class ParsePool:
     """Parses pages within bounds; its processes start when first needed and end when idle."""
 
     def __init__(self) -> None:
-        self._room = asyncio.Semaphore(CHILDREN)
+        self._child_slots = asyncio.Semaphore(MAX_CHILDREN)
         self._idle: list[_Child] = []
         self._children: set[_Child] = set()
-        self._ending: set[asyncio.Future[None]] = set()
+        self._kills: set[asyncio.Future[None]] = set()
 
-    async def parse(self, source: RawPage) -> ParsedPage:
+    async def parse(self, page: RawPage) -> ParsedPage:
         """Parse a page.
 
         Raises:
             FetchTimeoutError: it takes too long.
             TooLargeError: its markup takes too much memory.
         """
-        size = len(source.body)
-        if source.markup is Markup.XHTML:
-            if size <= SHORT_XHTML:
-                return parse(source)
-        elif size <= LONG and parses_quickly(source.body):
-            if size <= SHORT:
-                return parse(source)
-            return await asyncio.to_thread(parse, source)
-        async with self._room:
-            return await self._parse_in_child(source)
+        match choose_place(page):
+            case Place.INLINE:
+                return parse(page)
+            case Place.THREAD:
+                return await asyncio.to_thread(parse, page)
+            case Place.CHILD:
+                async with self._child_slots:
+                    return await self._parse_in_child(page)
 
     async def close(self) -> None:
         """End all processes."""
         self._idle.clear()
         await asyncio.gather(*(child.kill() for child in tuple(self._children)))
 
-    async def _parse_in_child(self, source: RawPage) -> ParsedPage:
+    async def _parse_in_child(self, page: RawPage) -> ParsedPage:
         child = self._idle.pop() if self._idle else await self._start_child()
         try:
             async with asyncio.timeout(CHILD_SECONDS):
-                facts = await child.parse(source)
+                facts = await child.parse(page)
         except TimeoutError:
             metrics.CHILD_FAILED.inc()
-            await self._end(child)
+            await self._kill(child)
             raise FetchTimeoutError("The page takes too long to parse.", retryable=False) from None
         except BaseException:
             metrics.CHILD_FAILED.inc()
-            await self._end(child)
+            await self._kill(child)
             raise
         metrics.CHILD_PARSED.inc()
-        if len(source.body) > LONG_PAGE:
-            await self._end(child)
+        if len(page.body) > MAX_PAGE_OF_KEPT_CHILD:
+            await self._kill(child)
         else:
-            self._rest(child)
+            self._return_to_idle(child)
         return facts
 
     async def _start_child(self) -> "_Child":
@@ -112,21 +90,21 @@ class ParsePool:
         self._children.add(child)
         return child
 
-    async def _end(self, child: "_Child") -> None:
+    async def _kill(self, child: "_Child") -> None:
         await child.kill()
         self._children.discard(child)
 
-    def _rest(self, child: "_Child") -> None:
+    def _return_to_idle(self, child: "_Child") -> None:
         self._idle.append(child)
         loop = asyncio.get_running_loop()
-        loop.call_later(CHILD_IDLE_SECONDS, self._end_if_idle, child, child.parsed)
+        loop.call_later(CHILD_IDLE_SECONDS, self._end_if_idle, child, child.parse_count)
 
-    def _end_if_idle(self, child: "_Child", parsed: int) -> None:
-        if child in self._idle and child.parsed == parsed:
+    def _end_if_idle(self, child: "_Child", parse_count: int) -> None:
+        if child in self._idle and child.parse_count == parse_count:
             self._idle.remove(child)
-            ending = asyncio.ensure_future(self._end(child))
-            self._ending.add(ending)
-            ending.add_done_callback(self._ending.discard)
+            kill = asyncio.ensure_future(self._kill(child))
+            self._kills.add(kill)
+            kill.add_done_callback(self._kills.discard)
 
 
 class _Child:
@@ -134,7 +112,7 @@ class _Child:
 
     def __init__(self, process: Process) -> None:
         self._process = process
-        self.parsed = 0
+        self.parse_count = 0
 
     @classmethod
     async def start(cls) -> "_Child":
@@ -144,11 +122,11 @@ class _Child:
             )
         )
 
-    async def parse(self, source: RawPage) -> ParsedPage:
+    async def parse(self, page: RawPage) -> ParsedPage:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin  # noqa: S101 - asked for above
         assert stdout  # noqa: S101
-        request = pickle.dumps(source)
+        request = pickle.dumps(page)
         try:
             stdin.write(len(request).to_bytes(4) + request)
             await stdin.drain()
@@ -157,7 +135,7 @@ class _Child:
         except (ConnectionError, asyncio.IncompleteReadError):
             log.warning("parse process ended", status=await self._process.wait())
             raise TooLargeError("The page's markup is more than this service accepts.") from None
-        self.parsed += 1
+        self.parse_count += 1
         if answer is None:
             raise TooLargeError("The page's markup is more than this service accepts.")
         if not isinstance(answer, ParsedPage):

@@ -17,7 +17,7 @@ from api_service.parser_client import messages
 from api_service.process import log as api_log
 from api_service.process import redis_connection as api_connection
 from parser_service import log as parser_log
-from parser_service.markup.document import storable
+from parser_service.markup.text import storable
 from parser_service.redis_queue import connection as parser_connection
 
 

@@ -23,7 +23,7 @@ import webencodings
 from parser_service.config import Settings
 from parser_service.dependencies import open_pipeline
 from parser_service.exceptions import FetchError, InvalidUrlError
-from parser_service.fetching.url_guard import is_public, normalise
+from parser_service.fetching.url_guard import is_public, parse_url
 from parser_service.markup import content_type as ct
 from parser_service.parser import ParsedPage, RawPage, parse
 from tests.support.cases import FOLDER, cases, located
@@ -191,7 +191,7 @@ def url_readings() -> Score:
     score = Score("url_differentials", "URLs that other parsers read differently", "all")
     for case in cases("url_differentials.jsonl"):
         try:
-            host: str | None = normalise(case["input"]).host
+            host: str | None = parse_url(case["input"]).host
         except InvalidUrlError:
             host = None
         score.count(host in (None, (case["whatwg"] or "").strip("[]")), case["input"])

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import psutil
 
-from local.servers import Postgres, Valkey, free_port
+from local.addresses import free_port
+from local.postgres import Postgres
+from local.valkey import Valkey
 
 CHUNK = 256 * 1024
 

@@ -14,7 +14,8 @@ import asyncpg
 import pytest
 import redis
 
-from local.servers import Postgres, Valkey
+from local.postgres import Postgres
+from local.valkey import Valkey
 from tests.support.migrations import upgrade
 
 TEMPLATE = "page_parser_template"

@@ -14,7 +14,7 @@ from time import monotonic, sleep
 import httpx
 import psutil
 
-from local.servers import free_port
+from local.addresses import free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 START_SECONDS = 60

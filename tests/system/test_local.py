@@ -14,7 +14,10 @@ import httpx
 import psutil
 import pytest
 
-from local.servers import Postgres, ServerError, Valkey, free_port
+from local.addresses import free_port
+from local.errors import StartError
+from local.postgres import Postgres
+from local.valkey import Valkey
 from tests.support.site import Site
 from tests.support.system import ROOT, RunningSystem, open_to_all, running, start, submit
 from tests.support.waiting import until
@@ -255,7 +258,7 @@ def test_data_is_looked_for_where_it_was_made(tmp_path: Path) -> None:
     made.touch()
     Postgres(folder)
     folder.parent.chmod(0o700)
-    with pytest.raises(ServerError, match=r"chmod o\+x"):
+    with pytest.raises(StartError, match=r"chmod o\+x"):
         Postgres(folder)
 
 

@@ -13,7 +13,7 @@ from api_service.config import Settings
 from api_service.parser_client.keys import Keys
 from api_service.parser_client.messages import Announcement
 from api_service.parser_client.results import ResultStore
-from local.servers import Valkey
+from local.valkey import Valkey
 from parser_service import config as parser_config
 from parser_service.dependencies import job_queue
 from tests.support.keys import DONE, DONE_BYTES, QUEUE, RESULTS, TAKERS, result_key, taken_key

@@ -1,7 +1,6 @@
 """How much may wait, over HTTP, on a real database and Redis."""
 
 import asyncio
-from collections import Counter
 
 import asyncpg
 import httpx
@@ -9,7 +8,11 @@ import pytest
 import redis.asyncio as aioredis
 
 from api_service.config import Settings
+from api_service.database import Database
+from api_service.exceptions import QueueFullError
+from api_service.queueing.admission import RARE_RECOUNT_SECONDS, Admission
 from tests.support.app_client import OpenApp
+from tests.support.clock import Clock
 from tests.support.waiting import until
 
 BODY = {"url": "https://a.example/"}
@@ -19,6 +22,10 @@ MOST = 50
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"max_queue_depth": MOST})
+
+
+def _is_counting(admission: Admission) -> bool:
+    return admission._counting is not None
 
 
 async def _fill(connection: asyncpg.Connection, count: int) -> None:
@@ -86,23 +93,60 @@ async def test_many_at_once_overshoot_by_nothing(
 
 
 async def test_requests_under_way_while_it_is_counted_are_not_forgotten(
-    open_api: OpenApp, connection: asyncpg.Connection
+    database: Database, connection: asyncpg.Connection
 ) -> None:
-    async with open_api(database_timeout=30) as client:
-        await _fill(connection, MOST - 10)
-        await asyncio.sleep(5.5)  # the next request has it counted
-        blocker = connection.transaction()
-        await blocker.start()
-        await connection.execute("LOCK TABLE parse_requests IN SHARE MODE")
-        first = [asyncio.create_task(client.post("/parse_async", json=BODY)) for _ in range(40)]
-        await asyncio.sleep(1.5)  # all of them wait for the lock; counting does not
-        then = [asyncio.create_task(client.post("/parse_async", json=BODY)) for _ in range(40)]
-        await asyncio.sleep(1)
-        await blocker.rollback()
-        codes = Counter(answer.status_code for answer in await asyncio.gather(*first, *then))
-        # Until it was counted, they were measured by the count of an empty table.
-        assert codes[202] <= 40
-        assert codes[202] + codes[503] == 80
+    clock = Clock()
+    admission = await Admission.open(database, max_depth=MOST, clock=clock)
+    await _fill(connection, MOST - 10)
+    clock.now += RARE_RECOUNT_SECONDS
+    stored = asyncio.Event()
+
+    async def accept() -> bool:
+        try:
+            with admission.reserve():
+                await stored.wait()
+        except QueueFullError:
+            return False
+        return True
+
+    # Until it was counted, they are measured by the count of an empty table.
+    first = [asyncio.create_task(accept()) for _ in range(40)]
+    await asyncio.sleep(0)
+    await until(lambda: not _is_counting(admission))
+    then = [asyncio.create_task(accept()) for _ in range(40)]
+    await asyncio.sleep(0)
+    stored.set()
+    assert all(await asyncio.gather(*first))
+    assert not any(await asyncio.gather(*then))
+
+
+@pytest.mark.parametrize(("unfinished", "pause"), [(0, RARE_RECOUNT_SECONDS), (MOST // 2, 1.0)])
+async def test_near_its_limit_it_counts_more_often(
+    database: Database, connection: asyncpg.Connection, unfinished: int, pause: float
+) -> None:
+    await _fill(connection, unfinished)
+    clock = Clock()
+    admission = await Admission.open(database, max_depth=MOST, clock=clock)
+    clock.now += pause - 0.1
+    with admission.reserve():
+        assert not _is_counting(admission)
+    clock.now += 0.2
+    with admission.reserve():
+        assert _is_counting(admission)
+    await until(lambda: not _is_counting(admission))
+
+
+async def test_a_count_that_fails_leaves_the_last_one(
+    database: Database, connection: asyncpg.Connection
+) -> None:
+    await _fill(connection, MOST)
+    admission = await Admission.open(database, max_depth=MOST)
+    unreachable = Database("postgresql+asyncpg://postgres@127.0.0.1:1/none", timeout=1)
+    admission._database = unreachable
+    await admission.count()
+    with pytest.raises(QueueFullError), admission.reserve():
+        pass
+    await unreachable.dispose()
 
 
 async def test_a_new_process_counts_before_it_accepts(

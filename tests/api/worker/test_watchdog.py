@@ -6,15 +6,7 @@ from pathlib import Path
 import pytest
 
 from api_service.worker.watchdog import STALE_SECONDS, CeleryWatchdog
-
-
-class Clock:
-    """Running time that passes when a test says so."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.clock import Clock
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parser_service.exceptions import BlockedAddressError, InvalidUrlError
-from parser_service.fetching.url_guard import UrlGuard, is_public, normalise
+from parser_service.fetching.url_guard import UrlGuard, is_public, parse_url
 
 guard = UrlGuard()
 
@@ -136,12 +136,12 @@ def test_a_redirect_target_goes_through_the_same_door() -> None:
 @given(st.text(max_size=300) | st.text(max_size=300).map("http://{}".format))
 def test_the_door_answers_any_text_and_what_passes_stays_as_it_is(url: str) -> None:
     try:
-        target = normalise(url)
+        target = parse_url(url)
     except InvalidUrlError:
         return
     assert target.scheme in ("http", "https")
     assert 1 <= target.port <= 65535
-    assert normalise(target.url) == target
+    assert parse_url(target.url) == target
 
 
 @given(st.ip_addresses())

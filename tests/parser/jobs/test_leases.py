@@ -15,7 +15,7 @@ import pytest
 import redis.asyncio as aioredis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from local.servers import Valkey
+from local.valkey import Valkey
 from parser_service.config import Settings
 from parser_service.dependencies import job_queue
 from parser_service.jobs.listener import Listener

@@ -10,7 +10,7 @@ import pytest
 import redis.asyncio as aioredis
 
 from parser_service.config import Settings
-from parser_service.fetching.url_guard import normalise
+from parser_service.fetching.url_guard import parse_url
 from parser_service.jobs.listener import Listener
 from parser_service.jobs.parked import ReadyJob
 from parser_service.redis_queue.host_limits import HostLimits
@@ -52,7 +52,7 @@ async def _ready(redis: aioredis.Redis) -> list[ReadyJob]:
     ],
 )
 def test_what_counts_as_one_host(url: str, host: str) -> None:
-    assert normalise(url).host_key == host
+    assert parse_url(url).host_key == host
 
 
 async def test_a_job_over_the_limit_waits_and_is_handed_the_next_slot(

@@ -11,7 +11,7 @@ from parser_service.exceptions import FetchTimeoutError, TooLargeError
 from parser_service.markup.content_type import Markup
 from parser_service.parser import RawPage
 from parser_service.sandbox import pool as parse_pool
-from parser_service.sandbox.pool import ParsePool, parses_quickly
+from parser_service.sandbox.pool import ParsePool
 
 LONG_SCRIPT = b"<title>A</title><script>" + b"x" * 300_000 + b"</script>"
 
@@ -25,13 +25,6 @@ async def pool() -> AsyncIterator[ParsePool]:
 
 def _source(body: bytes) -> RawPage:
     return RawPage(body, Markup.HTML, "https://example.com/")
-
-
-def test_what_may_take_long_is_told_apart() -> None:
-    assert parses_quickly(b"<p>text</p>" * 5000)
-    assert not parses_quickly(b"<div>" * 9000)
-    assert not parses_quickly(b"<p " + b" ".join(b"a%d" % n for n in range(5000)) + b">")
-    assert parses_quickly(b"")
 
 
 async def test_a_long_page_is_parsed_by_a_child(pool: ParsePool) -> None:

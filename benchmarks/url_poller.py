@@ -1,7 +1,7 @@
-"""Asks a URL again and again, in a process of its own that nothing else delays.
+"""Poll a URL in a separate process, so that no other work delays the measurement.
 
-Run as `python -m benchmarks.watch URL`; when its standard input ends, it prints the milliseconds
-that each answer took, as JSON.
+Run as `python -m benchmarks.url_poller URL`. When standard input ends, it prints a JSON list: the
+milliseconds that each answer took.
 """
 
 import http.client

@@ -1,22 +1,24 @@
-# Sourced by start_parser.sh and start_worker.sh: keeps two processes together, and watches them.
+# A library for the start scripts, to source: keep two processes together, and watch them.
 #
-# run_pair NAME1 PID1 NAME2 PID2 waits for both. If one ends, the other is stopped too.
-# SIGTERM and SIGINT are passed on to both. It returns 0 after a stop that was asked for and
-# went well, else the status of the one that ended badly. After an end that nobody asked for,
-# the other half gets END_SECONDS (default 10) to stop, and is killed then: it may hang.
+# run_pair NAME1 PID1 NAME2 PID2 waits for both processes and passes SIGTERM and SIGINT on to
+# them. If one ends without being asked, the other gets END_SECONDS (default 10) to stop. After
+# that it is killed, because it may hang. run_pair returns 0 after a requested stop in which both
+# ended well, else the status of the process that failed.
 #
-# A process may also live on and do nothing. So files that they touch as they go are watched
-# (ALIVE_FILE, RESULTS_ALIVE_FILE, HTTP_ALIVE_FILE, BEAT_ALIVE_FILE): if one has not been touched
-# for WATCH_SECONDS (default 120), all are killed, and whoever started the script starts it anew.
+# A process may hang while it lives. So each process touches a file while it works (ALIVE_FILE,
+# RESULTS_ALIVE_FILE, HTTP_ALIVE_FILE, BEAT_ALIVE_FILE). If a file is not touched for
+# WATCH_SECONDS (default 120), all processes are killed, and the supervisor or the container
+# engine restarts the script.
 
 alive_files=("${ALIVE_FILE:-}" "${RESULTS_ALIVE_FILE:-}" "${HTTP_ALIVE_FILE:-}"
     "${BEAT_ALIVE_FILE:-}")
 for file in "${alive_files[@]}"; do
-    [[ -z $file ]] || rm -f "$file" # of an earlier run: it says nothing of this one
+    [[ -z $file ]] || rm -f "$file" # an earlier run left it
 done
 
-# Has both keep their metrics in files of one folder, so that one of them can answer for both.
-# What an earlier pair left there is counted no more. To be called before they are started.
+# Make both processes keep their metrics in files of one folder, so that one of them can serve
+# the metrics of both. Call this before starting them: it deletes the files of an earlier pair,
+# which would be counted again.
 share_metrics() {
     if [[ -z ${PROMETHEUS_MULTIPROC_DIR:-} ]]; then
         PROMETHEUS_MULTIPROC_DIR=$(mktemp -d)
@@ -41,17 +43,17 @@ run_pair() {
     if [[ -z $stopping ]]; then
         local name=$1
         kill -0 "$first" 2>/dev/null && name=$3
-        echo "$0: the $name ended with status $status; stopping the other half" >&2
-        # An end that nobody asked for is a failure, whatever its status.
+        echo "$0: the $name ended with status $status; stopping the other process" >&2
+        # An unrequested end is a failure, whatever its status.
         failed=$((status == 0 ? 1 : status))
         stop_pair
-        kill_late "$first" "$second" &
+        kill_after_end_seconds "$first" "$second" &
         watch="$watch $!"
     fi
     for pid in "$first" "$second"; do
         reap "$pid"
         status=$?
-        # 130 and 143: ended by the very signal that asked for it.
+        # 130 and 143: ended by SIGINT or SIGTERM, as requested.
         case $status in 0 | 130 | 143) ;; *) [[ $failed -ne 0 ]] || failed=$status ;; esac
     done
     # shellcheck disable=SC2086 # one or two numbers
@@ -59,7 +61,7 @@ run_pair() {
     return "$failed"
 }
 
-# Waits for a child, through the traps that interrupt `wait`; returns its status.
+# Wait for a child although traps interrupt `wait`; return its status.
 reap() {
     local status
     while :; do
@@ -69,25 +71,25 @@ reap() {
     done
 }
 
-kill_late() {
+kill_after_end_seconds() {
     local never
     trap - TERM INT
-    exec {never}<> <(:) # nothing ever comes from here: a sleep that leaves no process behind
-    read -rt "${END_SECONDS:-10}" -u "$never"
+    exec {silent}<> <(:) # never readable: a sleep without a child process
+    read -rt "${END_SECONDS:-10}" -u "$silent"
     kill -KILL "$1" "$2" 2>/dev/null
 }
 
-# watch_files PID...: kills all of them if one has stopped touching its file. Rounds are counted,
-# and the time of day is not looked at: a clock that is set anew must not look like silence.
+# watch_files PID...: kill all processes if one stops touching its file. This counts rounds of 5 s
+# and ignores the time of day: setting the clock must not look like a hanging process.
 watch_files() {
-    local limit=${WATCH_SECONDS:-120} file touched never
+    local limit=${WATCH_SECONDS:-120} file touched silent
     local -A last=() idle=()
     trap - TERM INT
-    exec {never}<> <(:) # as above
-    while ! read -rt 5 -u "$never"; do
+    exec {silent}<> <(:) # as above
+    while ! read -rt 5 -u "$silent"; do
         for file in "${alive_files[@]}"; do
             [[ -n $file ]] || continue
-            # One that is not there yet counts, too: a process can also hang in its beginning.
+            # A missing file also counts as idle: a process can hang while it starts.
             touched=$(stat -c %.Y "$file" 2>/dev/null) || touched=never
             if [[ $touched != "${last[$file]:-}" ]]; then
                 last[$file]=$touched

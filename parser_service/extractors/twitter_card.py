@@ -1,0 +1,9 @@
+"""The Twitter card of a page."""
+
+from parser_service.extractors.social_properties import properties
+from parser_service.markup.document import Document
+
+
+def twitter_card(document: Document) -> dict[str, str]:
+    """Return the first value of each `twitter:` property, without the prefix."""
+    return {name: values[0] for name, values in properties(document, "twitter:").items()}

@@ -1,0 +1,85 @@
+"""Names to vetted addresses."""
+
+import asyncio
+import socket
+
+import aiodns
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from parser_service.exceptions import DnsError
+from parser_service.fetching.url_guard import UrlGuard
+
+
+class GuardedResolver(AbstractResolver):
+    """Resolves names through c-ares, so that hanging ones occupy no thread and can be given up.
+
+    Args:
+        guard: refuses the name if any of its addresses may not be connected to.
+        timeout: seconds for one name.
+        concurrency: look-ups under way at a time, a limit apart from that on pages.
+        nameservers: used in place of the machine's own, as `host:port`.
+    """
+
+    def __init__(
+        self,
+        guard: UrlGuard,
+        *,
+        timeout: float,
+        concurrency: int = 256,
+        nameservers: tuple[str, ...] = (),
+    ) -> None:
+        self._guard = guard
+        self._timeout = timeout
+        self._limit = asyncio.Semaphore(concurrency)
+        self._resolver = aiodns.DNSResolver(
+            nameservers=list(nameservers) or None, timeout=timeout / 2, tries=2
+        )
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """The addresses of a name.
+
+        Raises:
+            DnsError: there are none, or they did not come in time.
+            BlockedAddressError: one of them may not be connected to.
+        """
+        try:
+            async with asyncio.timeout(self._timeout), self._limit:
+                answer = await self._resolver.getaddrinfo(
+                    host, port=port, family=family, type=socket.SOCK_STREAM
+                )
+        except TimeoutError:
+            raise DnsError("The host name could not be resolved in time.") from None
+        except aiodns.error.DNSError as error:
+            raise DnsError(retryable=error.args[0] not in _FINAL_ERRORS) from None
+        addresses = [(node.family, _decoded(node.addr[0])) for node in answer.nodes]
+        if not addresses:
+            raise DnsError(retryable=False)
+        for _, address in addresses:
+            self._guard.admit_address(address)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=family,
+                proto=0,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for family, address in addresses
+        ]
+
+    async def close(self) -> None:
+        """Give up what is under way."""
+        await self._resolver.close()
+
+
+# Answers that another try will not change: no such name, no such record.
+_FINAL_ERRORS = frozenset(
+    {aiodns.error.ARES_ENOTFOUND, aiodns.error.ARES_ENODATA, aiodns.error.ARES_EBADNAME}
+)
+
+
+def _decoded(address: bytes | str) -> str:
+    return address.decode("ascii") if isinstance(address, bytes) else address

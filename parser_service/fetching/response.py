@@ -1,0 +1,38 @@
+"""What the headers of a response say about how to go on."""
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import httpx
+
+from parser_service.fetching.inflate import Decoder, decoder_for
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+def is_redirect(response: httpx.Response) -> bool:
+    """Return whether the status says to go on elsewhere."""
+    return response.status_code in _REDIRECTS
+
+
+def body_decoder(response: httpx.Response) -> Decoder:
+    """Return what undoes the body's content encoding.
+
+    Raises:
+        BadEncodingError: see `inflate.decoder_for`.
+    """
+    return decoder_for(",".join(response.headers.get_list("content-encoding")))
+
+
+def retry_after(response: httpx.Response) -> float | None:
+    """RFC 9110, 10.2.3, in seconds from now; None where the header says nothing of use."""
+    text = response.headers.get("retry-after", "").strip()
+    if text.isdecimal():
+        return float(text[:9])
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())

@@ -1,0 +1,31 @@
+"""TLS as a client: certificates are always verified."""
+
+import ssl
+from pathlib import Path
+from typing import Any
+
+from parser_service.fetching.connection_progress import current_progress
+
+
+class ClientTlsContext(ssl.SSLContext):
+    """Verifies certificates and names, and notes for the current request that a handshake began.
+
+    So a handshake that stalls is told from a connection that never came about.
+    """
+
+    def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
+        """See `ssl.SSLContext.wrap_bio`."""
+        if (progress := current_progress.get()) is not None:
+            progress.has_begun_handshake = True
+        return super().wrap_bio(*args, **kwargs)
+
+
+def client_tls_context(ca_bundle: Path | None = None) -> ClientTlsContext:
+    """A context that trusts the system's authorities, or only an operator's own bundle."""
+    context = ClientTlsContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca_bundle is None:
+        context.load_default_certs()
+    else:
+        context.load_verify_locations(ca_bundle)
+    return context

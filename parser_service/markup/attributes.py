@@ -1,0 +1,58 @@
+"""What attributes of elements say, whichever parser read them."""
+
+from collections.abc import Iterable, Mapping
+
+import ada_url
+
+from parser_service.markup.document import Link
+from parser_service.markup.text import collapse
+
+Attributes = Mapping[str, str | None]
+
+
+def meta_by_name(metas: Iterable[Attributes]) -> dict[str, list[str]]:
+    """Collect the contents of `<meta>` elements by every name that they give."""
+    named: dict[str, list[str]] = {}
+    for attributes in metas:
+        content = attributes.get("content")
+        if content is None:
+            continue
+        # RDFa and microdata allow several names in one attribute.
+        names = [attributes.get("name") or "", attributes.get("http-equiv") or ""]
+        names += (attributes.get("property") or "").split()
+        names += (attributes.get("itemprop") or "").split()
+        for name in dict.fromkeys(name.strip().lower() for name in names):
+            if name:
+                named.setdefault(name, []).append(content)
+    return named
+
+
+def links_of(links: Iterable[Attributes]) -> list[Link]:
+    """Make links of the `<link>` elements that have an address."""
+    return [
+        Link(
+            rel=frozenset((attributes.get("rel") or "").lower().split()),
+            href=href.strip(),
+            type=(attributes.get("type") or "").strip().lower(),
+            title=collapse(attributes.get("title") or ""),
+        )
+        for attributes in links
+        if (href := attributes.get("href"))
+    ]
+
+
+def base_url_of(url: str, bases: Iterable[str | None]) -> str:
+    """HTML Standard, "document base URL": the first `<base>` with an address, if it is one."""
+    href = next((href for href in bases if href is not None), None)
+    if href is None:
+        return url
+    try:
+        base = ada_url.URL(href, base=url)
+    except ValueError:
+        return url
+    return str(base.href) if base.protocol in ("http:", "https:") else url
+
+
+def is_json_ld(script: Attributes) -> bool:
+    """Whether a `<script>` with these attributes holds JSON-LD."""
+    return (script.get("type") or "").strip().lower() == "application/ld+json"

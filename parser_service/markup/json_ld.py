@@ -1,0 +1,119 @@
+"""Parse JSON-LD: the objects that a page carries in scripts, within limits."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from parser_service.markup.text import collapse, storable
+
+MAX_TEXT = 256 * 1024
+"""Characters of JSON-LD that are read."""
+MAX_KEPT = 64 * 1024
+"""Characters of JSON-LD that are kept; objects that do not fit are left out."""
+MAX_DEPTH = 20
+MAX_NUMBER = 10**15
+
+Node = Mapping[str, Any]
+
+# Some pages wrap the JSON in what hid scripts from the browsers of the nineties.
+_WRAPPING = re.compile(r"^\s*(?:<!--|<!\[CDATA\[|//\s*<!\[CDATA\[)|(?:-->|//\s*\]\]>|\]\]>|;)\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class JsonLd:
+    """Hold the JSON-LD of a page.
+
+    Attributes:
+        objects: as the page has them, those of a list one by one.
+        nodes: the objects and those of their `@graph`, in the order of the page.
+    """
+
+    objects: Sequence[dict[str, Any]] = ()
+    nodes: Sequence[Node] = ()
+
+    @classmethod
+    def parse(cls, texts: Iterable[str]) -> Self:
+        """Parse the texts of scripts, in the order of the page; skip what is not JSON."""
+        objects = list(_objects_within_limits(texts))
+        return cls(objects, list(_nodes(objects)))
+
+    def first_text(self, key: str, *keys_within: str) -> str | None:
+        """Return the text of the first node that has a value under a key.
+
+        Args:
+            key: where to look; of a list under it, the first item counts.
+            keys_within: if the value is an object, its text is under the first of these.
+
+        Returns:
+            None if no node has the key, or if its value is not text.
+        """
+        for node in self.nodes:
+            value = node.get(key)
+            if isinstance(value, list):
+                value = next(iter(value), None)
+            if value:
+                return text_of(value, *keys_within)
+        return None
+
+
+def text_of(value: Any, *keys: str) -> str | None:
+    """Return a value that is text, or the text that an object has under the first of keys."""
+    if isinstance(value, dict):
+        value = next((value[key] for key in keys if isinstance(value.get(key), str)), None)
+    return collapse(value) or None if isinstance(value, str) else None
+
+
+def _objects_within_limits(texts: Iterable[str]) -> Iterator[dict[str, Any]]:
+    to_read, to_keep = MAX_TEXT, MAX_KEPT
+    for text in texts:
+        to_read -= len(text)
+        if to_read < 0:
+            return
+        for found in _objects(text):
+            to_keep -= len(json.dumps(found, ensure_ascii=False))
+            if to_keep < 0:
+                return
+            yield found
+
+
+def _nodes(objects: Iterable[Node]) -> Iterator[Node]:
+    for found in objects:
+        yield found
+        graph = found.get("@graph")
+        if isinstance(graph, list):
+            yield from (node for node in graph if isinstance(node, dict))
+
+
+def _objects(text: str) -> Iterator[dict[str, Any]]:
+    try:
+        # Not strict: line breaks inside strings are a common slip.
+        parsed = json.loads(_WRAPPING.sub("", text), strict=False, parse_constant=_null)
+    except (ValueError, RecursionError):
+        return
+    for item in parsed if isinstance(parsed, list) else [parsed]:
+        cleaned = _clean(item, MAX_DEPTH)
+        if isinstance(cleaned, dict) and cleaned:
+            yield cleaned
+
+
+def _clean(value: Any, depth: int) -> Any:
+    """Make a value storable: no NUL, no infinite number, not too deep."""
+    match value:
+        case str():
+            return storable(value)
+        case bool() | None:
+            return value
+        case int() | float():
+            return value if abs(value) < MAX_NUMBER else str(value)[:100]
+        case dict() if depth:
+            return {storable(key): _clean(item, depth - 1) for key, item in value.items()}
+        case list() if depth:
+            return [_clean(item, depth - 1) for item in value]
+        case _:
+            return None
+
+
+def _null(_: str) -> None:
+    """Read NaN and Infinity as null: JSON has neither."""

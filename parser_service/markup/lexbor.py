@@ -1,0 +1,80 @@
+"""HTML, as lexbor parsed it, read into a document."""
+
+from collections.abc import Sequence
+
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+from parser_service.markup.attributes import base_url_of, is_json_ld, links_of, meta_by_name
+from parser_service.markup.document import Document
+from parser_service.markup.json_ld import JsonLd
+
+MAX_TITLE_STEPS = 20_000
+"""Elements looked at in search of the title: a page may be made of nothing else."""
+
+# HTML Standard, 13.2.6: inside these foreign elements, children are HTML again.
+_INTEGRATION_POINTS = {
+    "svg": frozenset({"foreignObject", "desc", "title"}),
+    "math": frozenset({"mi", "mo", "mn", "ms", "mtext", "annotation-xml"}),
+}
+
+
+def read_html(page: LexborHTMLParser, *, url: str) -> Document:
+    """Read a page that lexbor parsed.
+
+    Args:
+        page: the parsed page.
+        url: where it was fetched from.
+    """
+    title = _first_title(page)
+    root = page.root
+    return Document(
+        base_url=base_url_of(url, (node.attributes.get("href") for node in page.tags("base"))),
+        language=root.attributes.get("lang") if root else None,
+        title=None if title is None else title.text(deep=False),
+        heading=None if title else _first_heading(page),
+        meta=meta_by_name(node.attributes for node in page.tags("meta")),
+        links=links_of(node.attributes for node in page.tags("link")),
+        json_ld=JsonLd.parse(
+            node.text() for node in page.tags("script") if is_json_ld(node.attributes)
+        ),
+    )
+
+
+def _first_heading(page: LexborHTMLParser) -> str | None:
+    headings = page.tags("h1")
+    return headings[0].text() if headings else None
+
+
+def _first_title(page: LexborHTMLParser) -> LexborNode | None:
+    """The first title element in the HTML namespace, in a bounded number of steps."""
+    steps = MAX_TITLE_STEPS
+    for node in page.tags("title"):
+        tags = _tags_from_root(node, steps)
+        steps -= len(tags)
+        if steps <= 0:
+            return None
+        if _is_html(tags):
+            return node
+    return None
+
+
+def _tags_from_root(node: LexborNode, limit: int) -> list[str]:
+    tags: list[str] = []
+    above: LexborNode | None = node
+    while above is not None and len(tags) < limit:
+        tags.append(above.tag or "")
+        above = above.parent
+    return tags[::-1]
+
+
+def _is_html(tags: Sequence[str]) -> bool:
+    """Whether the last of these nested elements is in the HTML namespace.
+
+    lexbor does not tell; but where an element stands tells how the parser made it.
+    """
+    inside = namespace = "html"
+    for tag in tags:
+        namespace = tag if inside == "html" and tag in ("svg", "math") else inside
+        leads_back = tag in _INTEGRATION_POINTS.get(namespace, ())
+        inside = "html" if leads_back else namespace
+    return namespace == "html"

@@ -1,0 +1,83 @@
+"""XHTML, which BeautifulSoup over lxml parses as XML, read into a document."""
+
+import re
+from collections.abc import Iterable
+from html.entities import html5
+from typing import TYPE_CHECKING
+
+from parser_service.markup.attributes import base_url_of, is_json_ld, links_of, meta_by_name
+from parser_service.markup.document import Document
+from parser_service.markup.json_ld import JsonLd
+
+if TYPE_CHECKING:
+    from bs4 import BeautifulSoup
+    from bs4.element import Tag
+
+_XHTML = "http://www.w3.org/1999/xhtml"
+
+
+def read_xhtml(text: str, *, url: str) -> Document:
+    """Parse a page as XML, and read it.
+
+    Args:
+        text: the whole page.
+        url: where it was fetched from.
+    """
+    page = _soup(text)
+    title = next(iter(_xhtml(page, "title")), None)
+    heading = next(iter(_xhtml(page, "h1")), None)
+    root = next(iter(_xhtml(page, "html")), None)
+    return Document(
+        base_url=base_url_of(url, (_attributes(tag).get("href") for tag in _xhtml(page, "base"))),
+        language=_attributes(root).get("lang") if root else None,
+        title=None if title is None else _own_text(title),
+        heading=heading.get_text() if heading else None,
+        meta=meta_by_name(_attributes(tag) for tag in _xhtml(page, "meta")),
+        links=links_of(_attributes(tag) for tag in _xhtml(page, "link")),
+        json_ld=JsonLd.parse(
+            tag.get_text() for tag in _xhtml(page, "script") if is_json_ld(_attributes(tag))
+        ),
+    )
+
+
+def _soup(text: str) -> "BeautifulSoup":
+    # Imported for the few pages that need them: they take 5 MB in each process.
+    from bs4 import BeautifulSoup  # noqa: PLC0415
+    from bs4.exceptions import ParserRejectedMarkup  # noqa: PLC0415
+
+    if "<" not in text:  # BeautifulSoup takes that for a mistake of its caller
+        return BeautifulSoup("", "lxml-xml")
+    try:
+        return BeautifulSoup(_HTML_ENTITY.sub(_entity, text), "lxml-xml")
+    except ParserRejectedMarkup:  # such as a reference to half a surrogate pair
+        return BeautifulSoup("", "lxml-xml")
+
+
+# HTML Standard, 14.2: browsers know HTML's named characters in XHTML too.
+_HTML_ENTITY = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)([A-Za-z][A-Za-z0-9]{1,30};)")
+
+
+def _entity(found: re.Match[str]) -> str:
+    return html5.get(found[1], found[0])
+
+
+def _xhtml(page: "BeautifulSoup", name: str) -> Iterable["Tag"]:
+    return (tag for tag in page.find_all(name) if tag.namespace == _XHTML)
+
+
+def _attributes(tag: "Tag") -> dict[str, str | None]:
+    """Attributes by their names without a prefix, so that `xml:lang` is a `lang` too."""
+    named: dict[str, str | None] = {}
+    for name, value in tag.attrs.items():
+        text = value if isinstance(value, str) else " ".join(value)
+        named.setdefault(name.rpartition(":")[2], text)
+    return named
+
+
+def _own_text(tag: "Tag") -> str:
+    # By name, for BeautifulSoup is imported only for XHTML. Comments are of other classes.
+    return "".join(
+        child
+        for child in tag.children
+        if isinstance(child, str) and type(child).__name__ == "NavigableString"
+    )

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parser_service.exceptions import BlockedAddressError, InvalidUrlError
-from parser_service.fetching.url_guard import UrlGuard, is_public, parse_url
+from parser_service.fetching.url_guard import MAX_URL_LENGTH, UrlGuard, is_public, parse_url
 
 guard = UrlGuard()
 
@@ -109,6 +109,40 @@ def test_what_must_not_be_connected_to_is_refused(url: str) -> None:
 )
 def test_the_table_decides_what_is_public(address: str, public: bool) -> None:
     assert is_public(ip_address(address)) is public
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("http://example.com/a/b", "http://example.com"),
+        ("https://example.com:8443/?q=/", "https://example.com:8443"),
+        ("http://[2606:4700::1111]/", "http://[2606:4700::1111]"),
+    ],
+)
+def test_the_origin_ends_where_the_path_begins(url: str, origin: str) -> None:
+    assert parse_url(url).origin == origin
+
+
+@pytest.mark.parametrize(
+    ("url", "host_key"),
+    [
+        ("http://example.com/", "example.com"),
+        ("https://example.com/", "example.com"),
+        ("http://example.com:443/", "example.com"),
+        ("http://example.com:81/", "example.com:81"),
+        ("https://[2606:4700::1111]:8443/", "2606:4700::1111:8443"),
+    ],
+)
+def test_a_host_is_counted_by_its_name_and_any_unusual_port(url: str, host_key: str) -> None:
+    assert parse_url(url).host_key == host_key
+
+
+def test_a_url_has_a_longest_length_as_given_and_in_its_normal_form() -> None:
+    longest = "http://example.com/".ljust(MAX_URL_LENGTH, "a")
+    assert parse_url(longest).url == longest
+    for url in (f"{longest}a", "http://example.com/" + "\u00e9" * 3000):
+        with pytest.raises(InvalidUrlError):
+            parse_url(url)
 
 
 def test_an_operator_can_allow_networks_and_ports() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parser_service.exceptions import BlockedAddressError, InvalidUrlError
-from parser_service.fetching.url_guard import MAX_URL_LENGTH, UrlGuard, is_public, parse_url
+from parser_service.fetching.url_guard import UrlGuard, is_public, parse_url
 
 guard = UrlGuard()
 
@@ -154,6 +154,7 @@ def test_a_refused_block_is_refused_to_its_ends_and_its_neighbours_are_public(
     ("url", "origin"),
     [
         ("http://example.com/a/b", "http://example.com"),
+        ("http://a.b/c/d", "http://a.b"),
         ("https://example.com:8443/?q=/", "https://example.com:8443"),
         ("http://[2606:4700::1111]/", "http://[2606:4700::1111]"),
     ],
@@ -177,11 +178,21 @@ def test_a_host_is_counted_by_its_name_and_any_unusual_port(url: str, host_key: 
 
 
 def test_a_url_has_a_longest_length_as_given_and_in_its_normal_form() -> None:
-    longest = "http://example.com/".ljust(MAX_URL_LENGTH, "a")
+    longest = "http://example.com/".ljust(8192, "a")
     assert parse_url(longest).url == longest
-    for url in (f"{longest}a", "http://example.com/" + "\u00e9" * 3000):
+    for url in (
+        f"{longest}a",
+        "http://example.com/".ljust(8193),
+        "http://example.com/" + "\u00e9" * 3000,
+    ):
         with pytest.raises(InvalidUrlError):
             parse_url(url)
+
+
+def test_a_url_that_was_admitted_cannot_be_changed() -> None:
+    admitted = guard.admit("http://example.com/")
+    with pytest.raises(AttributeError):
+        admitted.host = "127.0.0.1"  # type: ignore[misc]
 
 
 def test_an_operator_can_allow_networks_and_ports() -> None:

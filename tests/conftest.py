@@ -1,4 +1,4 @@
-"""Fixtures that every folder uses."""
+"""Provide the fixtures that every folder uses."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -20,14 +20,14 @@ from tests.support.system import RunningSystem, running
 
 @pytest.fixture
 async def site() -> AsyncIterator[Site]:
-    """A web site on loopback."""
+    """Open a web site on loopback."""
     async with open_site() as opened:
         yield opened
 
 
 @pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
-    """One running system for all tests that do not break it."""
+    """Start one system for all tests that do not break it."""
     folder: Path = tmp_path_factory.mktemp("system")
     with running(folder) as started:
         yield started

@@ -28,8 +28,8 @@ HOUSE = {
 
 
 Breaches = Callable[..., list[str]]
-"""Finds the breaches of a list of floors in the house, with modules changed by keyword: the module
-`core/rows.py` is `core__rows`."""
+"""Find the breaches of a list of floors in the house, with modules changed by keyword, such as
+`core__rows` for `core/rows.py`."""
 
 
 def _write(folder: Path, changes: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""docs/monitoring.md and monitoring/alerts.yml speak of the metrics that there are."""
+"""docs/monitoring.md and monitoring/alerts.yml name exactly the metrics that exist."""
 
 import re
 
@@ -54,7 +54,7 @@ def _in_the_code() -> dict[str, Facts]:
 
 
 def _series() -> set[str]:
-    """The names of all series."""
+    """Return the names of all series."""
     endings = {
         "histogram": ("_bucket", "_sum", "_count"),
         "summary": ("_sum", "_count"),

@@ -1,4 +1,4 @@
-"""The rules of the house are really looked for."""
+"""The check of the house rules finds each breach."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""An API with a database and a Redis of the test's own."""
+"""Provide an API with a database and a Redis of the test's own."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -22,7 +22,7 @@ from tests.support.site import Site
 
 @pytest.fixture
 def settings(database_url: str, redis_url: str, site: Site) -> Settings:
-    """The site of the test stands in for the parser's HTTP side."""
+    """Let the test's site answer in place of the parser's HTTP side."""
     return Settings(
         database_url=database_url,
         redis_url=redis_url,
@@ -73,7 +73,7 @@ async def redis(redis_url: str) -> AsyncIterator[aioredis.Redis]:
 
 @pytest.fixture
 async def parser(redis_url: str) -> AsyncIterator[JobQueue]:
-    """The real parser's hands: jobs are taken and ended as the test says, without a page."""
+    """Provide the real parser's queue: the test takes and ends jobs, without a page."""
     async with aioredis.Redis.from_url(redis_url) as client:
         yield job_queue(client, parser_config.Settings(redis_url=redis_url), name="parser")
 
@@ -93,7 +93,7 @@ def steps(
 
 @pytest.fixture
 def end(jobs: WorkerContext) -> Callable[[int, Any], Awaitable[None]]:
-    """Bring a request to its end with a result, as worker and parser would."""
+    """End a request with a result, as worker and parser would."""
 
     async def ended(request_id: int, result: Any) -> None:
         await jobs.handover.start([request_id])

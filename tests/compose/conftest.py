@@ -1,7 +1,7 @@
-"""The stack is built and started once, for all tests here, and always removed.
+"""Build and start the stack once for all tests here, and always remove it.
 
-Tests with the marker `compose` need a Docker engine. They run only when they are asked for,
-with `-m compose`, as `make compose-test` does.
+Tests with the marker `compose` need a Docker engine. They run only with `-m compose`, as
+`make compose-test` does.
 """
 
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ def running_stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
 
 @pytest.fixture
 def stack(running_stack: Stack) -> Stack:
-    """The stack, complete and healthy, whatever an earlier test did to it."""
+    """Restore the stack to complete and healthy, whatever an earlier test did to it."""
     running_stack.restore()
     return running_stack
 

@@ -1,4 +1,4 @@
-"""The stack of docker-compose.yml, as an operator calls it, under a name and a port of its own."""
+"""Run the stack of docker-compose.yml as an operator does, with a name and a port of its own."""
 
 import json
 import os
@@ -17,21 +17,21 @@ SITE = "http://site:8080"
 
 
 class StackError(Exception):
-    """A command of docker failed; the message holds what it said."""
+    """A docker command failed; the message holds its output."""
 
 
 def documented() -> dict[str, str]:
-    """The variables of .env.example with the defaults that it names."""
+    """Return the variables of .env.example with the defaults that it names."""
     lines = (ROOT / ".env.example").read_text().splitlines()
     found = (re.fullmatch(r"#([A-Z_]+)=(.*)", line) for line in lines)
     return {match[1]: match[2].strip("'") for match in found if match}
 
 
 def docker(*arguments: str, environment: dict[str, str] | None = None) -> str:
-    """Run a command of docker; returns its output.
+    """Run a docker command, and return its output.
 
-    Nothing of this process's environment reaches it but what finds the engine, so that no
-    setting of whoever runs the tests takes part.
+    Of this process's environment it gets only what finds the engine, so that no setting of the
+    person who runs the tests takes part.
     """
     kept = {
         name: value
@@ -54,12 +54,12 @@ def docker(*arguments: str, environment: dict[str, str] | None = None) -> str:
 
 
 class Stack:
-    """One running copy, with a web site beside it."""
+    """Run one copy, with a web site next to it."""
 
     def __init__(self) -> None:
         self.port = _free_port()
         self._subnet = ""
-        self._whole = False
+        self._is_complete = False
 
     def start(self) -> None:
         """Build the images and start everything, on empty volumes."""
@@ -72,23 +72,23 @@ class Stack:
     def up(self, *arguments: str) -> None:
         """Bring everything up, and wait until it is healthy."""
         self.compose("up", "--wait", "--wait-timeout", "180", *arguments)
-        self._whole = "--scale" not in arguments
+        self._is_complete = "--scale" not in arguments
 
     def restore(self) -> None:
-        """Undo what was done to it since it was last complete."""
-        if not self._whole:
+        """Undo what tests did to it since it was last complete."""
+        if not self._is_complete:
             self.up()
 
     def remove(self) -> None:
-        """Take everything down, the data too."""
+        """Take everything down, including the data."""
         self.compose("down", "--volumes", "--timeout", "5")
         if docker("network", "ls", "--quiet", "--filter", f"name=^{SITE_NETWORK}$"):
             docker("network", "rm", SITE_NETWORK)
 
     def compose(self, *arguments: str) -> str:
-        """Run a command of docker compose on this stack; returns its output."""
+        """Run a docker compose command on this stack, and return its output."""
         if arguments[0] not in ("logs", "ps"):
-            self._whole = False
+            self._is_complete = False
         return docker(
             *("compose", "--project-name", PROJECT, "--env-file", os.devnull),
             *("--file", "docker-compose.yml", "--file", "tests/compose/override.yml"),
@@ -102,16 +102,16 @@ class Stack:
         )
 
     def containers(self, service: str | None = None) -> list[dict[str, Any]]:
-        """What `docker inspect` says of the running containers, the test's site left out."""
+        """Return what `docker inspect` reports of running containers, without the site's."""
         found = self._inspect("--quiet", *([service] if service else []))
         return [container for container in found if service_of(container) != "site"]
 
     def client(self) -> httpx.Client:
-        """A client of the published port."""
+        """Return a client of the published port."""
         return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=40, trust_env=False)
 
     def troubles(self) -> str:
-        """The states of all containers, and the last logs of those that are not well."""
+        """Return the states of all containers, and the last logs of unhealthy ones."""
         parts = [self.compose("ps", "--all")]
         for container in self._inspect("--all", "--quiet"):
             state = container["State"]
@@ -131,7 +131,7 @@ class Stack:
 
 
 def service_of(container: dict[str, Any]) -> str:
-    """The name that a container's service has in docker-compose.yml."""
+    """Return the name of a container's service in docker-compose.yml."""
     name: str = container["Config"]["Labels"]["com.docker.compose.service"]
     return name
 

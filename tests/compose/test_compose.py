@@ -1,4 +1,4 @@
-"""What docker-compose.yml promises, on a real engine and through the published port."""
+"""The stack keeps what docker-compose.yml promises, on a real engine and its published port."""
 
 import contextlib
 import json
@@ -21,14 +21,14 @@ PAGE = f"{SITE}/page"
 
 
 def submit(client: httpx.Client, count: int = 1) -> list[int]:
-    """Have that many pages parsed later; returns the requests' ids."""
+    """Submit `count` pages, and return the requests' ids."""
     answers = [client.post("/parse_async", json={"url": f"{PAGE}?{n}"}) for n in range(count)]
     assert [answer.status_code for answer in answers] == [202] * count
     return [answer.json()["request_id"] for answer in answers]
 
 
 def results(client: httpx.Client, ids: Sequence[int], *, seconds: float = 60) -> list[Any]:
-    """Wait until all have ended; returns their results."""
+    """Wait until all have ended, and return their results."""
     deadline = monotonic() + seconds
     ended = []
     for number in ids:
@@ -113,7 +113,7 @@ def test_a_parser_cannot_reach_the_database(stack: Stack) -> None:
     for host in ("db", *addresses(database)):
         with pytest.raises(StackError, match=r"gaierror|TimeoutError|unreachable"):
             run_in(parser, "python", "-c", connect, host, "5432")
-    for host in ("redis", *addresses(redis)):  # that the probe itself works
+    for host in ("redis", *addresses(redis)):  # proves that the probe itself works
         run_in(parser, "python", "-c", connect, host, "6379")
 
 
@@ -150,7 +150,7 @@ def test_a_killed_parser_serves_new_jobs_when_it_is_back(
 @pytest.mark.parametrize("service", ["parser", "worker", "api", "beat"])
 def test_a_service_whose_process_dies_is_started_again(stack: Stack, service: str) -> None:
     (container,) = stack.containers(service)
-    # Not `docker kill`, which the engine takes for a wish. The killer may die with the rest.
+    # The engine does not restart what `docker kill` ends. The killer may die with the rest.
     with contextlib.suppress(StackError):
         run_in(container, "python", "-c", "import os, signal; os.kill(-1, signal.SIGKILL)")
     deadline = monotonic() + 20
@@ -168,7 +168,7 @@ def test_down_and_up_keep_results_and_waiting_jobs(stack: Stack) -> None:
         assert_parsed(results(client, done))
         stack.compose("stop", "parser")
         waiting = submit(client, 3)
-        sleep(1)  # until the worker has handed them on: they wait in Redis
+        sleep(1)  # until the worker has pushed them: they wait in Redis
     stack.compose("down")
     stack.up()
     with stack.client() as client:
@@ -182,7 +182,7 @@ def test_a_stop_is_clean_and_in_time(stack: Stack) -> None:
     assert monotonic() - started < 15
     for container in containers:
         (ended,) = json.loads(docker("inspect", container["Id"]))
-        # 143: ended by the very signal that asked for it.
+        # 143: ended by the SIGTERM that asked for it.
         assert ended["State"]["ExitCode"] in (0, 143), service_of(container)
 
 
@@ -211,7 +211,7 @@ def test_every_variable_of_env_example_reaches_a_service(tmp_path: Path) -> None
     for name, value in values.items():
         if value == f"set {name}":
             assert (name, value) in reached, name
-    # Compose writes a dollar as two, so that its output can be read back.
+    # Compose escapes a dollar by doubling it, so that its output can be read again.
     password = values["POSTGRES_PASSWORD"].replace("$", "$$")
     assert services["db"]["environment"]["POSTGRES_PASSWORD"] == password
     assert services["worker"]["environment"]["PGPASSWORD"] == password

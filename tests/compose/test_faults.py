@@ -1,7 +1,7 @@
-"""In containers as without them: what is killed under load loses no job.
+"""In containers also, a service that is killed under load loses no job.
 
-One stack, scaled to three parsers and two workers, under steady load of a client that asks
-again, with the same `Idempotency-Key`, when its connection broke or it was told to.
+One stack is scaled to three parsers and two workers, under steady load. Its client repeats a
+request, with the same `Idempotency-Key`, if its connection broke or the answer says so.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ PERIOD = 0.1
 
 
 class Load:
-    """Submits pages steadily from a thread of its own."""
+    """Submit pages steadily from a thread of its own."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack

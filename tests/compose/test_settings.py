@@ -1,4 +1,4 @@
-"""docker-compose.yml, .env.example and the services' settings say the same."""
+"""docker-compose.yml, .env.example and the services' settings agree."""
 
 import re
 
@@ -10,7 +10,7 @@ from tests.compose.stack import ROOT, documented
 
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 SETTINGS = (ApiSettings, ParserSettings)
-# Their defaults in the code are those of a machine without Docker.
+# Their defaults in the code are for a machine without Docker.
 ELSEWHERE = {"DATABASE_URL", "REDIS_URL", "PARSER_URL", "METRICS_HOST", "METRICS_PORT"}
 
 
@@ -21,7 +21,7 @@ def test_env_example_sets_nothing() -> None:
 
 def test_every_setting_is_documented_and_handed_on() -> None:
     names = {name.upper() for settings in SETTINGS for name in settings.model_fields}
-    # Compose itself names the files by which processes are watched; nobody chooses them.
+    # Compose itself names the files that watch processes; no operator chooses them.
     chosen = {name for name in names if not name.endswith("ALIVE_FILE")}
     assert chosen - documented().keys() == set()
     handed_on = set(re.findall(r"^ +([A-Z_]+):", COMPOSE, re.MULTILINE))

@@ -1,6 +1,6 @@
-"""Foreign parsers and producers: whoever speaks the two plain Redis messages can take part.
+"""Foreign parsers and producers that speak the two plain Redis messages can take part.
 
-Raw commands only, as any client in any language would send them.
+The tests send raw commands only, as a client in any language would.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ async def redis(redis_url: str) -> AsyncIterator[aioredis.Redis]:
 
 @pytest.fixture
 async def started(database_url: str, redis_url: str) -> AsyncIterator[list[int]]:
-    """Two requests that our API has pushed, with our worker waiting for their results."""
+    """Push two requests as our API does, and let our worker wait for their results."""
     settings = api_config.Settings(database_url=database_url, redis_url=redis_url)
     async with open_worker(settings) as context:
         database = Database(database_url, timeout=5)

@@ -21,14 +21,14 @@ SERVICES = [
 
 
 def _keys_of(side: str) -> set[str]:
-    """The keys in the table that a side writes or reads."""
+    """Return the keys in the table that a side writes or reads."""
     rows = list(ROW.finditer(CONTRACT.read_text()))
     assert {row[name] for row in rows for name in ("writer", "reader")} == {"API", "parser", "both"}
     return {row["key"] for row in rows if {row["writer"], row["reader"]} & {side, "both"}}
 
 
 def _names(keys: Any) -> dict[str, str]:
-    """What the members return, by name; `{host}` is given for a parameter `host`."""
+    """Return each member's key by name; a parameter `host` gets the value `{host}`."""
     names = {}
     for member in (name for name in dir(keys) if not name.startswith("_")):
         value = getattr(keys, member)

@@ -1,8 +1,8 @@
-"""The wire between the services, held by golden messages.
+"""Golden messages hold both services to the wire between them.
 
-The services share no code, so each has its own models of the messages. The examples in
-`golden.jsonl` are what both must understand. Lines are added to that file and never changed
-or taken out: an old parser may meet a new API, and the other way round.
+The services share no code, so each has its own models of the messages. Both must understand the
+examples in `golden.jsonl`. Lines are only ever added to that file: an old parser may meet a new
+API, and a new parser an old API.
 """
 
 import json
@@ -22,7 +22,7 @@ from parser_service.responses import FetchAnswer
 
 GOLDEN = Path(__file__).with_name("golden.jsonl")
 
-# For each released version: how many lines it had, and their checksum.
+# For each released version: the number of its lines, and their checksum.
 RELEASED: dict[str, tuple[int, str]] = {}
 
 Read = type[BaseModel] | TypeAdapter[Any]
@@ -52,7 +52,7 @@ def _messages() -> Iterator[Any]:
 
 
 def _latest(kind: str) -> dict[str, dict[str, Any]]:
-    """The newest example of a kind; results have two forms."""
+    """Return the newest example of a kind; results have two forms."""
     forms = {}
     for line in _lines():
         if line["kind"] == kind:

@@ -1,7 +1,7 @@
-"""How the parser and the fetcher do on cases that nobody here wrote. Run by `make conformance`.
+"""Score the parser and the fetcher on cases from outside this project.
 
-Writes the table of scores into `docs/conformance.md`. The same scores are asserted by
-`test_conformance.py`.
+`make conformance` runs it and writes the table of scores into `docs/conformance.md`.
+`test_conformance.py` asserts the same scores.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ CODES = frozenset(
 
 @dataclass
 class Score:
-    """How many cases of a kind are right, and which are not."""
+    """Count the right cases of a suite, and list the wrong ones."""
 
     name: str
     what: str
@@ -60,7 +60,7 @@ class Score:
 
 
 def collapse(title: str | None) -> str:
-    """ASCII white space stripped and collapsed; no title is an empty one."""
+    """Strip and collapse ASCII white space; an absent title is an empty one."""
     text = (title or "").translate(dict.fromkeys(map(ord, "\t\n\r\x0c"), " "))
     return " ".join(filter(None, text.split(" ")))[:1000]
 
@@ -76,7 +76,7 @@ def _titles(score: Score, rows: Iterator[tuple[dict[str, Any], bytes, str | None
     for case, body, expected in rows:
         try:
             title = _parse(body, case["http_content_type"]).title
-        except Exception as error:  # noqa: BLE001 - a crash is a wrong answer, too
+        except Exception as error:  # noqa: BLE001 - a crash is also a wrong answer
             title = repr(error)
         score.count(title == collapse(expected), (case["name"], title))
     return score
@@ -202,7 +202,7 @@ Guarded = Callable[[str], Awaitable[str]]
 
 
 async def _with_guard(use: Callable[[Guarded, Site, Any, list[Any]], Awaitable[None]]) -> None:
-    """Fetch with no exceptions to the table; what is dialled reaches a site on loopback."""
+    """Fetch without exceptions to the table of networks; every connection goes to loopback."""
     async with open_name_server() as names, open_site() as site:
         sockets, dialled = recording_socket(site.port)
         settings = Settings(fetch_nameservers=(names.address,), fetch_timeout=3)
@@ -221,7 +221,7 @@ async def _with_guard(use: Callable[[Guarded, Site, Any, list[Any]], Awaitable[N
 
 async def attack_urls() -> Score:
     score = Score("ssrf_urls", "URLs of attackers: no dial to the inside", "all")
-    listed = cases("ssrf_urls.jsonl")  # before anything is opened: they may not be here
+    listed = cases("ssrf_urls.jsonl")  # first, since the test skips if they are absent
 
     async def use(get: Guarded, _: Site, names: Any, dialled: list[Any]) -> None:
         for case in listed:
@@ -307,9 +307,9 @@ FETCH_SCORES: tuple[Callable[[], Awaitable[Score]], ...] = (
 
 HEAD = """# Conformance
 
-How the parser and the fetcher do on public test suites and corpora that nobody in this project
-wrote. Their licences differ from ours, so the cases are not part of the tree; `make conformance`
-makes this table where they are (`CASES_DIR`).
+This table shows how the parser and the fetcher score on public test suites and corpora that were
+written outside this project. Their licences differ from ours, so the cases are not part of the
+tree. `make conformance` makes this table on a machine that has them (`CASES_DIR`).
 
 | cases | what is checked | right | of | wanted |
 | --- | --- | ---: | ---: | --- |
@@ -323,7 +323,7 @@ async def _fetch_scores() -> list[Score]:
 def main() -> None:
     """Print and write the table."""
     if not FOLDER.exists():
-        sys.exit(f"The cases are not in {FOLDER}; set CASES_DIR to where they are.")
+        sys.exit(f"{FOLDER} is absent; set CASES_DIR to the folder that holds the cases.")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     scores = [score() for score in SCORES] + asyncio.run(_fetch_scores())
     rows = [f"| {s.name} | {s.what} | {s.right} | {s.total} | {s.target} |\n" for s in scores]

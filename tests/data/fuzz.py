@@ -1,9 +1,9 @@
-"""Mutated pages through the parser: no error but the declared ones, and bounded time.
+"""Parse mutated pages: only declared errors occur, and time is bounded.
 
     python -m tests.data.fuzz [SECONDS] [SEED]
 
-The pages are the real ones where they are (see `tests/support/cases.py`), else the golden
-ones of the tests. Run by `make fuzz`, and shortly by `test_fuzz.py`.
+The originals are the real pages if they are present (see `tests/support/cases.py`), else the
+golden pages of the tests. `make fuzz` runs it; `test_fuzz.py` runs it for a few seconds.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ TOKENS = (
 
 
 def pages() -> list[bytes]:
-    """What is mutated."""
+    """Return the pages to mutate."""
     archive = FOLDER / "real_pages.tar.xz"
     if not archive.exists():
         return [path.read_bytes() for path in sorted(GOLDEN.glob("*.*html"))]
@@ -42,7 +42,7 @@ def pages() -> list[bytes]:
 
 
 def mutate(page: bytes, chance: random.Random) -> bytes:
-    """A page with a few things wrong with it."""
+    """Return a page with a few random faults."""
     body = bytearray(page[: chance.choice((2_000, 20_000, 300_000))])
     for _ in range(chance.randint(1, 12)):
         at = chance.randrange(len(body) + 1)
@@ -66,10 +66,10 @@ def mutate(page: bytes, chance: random.Random) -> bytes:
 
 
 async def fuzz(seconds: float, seed: int, originals: Sequence[bytes]) -> Counter[str]:
-    """Parse mutated pages for a while; returns how often each outcome came.
+    """Parse mutated pages for `seconds`, and count the outcomes.
 
     Raises:
-        AssertionError: another error than a declared one, or a page that took too long.
+        AssertionError: a page raised an undeclared error or took too long.
     """
     chance = random.Random(seed)
     pool = ParsePool()

@@ -1,4 +1,4 @@
-"""The scores on public test suites and corpora stay where they are."""
+"""The scores on public test suites and corpora do not fall."""
 
 from collections.abc import Awaitable, Callable
 

@@ -1,4 +1,4 @@
-"""A short fuzz run; `make fuzz` is the long one."""
+"""Run the fuzzer for a few seconds; `make fuzz` runs it for long."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""Real pages from public corpora, through the whole system, against the stated titles."""
+"""Real pages from public corpora go through the whole system and get the stated titles."""
 
 import tarfile
 from collections import Counter

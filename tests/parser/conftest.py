@@ -1,4 +1,4 @@
-"""A parser that may fetch from the test's own site."""
+"""Provide a parser that may fetch from the test's own site."""
 
 from collections.abc import AsyncIterator
 from ipaddress import ip_network

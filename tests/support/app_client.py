@@ -32,7 +32,7 @@ class AppClient(httpx.AsyncClient):
 
 
 OpenApp = Callable[..., AbstractAsyncContextManager[AppClient]]
-"""Opens an application with the test's settings, some of them changed by keyword."""
+"""Open an application with the test's settings, some of them changed by keyword."""
 
 
 @contextlib.asynccontextmanager

@@ -1,7 +1,8 @@
-"""Cases from public test suites and corpora, which lie outside this project.
+"""Read cases from public test suites and corpora, which are kept outside this project.
 
-They are looked for in `../shared/data`, or where CASES_DIR says. Tests that need them skip
-with a word where they are not there: their licences differ, so they are not part of the tree.
+Their licences differ from ours, so they are not part of the tree. They are read from
+`../shared/data`, or from the folder that CASES_DIR names. Tests that need them skip if they are
+absent, and say so.
 """
 
 import json
@@ -17,7 +18,7 @@ FOLDER = Path(os.environ.get("CASES_DIR") or ROOT.parent / "shared" / "data")
 
 
 def cases(name: str) -> list[dict[str, Any]]:
-    """The cases in a file of JSON lines, compressed or not."""
+    """Return the cases in a file of JSON lines, compressed or not."""
     path = located(name)
     raw = path.read_bytes()
     text = lzma.decompress(raw) if path.suffix == ".xz" else raw
@@ -25,8 +26,8 @@ def cases(name: str) -> list[dict[str, Any]]:
 
 
 def located(name: str) -> Path:
-    """The path of a file of cases; the test is skipped where it is absent."""
+    """Return the path of a file of cases; skip the test if it is absent."""
     path = FOLDER / name
     if not path.exists():
-        pytest.skip(f"the cases in {name} are not here; set CASES_DIR to where they are")
+        pytest.skip(f"{name} is absent; set CASES_DIR to the folder that holds the cases")
     return path

@@ -1,4 +1,4 @@
-"""What a run of chaos has shown, in Markdown."""
+"""Report a run of chaos in Markdown."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -10,13 +10,13 @@ MARKS = ("<!-- chaos: begin -->", "<!-- chaos: end -->")
 
 @dataclass(frozen=True)
 class Storm:
-    """One storm of faults.
+    """Hold the figures of one storm of faults.
 
     Attributes:
-        faults: how many there were.
-        accepted: requests that had been accepted by its end.
-        ready: seconds from the last fault's end until all processes were back.
-        recovery: seconds from then until every accepted request was ended, held or in line.
+        faults: number of faults.
+        accepted: requests accepted by the end of the storm, since the start of the run.
+        ready: seconds from the end of the last fault until all processes ran again.
+        recovery: seconds from then until every accepted request had ended, was leased or queued.
     """
 
     faults: int
@@ -27,7 +27,7 @@ class Storm:
 
 @dataclass
 class Report:
-    """The figures of one run."""
+    """Collect the figures of one run."""
 
     seed: int
     minutes: float
@@ -44,14 +44,14 @@ class Report:
     slowest_end: float = 0.0
 
     def take(self, load: Load) -> None:
-        """Take over what clients got; an answer that is not declared is a breach."""
+        """Copy what clients received; an undeclared answer is a breach."""
         self.accepted, self.keys = len(load.ids), len(load.by_key)
         self.answers, self.broken = load.answers, load.broken
         self.slowest_answer = load.slowest
         self.breaches += [f"{n} answers {name}" for name, n in load.undeclared.items()]
 
     def markdown(self) -> str:
-        """The report; its first line says whether all was well."""
+        """Return the report; its first line gives the verdict."""
         lost = [breach for breach in self.breaches if breach.endswith("ended 0 times")]
         doubled = [breach for breach in self.breaches if " went from " in breach]
         doubled += [b for b in self.breaches if " ended " in b and b.endswith(" times")]

@@ -1,4 +1,4 @@
-"""A running system whose servers are the test's own, with a proxy before each, and a web site."""
+"""Start a system on servers of the test's own, with a proxy before each, and a web site."""
 
 import asyncio
 import contextlib
@@ -21,11 +21,11 @@ from tests.support.waiting import until
 
 @dataclass
 class Deployment:
-    """Everything that a test can harm, and the means to look at what comes of it.
+    """Give a test everything that it can harm, and the means to see what follows.
 
     Attributes:
-        to_postgres, to_redis: the proxies, through which all services go.
-        ledger: what has happened to the rows.
+        to_postgres, to_redis: the proxies that all services connect through.
+        ledger: the status changes of all rows.
     """
 
     system: RunningSystem
@@ -37,7 +37,7 @@ class Deployment:
     ledger: Ledger
 
     async def until_ready(self, *, seconds: float = 60) -> None:
-        """Wait until every process of the system is there, and says that it works."""
+        """Wait until every process runs and the API reports ready."""
         missing = ""
 
         async def is_ready() -> bool:
@@ -62,7 +62,7 @@ class Deployment:
 
     @contextlib.asynccontextmanager
     async def database(self) -> AsyncIterator[asyncpg.Connection]:
-        """A connection that goes past the proxy."""
+        """Open a connection that bypasses the proxy."""
         connection = await asyncpg.connect(dsn(self.postgres.url), timeout=10)
         try:
             yield connection
@@ -71,14 +71,14 @@ class Deployment:
 
     @contextlib.asynccontextmanager
     async def keys(self) -> AsyncIterator[aioredis.Redis]:
-        """A client of Redis that goes past the proxy."""
+        """Open a client of Redis that bypasses the proxy."""
         async with aioredis.Redis.from_url(self.redis.url, socket_timeout=10) as client:
             yield client
 
 
 @contextlib.asynccontextmanager
 async def deployed(folder: Path, **environment: str) -> AsyncIterator[Deployment]:
-    """Start all of it; stop all of it at the end."""
+    """Start all of it, and stop all of it at the end."""
     open_to_all(folder)
     async with contextlib.AsyncExitStack() as stack:
         site = await stack.enter_async_context(open_site())

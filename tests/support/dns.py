@@ -1,4 +1,4 @@
-"""A name server on loopback that answers as a test tells it to."""
+"""Run a name server on loopback that gives the answers that a test sets."""
 
 import asyncio
 import contextlib
@@ -11,16 +11,16 @@ A, CNAME, AAAA = 1, 5, 28
 NXDOMAIN, SERVFAIL = 3, 2
 
 Answer = Sequence[str] | int | None
-"""Addresses (or names, for CNAME records), an error code, or None for silence."""
+"""Addresses (names, for CNAME records), an error code, or None for no answer."""
 
 
 @dataclass
 class NameServer(asyncio.DatagramProtocol):
-    """Answers questions about names.
+    """Answer questions about names.
 
     Attributes:
-        names: the answer for each name, or a function that gives one each time.
-        asked: the names that were asked for, each with the type of the record.
+        names: the answer for each name, or a function that is called for each question.
+        asked: the name and record type of each question.
     """
 
     port: int = 0

@@ -1,4 +1,4 @@
-"""What can befall a server and the way to it: deaths, silence, resets, a message held back."""
+"""Harm a server or the connections to it: kill, silence, reset, hold a message back."""
 
 import asyncio
 import contextlib
@@ -20,14 +20,14 @@ CHUNK = 256 * 1024
 
 
 class Hold:
-    """A message that a proxy keeps back, and the moment in which it does so.
+    """Hold one message back in a proxy.
 
-    Whoever sent it, or waits for it, can be killed in that very moment.
+    Until then the test can kill the process that sent it or waits for it.
 
     Args:
-        word: bytes, as a regular expression, that the message has.
-        after: bytes that must have passed before.
-        to_server: whether it is one to the server, or one of its answers.
+        word: regular expression that the message's bytes contain.
+        after: regular expression for a message that must have passed before.
+        to_server: hold a message to the server, else one of its answers.
     """
 
     def __init__(self, word: bytes, *, after: bytes | None, to_server: bool) -> None:
@@ -39,21 +39,21 @@ class Hold:
         self._is_dropped = False
 
     async def reached(self, *, seconds: float = 30) -> None:
-        """Wait until the message is there and held."""
+        """Wait until the message is held."""
         async with asyncio.timeout(seconds):
             await self._reached.wait()
 
     def drop(self) -> None:
-        """The message never arrives: its connection is closed."""
+        """Close the connection: the message never arrives."""
         self._is_dropped = True
         self._over.set()
 
     def let_go(self) -> None:
-        """The message arrives late."""
+        """Deliver the message, late."""
         self._over.set()
 
     async def passes(self, data: bytes, *, to_server: bool) -> bool:
-        """Let a piece pass, now or later; whether it may."""
+        """Wait while the piece is held; return whether it may pass then."""
         if self._over.is_set() or self._reached.is_set() or to_server is not self._to_server:
             return True
         if self._after is not None:
@@ -68,7 +68,7 @@ class Hold:
 
 
 class Proxy:
-    """A TCP proxy before one server of this machine, on a port of its own."""
+    """Forward TCP connections to one server of this machine, from a port of its own."""
 
     def __init__(self, target: int) -> None:
         self.port = 0
@@ -92,15 +92,15 @@ class Proxy:
         await asyncio.gather(*self._serving, return_exceptions=True)
 
     def silence(self) -> None:
-        """Take connections and bytes, and pass nothing on."""
+        """Accept connections and bytes, and forward nothing."""
         self._flowing.clear()
 
     def speak(self) -> None:
-        """Pass on again, what was kept back too."""
+        """Forward again, including what was kept back."""
         self._flowing.set()
 
     def reset(self) -> int:
-        """Break all connections with a reset; returns how many there were."""
+        """Break all connections with a reset, and return their number."""
         writers = list(self._writers)
         for writer in writers:
             with contextlib.suppress(OSError, AttributeError):
@@ -114,7 +114,7 @@ class Proxy:
     def holding(
         self, word: bytes, *, after: bytes | None = None, to_server: bool = True
     ) -> Iterator[Hold]:
-        """Hold the first message that has this word; at the end, what is still held is dropped."""
+        """Hold the first message with this word; drop it if it is still held at the end."""
         hold = self._hold = Hold(word, after=after, to_server=to_server)
         try:
             yield hold
@@ -144,7 +144,7 @@ class Proxy:
                     pump.cancel()
                 await asyncio.gather(*pumps, return_exceptions=True)
         except OSError:
-            pass  # the server is away: the client sees a closed connection
+            pass  # the server is down: the client sees a closed connection
         except asyncio.CancelledError:
             pass  # at the end of the test
         finally:
@@ -168,7 +168,7 @@ class Proxy:
 
 
 class Server:
-    """A PostgreSQL or Valkey of the test's own, with the ways to harm it."""
+    """Run a PostgreSQL or Valkey of the test's own, and harm it."""
 
     def __init__(self, server: Postgres | Valkey, data: Path) -> None:
         self._server = server
@@ -183,13 +183,13 @@ class Server:
         self._server.stop()
 
     def kill(self) -> None:
-        """SIGKILL, to all of its processes at once."""
+        """Send SIGKILL to all of its processes at once."""
         processes = self._processes()
         self._signal(signal.SIGKILL)
         psutil.wait_procs(processes, timeout=10)
 
     def pause(self) -> None:
-        """SIGSTOP: connections stay and are taken, and nothing is ever answered."""
+        """Send SIGSTOP: the kernel still accepts connections, and nothing is answered."""
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
@@ -197,7 +197,7 @@ class Server:
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
-        """Silent as long as the block lasts."""
+        """Keep it silent during the block."""
         self.pause()
         try:
             yield
@@ -205,7 +205,7 @@ class Server:
             self.resume()
 
     def empty(self) -> None:
-        """Delete all that it has stored. Only while it does not run."""
+        """Delete all that it has stored. Call it only while the server does not run."""
         shutil.rmtree(self._data)
 
     def is_running(self) -> bool:
@@ -230,12 +230,12 @@ class Server:
 
 
 def postgres(folder: Path) -> Server:
-    """A durable PostgreSQL that listens on a port."""
+    """Return a durable PostgreSQL that listens on a port."""
     server = Postgres(folder, port=free_port())
     return Server(server, server._data)
 
 
 def valkey(folder: Path) -> Server:
-    """A Valkey with its append-only file."""
+    """Return a Valkey with its append-only file."""
     server = Valkey(folder)
     return Server(server, server._folder)

@@ -1,4 +1,4 @@
-"""An import contract: modules and rooms on floors; what nobody placed is a capability."""
+"""Check imports between modules and rooms on floors; those on no floor are capabilities."""
 
 from typing import cast
 

@@ -1,10 +1,10 @@
-"""What must hold after every fault, asked of PostgreSQL, Redis and the processes themselves.
+"""Check what must hold after every fault, in PostgreSQL, Redis and the processes themselves.
 
 1. Within 60 s of the fault's end each request that was answered with 202 has ended, is being
-   fetched or is in line again; and all of them end.
+   fetched or is queued again; and all of them end.
 2. Each has exactly one final status, and only legal moves on the way to it.
-3. No process died that was not killed, and no 5xx was answered but a declared 503.
-4. Nobody connected to an address outside the allowed networks.
+3. No process died that was not killed, and the only 5xx answers are declared 503s.
+4. No process connected to an address outside the allowed networks.
 5. The lists and Celery's unacknowledged set are empty at the end.
 """
 
@@ -37,14 +37,14 @@ from tests.support.waiting import until
 
 RECOVERY_SECONDS = 60
 END_SECONDS = 120
-"""For what is in line to end, on a machine that is busy with other tests."""
+"""For queued requests to end, on a machine that is busy with other tests."""
 
 PARSE = ("api.parse_url", "api.parse_urls")
 _TOKEN = re.compile(rb'\\*"token\\*":\s*\\*"([^"\\]+)')
 
 
 async def all_hold(deployment: Deployment, ids: Collection[int]) -> float:
-    """Check all five, the fault being over; returns the seconds that recovery took."""
+    """Check all five after the fault, and return the seconds that recovery took."""
     seconds = await are_accounted_for(deployment, ids)
     started = monotonic()
     await have_ended(deployment, ids)
@@ -55,17 +55,17 @@ async def all_hold(deployment: Deployment, ids: Collection[int]) -> float:
         f"cleared up {monotonic() - ended:.1f} s later"
     )
     assert not await deployment.ledger.breaches(ids)
-    await nobody_died(deployment)
+    await no_service_died(deployment)
     only_loopback(deployment)
     return seconds
 
 
 async def are_accounted_for(deployment: Deployment, ids: Collection[int]) -> float:
-    """Wait until each request is ended, held or in line; returns how long that took."""
+    """Wait until each request has ended, is leased or queued; return the seconds that took."""
     started = monotonic()
     while missing := await unaccounted(deployment, ids):
         waited = monotonic() - started
-        assert waited < RECOVERY_SECONDS, f"nothing stands for {sorted(missing)[:20]}"
+        assert waited < RECOVERY_SECONDS, f"no trace of requests {sorted(missing)[:20]}"
         await asyncio.sleep(0.2)
     return monotonic() - started
 
@@ -83,7 +83,7 @@ async def have_ended(
             stored = await connection.fetchval(
                 "SELECT count(*) FROM parse_requests WHERE id = ANY($1)", list(ids)
             )
-        assert stored == len(set(ids)), "an accepted row is gone"
+        assert stored == len(set(ids)), "an accepted row was deleted"
         return [row["id"] for row in rows]
 
     end = monotonic() + seconds
@@ -93,7 +93,7 @@ async def have_ended(
 
 
 async def unaccounted(deployment: Deployment, ids: Collection[int]) -> set[int]:
-    """The requests that have not ended and that nothing stands for."""
+    """Return the requests that have not ended and that Redis has lost."""
     async with deployment.database() as connection:
         rows = await connection.fetch(
             "SELECT id, status, token, next_attempt_at FROM parse_requests WHERE id = ANY($1)",
@@ -109,13 +109,13 @@ async def unaccounted(deployment: Deployment, ids: Collection[int]) -> set[int]:
     if pending or pushed:
         async with deployment.keys() as redis:
             missing |= pending - await _published(redis)
-            standing = await _standing_tokens(redis)
-        missing |= {request_id for token, request_id in pushed.items() if token not in standing}
+            in_redis = await _tokens_in_redis(redis)
+        missing |= {request_id for token, request_id in pushed.items() if token not in in_redis}
     return missing
 
 
 async def _published(redis: aioredis.Redis) -> set[int]:
-    """The requests for which Celery has a message, taken by a worker or not."""
+    """Return the requests for which Celery has a message, taken by a worker or not."""
     waiting = await redis.lrange(CELERY_QUEUE, 0, -1)
     taken = [json.loads(raw)[0] for raw in await redis.hvals(CELERY_UNACKED)]
     ids = set()
@@ -126,15 +126,15 @@ async def _published(redis: aioredis.Redis) -> set[int]:
     return ids
 
 
-async def _standing_tokens(redis: aioredis.Redis) -> set[str]:
-    """The tokens of jobs that are on a list, leased by a parser, or announced with a result."""
+async def _tokens_in_redis(redis: aioredis.Redis) -> set[str]:
+    """Return the tokens of jobs that are on a list, leased, or announced with a stored result."""
     seconds, micros = await redis.time()
     leased = await redis.zrangebyscore(LEASES, seconds * 1000 + micros // 1000, "+inf")
     hosts = [key async for key in redis.scan_iter(waiting_key("*"))]
     jobs = [raw for name in (QUEUE, READY, *hosts) for raw in await _all(redis, name)]
     takers = [key async for key in redis.scan_iter(taken_key("*"))]
-    told = [raw for name in (DONE, *takers) for raw in await _all(redis, name)]
-    stored = [raw for raw in told if await redis.exists(result_key(json.loads(raw)["id"]))]
+    announced = [raw for name in (DONE, *takers) for raw in await _all(redis, name)]
+    stored = [raw for raw in announced if await redis.exists(result_key(json.loads(raw)["id"]))]
     found = {token.decode() for token in leased if isinstance(token, bytes)}
     return found | {token[1].decode() for raw in [*jobs, *stored] if (token := _TOKEN.search(raw))}
 
@@ -144,11 +144,11 @@ async def _all(redis: aioredis.Redis, name: str | bytes) -> Iterable[bytes]:
 
 
 async def nothing_is_left(deployment: Deployment) -> None:
-    """Wait until Redis holds no job, no result, no lease and no message of a request."""
+    """Wait until Redis holds no job, result, lease or message of a request."""
 
     async def left() -> list[bytes]:
         async with deployment.keys() as redis:
-            # By token, not by age: a lease that has ended is a trace, too.
+            # Expired leases count: they are traces of jobs.
             names = (QUEUE, READY, DONE, LEASES, ENDED_LEASES, HOSTS, DONE_BYTES)
             found = [name.encode() for name in names if await redis.exists(name)]
             for pattern in (taken_key("*"), waiting_key("*"), result_key("*")):
@@ -156,15 +156,15 @@ async def nothing_is_left(deployment: Deployment) -> None:
             found += [b"api %d" % request_id for request_id in await _published(redis)]
         return found
 
-    # Celery gives the message of a killed worker back after a minute.
+    # Celery returns the message of a killed worker to its queue after a minute.
     end = monotonic() + 90
     while found := await left():
         assert monotonic() < end, f"left in Redis: {found[:20]}"
         await asyncio.sleep(0.2)
 
 
-async def nobody_died(deployment: Deployment) -> None:
-    """Every service has ended as often as it was made to, and all of them run."""
+async def no_service_died(deployment: Deployment) -> None:
+    """Check that services ended as often as the test ended them, and that all run."""
     system = deployment.system
     await until(lambda: system.ended().total() >= system.ended_on_purpose.total(), seconds=30)
     assert system.ended() == system.ended_on_purpose, system.output()
@@ -175,7 +175,7 @@ async def nobody_died(deployment: Deployment) -> None:
 
 
 def only_loopback(deployment: Deployment) -> None:
-    """No process of the system has a connection to another machine."""
+    """Check that no process of the system is connected to another machine."""
     for process in deployment.system.supervisor.children(recursive=True):
         try:
             connections = process.net_connections()

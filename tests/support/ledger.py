@@ -1,4 +1,4 @@
-"""A side table in which PostgreSQL itself writes down whatever happens to a request's status."""
+"""Record every change of a request's status, by a trigger of PostgreSQL."""
 
 from collections.abc import Collection
 
@@ -19,7 +19,7 @@ BEGIN
     ELSIF TG_OP = 'DELETE' THEN
         INSERT INTO status_changes (request_id, was) VALUES (OLD.id, OLD.status);
     ELSIF OLD.status <> NEW.status OR OLD.status IN ('success', 'failure') THEN
-        -- A row that has ended is not touched any more, not even to say the same again.
+        -- An ended row must not be updated, not even to the same status.
         INSERT INTO status_changes (request_id, was, became)
             VALUES (NEW.id, OLD.status, NEW.status);
     END IF;
@@ -34,19 +34,19 @@ _LEGAL |= {("processing", end) for end in ("success", "failure")}
 
 
 class Ledger:
-    """Tells what has happened to rows that should not have."""
+    """Report illegal changes of rows."""
 
     def __init__(self, database_url: str) -> None:
         self._dsn = dsn(database_url)
 
     async def open(self) -> None:
-        """Begin to write down."""
+        """Start to record."""
         connection = await asyncpg.connect(self._dsn)
         await connection.execute(_TABLE)
         await connection.close()
 
     async def breaches(self, ids: Collection[int]) -> list[str]:
-        """One sentence for each illegal move, and each row that did not end exactly once."""
+        """Return a sentence for each illegal move and each row that did not end exactly once."""
         connection = await asyncpg.connect(self._dsn)
         try:
             changes = await connection.fetch(

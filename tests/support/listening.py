@@ -1,4 +1,4 @@
-"""A listener of the parser service, running in the test's own event loop."""
+"""Run a listener of the parser service in the test's own event loop."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Clients that have pages parsed, steadily, and write down every answer."""
+"""Keep requesting pages as clients do, and record every answer."""
 
 import asyncio
 import contextlib
@@ -18,14 +18,14 @@ PAGES = 50
 
 @dataclass
 class Load:
-    """What clients got.
+    """Hold what clients received.
 
     Attributes:
-        ids: of the requests that were answered with 202.
-        answers: how many there were, by status, and by error code where there is one.
-        broken: connections that gave no answer, by the kind of error.
+        ids: the requests that were answered with 202.
+        answers: number of answers by status and, if there is one, error code.
+        broken: number of connections without an answer, by class of error.
         slowest: seconds of the longest wait for an answer.
-        by_key: the ids that came back under each idempotency key.
+        by_key: the request ids received for each idempotency key.
     """
 
     url: str
@@ -39,7 +39,7 @@ class Load:
 
     @property
     def undeclared(self) -> Counter[str]:
-        """The answers that no client should ever get."""
+        """Return the answers that no client should ever get."""
         fine = (
             *("202", "200", "503 database_unavailable", "503 queue_full"),
             "409 idempotency_in_progress",
@@ -47,7 +47,7 @@ class Load:
         return Counter({name: n for name, n in self.answers.items() if name not in fine})
 
     async def post(self, client: httpx.AsyncClient, *, key: str | None = None) -> httpx.Response:
-        """Ask once; with the same key always for the same page."""
+        """Post one request; a key always asks for the same page."""
         number = int(key, 16) if key else next(self._numbers)
         url = self.urls[number % len(self.urls)]
         headers = {"Idempotency-Key": key} if key else {}
@@ -65,7 +65,7 @@ class Load:
             self.ids.add(response.json()["request_id"])
 
     async def submit(self, number: int) -> list[int]:
-        """Have so many accepted, side by side; returns their ids."""
+        """Post `number` requests at once, all of which must be accepted; return their ids."""
         async with self._client() as client:
             responses = await asyncio.gather(*(self.post(client) for _ in range(number)))
         assert {response.status_code for response in responses} == {202}
@@ -75,9 +75,9 @@ class Load:
     async def steady(
         self, *, clients: int = 4, pause: float = 0.05, keyed: bool = False
     ) -> AsyncIterator[None]:
-        """Clients that ask on and on, until the block ends. A broken connection is written down.
+        """Run clients that keep posting until the block ends; record broken connections.
 
-        With `keyed` they ask again with the same idempotency key until they are told an id.
+        With `keyed` a client repeats a request with the same idempotency key until it gets an id.
         """
         stopping = asyncio.Event()
 
@@ -108,7 +108,7 @@ class Load:
 
 
 def load_on(url: str, site: Site) -> Load:
-    """A load of small pages of this site, of two hosts."""
+    """Return a load of small pages of this site, under two hosts."""
     urls = []
     for number in range(PAGES):
         site.page(f"/page/{number}", f"<title>Page {number}</title>")

@@ -1,4 +1,4 @@
-"""Reading what a service tells Prometheus."""
+"""Read the metrics that a service exposes."""
 
 import httpx
 from prometheus_client import CollectorRegistry
@@ -8,7 +8,7 @@ Series = dict[str, float]
 
 
 def series(text: str) -> Series:
-    """Values by name and labels, as in `name{label=value,…}`, with the labels in order."""
+    """Return values by name and sorted labels, as in `name{label=value,…}`."""
     return {
         _key(sample.name, sample.labels): sample.value
         for family in text_string_to_metric_families(text)
@@ -17,7 +17,7 @@ def series(text: str) -> Series:
 
 
 async def scraped(url: str) -> Series:
-    """What a service shows there now."""
+    """Return what a service exposes at this URL now."""
     async with httpx.AsyncClient(trust_env=False) as client:
         response = await client.get(url)
     assert response.status_code == 200
@@ -25,14 +25,14 @@ async def scraped(url: str) -> Series:
 
 
 class Growth:
-    """How much the counters of a registry of this process have grown since."""
+    """Measure how much the counters of a registry of this process grow."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
         self._before = self._now()
 
     def grown(self) -> Series:
-        """Those that have, by how much; nothing of histograms but their counts."""
+        """Return the growth of each counter that grew; of histograms, only of the counts."""
         return {
             key: value - self._before.get(key, 0)
             for key, value in self._now().items()

@@ -1,4 +1,4 @@
-"""Alembic as an operator calls it: in a process of its own."""
+"""Run Alembic as an operator does: in a process of its own."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Fetching single pages, without regard to hosts' limits."""
+"""Fetch single pages without hosts' limits."""
 
 from parser_service.jobs.access import JobAccess
 from parser_service.page import Page, PageOptions

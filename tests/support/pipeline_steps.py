@@ -1,6 +1,6 @@
-"""A job's way through the real database, Redis and queue classes, a step at a time.
+"""Lead a job through the real database, Redis and queue classes, a step at a time.
 
-No process runs: a test says which part acts next, which dies, and how much time passes.
+No process runs: a test decides which part acts next, which dies, and how much time passes.
 """
 
 import json
@@ -26,13 +26,13 @@ Job = dict[str, Any]
 
 
 class PipelineSteps:
-    """The parts of the system that have a hand in a job.
+    """Act as each part of the system that handles a job.
 
     Attributes:
         context: the worker's.
-        connection: to look at rows, and to change them behind everybody's back.
+        connection: to read rows, and to change them without the services' knowledge.
         redis: likewise for keys; it decodes.
-        parser: a parser's hands; what it has taken it keeps until it is told what to do.
+        parser: a parser's queue; the test decides when it ends what it has taken.
     """
 
     def __init__(
@@ -53,24 +53,24 @@ class PipelineSteps:
         self.parser = parser
 
     async def add(self) -> int:
-        """A request as the API commits it."""
+        """Add a request as the API commits it."""
         async with self.database.transaction() as session:
             return await add_request(session, URL)
 
     async def start(self) -> int:
-        """A request whose job is on the list."""
+        """Add a request and push its job to the list."""
         request_id = await self.add()
         await self.handover.start([request_id])
         return request_id
 
     async def take(self) -> Job:
-        """The next job, which is in the parser's hands from now on."""
+        """Take the next job, which the parser leases from now on."""
         (taken,) = await self.parser.take(1)
         job: Job = json.loads(taken.raw)
         return job
 
     async def finish(self, job: Job, result: dict[str, Any] | None = None) -> None:
-        """Have the parser store and announce a result, a page if it is not given."""
+        """Have the parser store and announce a result; without one, a page."""
         message = json.dumps((result or PAGE) | {"token": job["token"]}).encode()
         await self.parser.finish(job["id"], message, token=job["token"], reply=job["reply"])
 
@@ -81,28 +81,28 @@ class PipelineSteps:
         await loop.run()
 
     async def later(self, seconds: float) -> SweepReport:
-        """Let so many seconds pass and sweep once."""
+        """Let these seconds pass and sweep once."""
         await pass_time(self.connection, self.redis, seconds)
         swept = await self.context.sweep.run()
         assert swept is not None
         return swept
 
     async def fail(self, job: Job, *, retryable: bool, retry_after: float | None = None) -> None:
-        """Have the parser store and announce that the page could not be had."""
+        """Have the parser store and announce that the page could not be fetched."""
         reason: dict[str, Any] = {"code": "timeout", "message": "Slow.", "retryable": retryable}
         if retry_after is not None:
             reason["retry_after"] = retry_after
         await self.finish(job, FAILURE | {"reason": reason})
 
     async def pop(self) -> str:
-        """Take a message off the list and forget it: whoever popped it died."""
+        """Take a message off the list and drop it, as a parser that dies after its pop."""
         return str(await self.redis.lpop(QUEUE))
 
     async def listed(self) -> list[int]:
-        """The requests whose jobs are on the list."""
+        """Return the requests whose jobs are on the list."""
         return [json.loads(raw)["id"] for raw in await self.redis.lrange(QUEUE, 0, -1)]
 
     async def row(self, request_id: int) -> dict[str, Any]:
-        """All columns."""
+        """Return all columns of a request."""
         query = "SELECT * FROM parse_requests WHERE id = $1"
         return dict(await self.connection.fetchrow(query, request_id))

@@ -1,4 +1,4 @@
-"""Rows as the API commits them."""
+"""Store rows as the API commits them."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ async def add_request(
     trace_id: str | None = None,
     options: Mapping[str, bool] | None = None,
 ) -> int:
-    """Store one request; return its id."""
+    """Store one request, and return its id."""
     [request_id] = await ParseRequestRepository(session).add_all(
         [NewRequest(url, trace_id, options or {})]
     )

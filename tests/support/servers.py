@@ -1,6 +1,6 @@
-"""Real servers for tests: started once for each test process, with data in a temporary folder.
+"""Start real servers for tests, once for each test process, with data in a temporary folder.
 
-Where DATABASE_URL and REDIS_URL are set, those servers are used in their place.
+If DATABASE_URL or REDIS_URL is set, that server is used instead.
 """
 
 import asyncio
@@ -22,13 +22,13 @@ TEMPLATE = "page_parser_template"
 
 
 def with_database(url: str, name: str) -> str:
-    """The URL of another database on the same server."""
+    """Return the URL of another database on the same server."""
     base, question, query = url.partition("?")
     return f"{base.rpartition('/')[0]}/{name}{question}{query}"
 
 
 def dsn(url: str) -> str:
-    """The URL as asyncpg itself takes it."""
+    """Return the URL as asyncpg itself takes it."""
     return url.replace("postgresql+asyncpg://", "postgresql://", 1)
 
 
@@ -42,7 +42,7 @@ def server_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres_url(server_folder: Path) -> Iterator[str]:
-    """A server; its databases are for the tests to make."""
+    """Start a server, on which tests make their databases."""
     if url := os.environ.get("DATABASE_URL"):
         yield url
         return
@@ -65,7 +65,7 @@ def valkey_url(server_folder: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def template_name(postgres_url: str) -> str:
-    """A migrated database to copy."""
+    """Create a migrated database to copy."""
     name = f"{TEMPLATE}_{uuid4().hex[:8]}"
 
     async def create() -> None:
@@ -80,13 +80,13 @@ def template_name(postgres_url: str) -> str:
 
 @pytest.fixture
 def empty_database_url(postgres_url: str) -> Iterator[str]:
-    """A database of the test's own, not migrated."""
+    """Create a database of the test's own, not migrated."""
     yield from _database(postgres_url, "template1")
 
 
 @pytest.fixture
 def database_url(postgres_url: str, template_name: str) -> Iterator[str]:
-    """A database of the test's own, at the newest migration."""
+    """Create a database of the test's own, at the newest migration."""
     yield from _database(postgres_url, template_name)
 
 
@@ -105,7 +105,7 @@ def _database(postgres_url: str, template: str) -> Iterator[str]:
 
 @pytest.fixture
 def redis_url(valkey_url: str) -> str:
-    """An empty Redis database; a server has one for each test process."""
+    """Return an empty Redis database; a server has one for each test process."""
     worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
     number = int(worker) % 15 + 1
     url = f"{valkey_url.rpartition('/')[0]}/{number}"
@@ -115,6 +115,6 @@ def redis_url(valkey_url: str) -> str:
 
 
 def run(coroutine: object) -> None:
-    """Run a coroutine where a loop may be running already: in a thread of its own."""
+    """Run a coroutine in a thread of its own, since this one may be running a loop already."""
     with ThreadPoolExecutor(1) as pool:
         pool.submit(asyncio.run, coroutine).result()  # type: ignore[arg-type]

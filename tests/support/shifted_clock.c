@@ -1,8 +1,8 @@
-/* Preloaded into a process, shifts the time of day that it sees, from any moment on.
+/* Shift the time of day that a process sees, at any moment; preloaded into the process.
  *
- * CLOCK_FOLDER has a file for each process, by a word of its command line; the file holds a
- * number of seconds, of which it is told at once. Monotonic clocks and the kernel's own stamps
- * on files stay as they are, as when a clock is set.
+ * CLOCK_FOLDER holds a file for each process, named by a word of its command line. The file holds
+ * a number of seconds; a change takes effect at once. Monotonic clocks and the kernel's own file
+ * times do not change, as when an operator sets a clock.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-"""A web site on loopback that answers as a test tells it to, byte by byte where need be."""
+"""Serve a web site on loopback, with the answers that a test sets, to the byte if needed."""
 
 import asyncio
 import contextlib
@@ -11,10 +11,10 @@ Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 @dataclass
 class Site:
-    """Answers by path; keeps a list of what it was asked for.
+    """Answer by path, and record all requests.
 
     Attributes:
-        requests: the heads of all requests, as they came.
+        requests: the heads of all requests, as received.
     """
 
     port: int = 0
@@ -26,19 +26,19 @@ class Site:
         return f"http://{host}:{self.port}{path}"
 
     def page(self, path: str, html: str | bytes, **headers: str) -> str:
-        """Serve a page; returns its URL."""
+        """Serve a page, and return its URL."""
         body = html.encode() if isinstance(html, str) else html
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.respond(path, 200, body, HTML | named)
 
     def respond(self, path: str, status: int, body: bytes, headers: dict[str, str]) -> str:
-        """Serve a whole response; returns its URL."""
+        """Serve a whole response, and return its URL."""
         lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         return self.raw(path, "\r\n".join(lines).encode() + b"\r\n\r\n" + body)
 
     def raw(self, path: str, response: bytes, *, delay: float = 0) -> str:
-        """Serve these very bytes, then close; returns the URL."""
+        """Serve these exact bytes, then close; return the URL."""
 
         async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await asyncio.sleep(delay)
@@ -47,16 +47,16 @@ class Site:
         return self.answer(path, answer)
 
     def answer(self, path: str, answer: Answer) -> str:
-        """Have a coroutine function answer; returns the URL."""
+        """Let a coroutine function answer, and return the URL."""
         self._answers[path] = answer
         return self.url(path)
 
     def count(self, path: str) -> int:
-        """How often a path was asked for."""
+        """Return the number of requests for a path."""
         return sum(head.split(" ")[1] == path for head in self.requests)
 
     async def end(self) -> None:
-        """Give up the answers that hang on purpose."""
+        """Cancel the answers that hang on purpose."""
         for task in self._serving:
             task.cancel()
         await asyncio.gather(*self._serving, return_exceptions=True)
@@ -90,7 +90,7 @@ class Site:
 @contextlib.asynccontextmanager
 async def open_site() -> AsyncIterator[Site]:
     site = Site()
-    # 127.0.0.2 is loopback too, and for the parser another host.
+    # 127.0.0.2 is also loopback, and for the parser it is another host.
     servers = [await asyncio.start_server(site.serve, "127.0.0.1", 0)]
     site.port = servers[0].sockets[0].getsockname()[1]
     servers.append(await asyncio.start_server(site.serve, "127.0.0.2", site.port))

@@ -1,4 +1,4 @@
-"""The whole system, started as `make run` starts it, on ports and in a folder of its own."""
+"""Start the whole system as `make run` does, on ports and in a folder of its own."""
 
 import asyncio
 import contextlib
@@ -19,14 +19,14 @@ from local.addresses import free_port
 ROOT = Path(__file__).resolve().parent.parent.parent
 START_SECONDS = 60
 
-# What the supervisor starts, by a word of its command line.
+# Each process that the supervisor starts, by a word of its command line.
 SERVICES = {
     "api": "api_service.main:app",
     "parser": "start_parser.sh",
     "worker": "start_worker.sh",
     "beat": "api_service.worker.beat",
 }
-# And every single process, by words of its command line.
+# Every single process, by words of its command line.
 PARTS = {
     "api": ("uvicorn", "api_service.main:app"),
     "parser-http": ("uvicorn", "parser_service.main:app"),
@@ -38,7 +38,7 @@ PARTS = {
 
 
 class RunningSystem:
-    """A started copy and the ways to disturb it."""
+    """Disturb a running copy, and read its logs."""
 
     def __init__(
         self, process: subprocess.Popen[str], folder: Path, url: str, parser_url: str
@@ -54,7 +54,7 @@ class RunningSystem:
         return psutil.Process(self.process.pid)
 
     def processes(self, *words: str) -> list[psutil.Process]:
-        """The system's processes whose command line has all of these words."""
+        """Return the processes whose command line has all of these words."""
         found = []
         for process in self.supervisor.children(recursive=True):
             command = _command(process)
@@ -63,16 +63,16 @@ class RunningSystem:
         return found
 
     def service(self, name: str) -> psutil.Process | None:
-        """The process that the supervisor runs for a service; None while it is restarted."""
+        """Return the supervisor's process for a service; None during its restart."""
         found = (p for p in self.supervisor.children() if SERVICES[name] in _command(p))
         return next(found, None)
 
     def part(self, name: str) -> psutil.Process:
-        """One of the processes, by its name in `PARTS`."""
+        """Return a process by its name in `PARTS`."""
         return self.processes(*PARTS[name])[0]
 
     def kill(self, name: str) -> bool:
-        """SIGKILL a whole service, with all that it has started; False if it is not there."""
+        """Send SIGKILL to a service and all that it has started; return False if none runs."""
         process = self.service(name)
         if process is None:
             return False
@@ -82,7 +82,7 @@ class RunningSystem:
         return True
 
     def terminate(self, name: str) -> bool:
-        """Ask a service to stop, as an operator does; False if it is not there."""
+        """Ask a service to stop, as an operator does; return False if it does not run."""
         process = self.service(name)
         if process is None:
             return False
@@ -92,19 +92,19 @@ class RunningSystem:
         return True
 
     def ended(self) -> Counter[str]:
-        """How often each service has ended since the start, for whatever reason."""
+        """Return how often each service has ended since the start, for any reason."""
         lines = self.output().splitlines()
         return Counter(line.split()[0] for line in lines if " ended with status " in line)
 
     def output(self) -> str:
-        """What the supervisor has printed."""
+        """Return what the supervisor has printed."""
         return _output(self.folder).read_text()
 
     def log(self, service: str) -> str:
         return (self.folder / "logs" / f"{service}.log").read_text()
 
     def stop(self) -> float:
-        """Stop as an operator does; returns the seconds it took."""
+        """Stop as an operator does, and return the seconds it took."""
         started = monotonic()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
@@ -159,13 +159,13 @@ def _command(process: psutil.Process) -> str:
 
 
 def _clean_environment() -> dict[str, str]:
-    """Ours, without what would lead the copy to another's servers."""
+    """Return ours without the variables that would lead the copy to other servers."""
     own = ("DATABASE_URL", "REDIS_URL", "DATA_DIR")
     return {name: value for name, value in os.environ.items() if name not in own}
 
 
 def open_to_all(folder: Path) -> None:
-    """Let other users through pytest's folders: as root, PostgreSQL runs as one."""
+    """Let other users into pytest's folders: for root, PostgreSQL runs as another user."""
     for path in (folder, *folder.parents[:3]):
         with contextlib.suppress(PermissionError, FileNotFoundError):
             path.chmod(path.stat().st_mode | 0o011)
@@ -191,7 +191,7 @@ async def submit(client: httpx.AsyncClient, url: str) -> int:
 async def results(
     client: httpx.AsyncClient, request_ids: list[int], *, seconds: float = 60
 ) -> AsyncIterator[dict[str, object]]:
-    """The results of requests, each when it has ended."""
+    """Yield the results of requests, each when it has ended."""
     end = monotonic() + seconds
     gate = asyncio.Semaphore(20)
 

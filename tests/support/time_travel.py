@@ -1,4 +1,4 @@
-"""Letting time pass at once: everything stored with a time gets older by so many seconds.
+"""Let time pass at once: make everything that is stored with a time older.
 
 So "45 seconds later" costs a test nothing, and the product keeps its real limits.
 """
@@ -16,7 +16,7 @@ OLDER_ROWS = """
     WHERE status IN ('pending', 'processing')
 """
 
-# Sorted sets hold times in milliseconds: of leases, takers, hosts to look at, and slots.
+# Scores of sorted sets are milliseconds: of leases, takers, hosts to check, and slots.
 OLDER_KEYS = """
 local older = tonumber(ARGV[1])
 for _, key in ipairs(redis.call('KEYS', ARGV[2] .. ':*')) do
@@ -32,11 +32,11 @@ end
 
 
 async def pass_time(connection: asyncpg.Connection, redis: aioredis.Redis, seconds: float) -> None:
-    """Have unfinished rows and all keys of the queue so many seconds behind them."""
+    """Make unfinished rows and all keys of the queue older."""
     await connection.execute(OLDER_ROWS.replace("$1::interval", f"interval '{seconds} seconds'"))
     await older_keys(redis, seconds)
 
 
 async def older_keys(redis: aioredis.Redis, seconds: float) -> None:
-    """Have all keys of the queue so many seconds behind them."""
+    """Make all keys of the queue older."""
     await redis.eval(OLDER_KEYS, 0, int(seconds * 1000), QUEUE)

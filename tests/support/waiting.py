@@ -1,4 +1,4 @@
-"""Waiting for what will come, with a limit."""
+"""Wait for a condition, with a limit."""
 
 import asyncio
 import inspect
@@ -7,7 +7,7 @@ from typing import Any
 
 
 async def until(condition: Callable[[], Any], *, seconds: float = 10) -> Any:
-    """Ask again and again until the answer is true, and return it.
+    """Call the condition until what it returns is true, and return that.
 
     The condition may be a coroutine function.
     """

@@ -1,14 +1,14 @@
-"""A seeded storm of faults under steady load, and the proof that nothing was lost or doubled.
+"""Run seeded storms of faults under steady load, and prove that nothing was lost or doubled.
 
-Run as `python -m tests.system.chaos`; `make chaos` is the way to call it. Settings:
+`make chaos` runs `python -m tests.system.chaos`. Environment:
 
-MINUTES  how long (default 2)
-SEED     of the faults' order (default: a random one, which is printed)
-PUBLISH  a Markdown file into which the report is put, between its two marks
+MINUTES  length of the run (default 2)
+SEED     decides the order of faults (default: a random one, which is printed)
+PUBLISH  Markdown file to write the report into, between its two marks
 
-Storms of a minute follow each other. After each, what was done is undone, and as soon as all
-processes are back it is measured how long it takes until each accepted request has ended, is
-being fetched or is in line again. The load goes on all the time. Settings are the defaults.
+Storms of a minute follow each other. After each, all faults are undone. Once all processes run
+again, the run measures the time until each accepted request has ended, is being fetched or is
+queued again. The load never pauses. The services' settings are the defaults.
 """
 
 import asyncio
@@ -36,9 +36,9 @@ from tests.support.system import PARTS, SERVICES
 
 STORM_SECONDS = 60
 LAST_SECONDS = 240
-"""For everything to end, after the last storm."""
+"""For all requests to end, after the last storm."""
 
-# Servers are started from a thread that lives as long as this process: they die with it.
+# Servers die with the thread that started them: this one lives as long as the process.
 LAUNCHER = ThreadPoolExecutor(1)
 
 KINDS = [
@@ -52,7 +52,7 @@ KINDS = [
 
 
 class Chaos:
-    """Harms one deployment in an order that the seed decides."""
+    """Harm one deployment in an order that the seed decides."""
 
     def __init__(self, deployment: Deployment, load: Load, report: Report) -> None:
         self._deployment = deployment
@@ -63,7 +63,7 @@ class Chaos:
         self._started = monotonic()
 
     async def run(self) -> None:
-        """Storm after storm, then the final check."""
+        """Run one storm after another, then the final check."""
         load, report = self._load, self._report
         end = self._started + report.minutes * 60
         async with AsyncExitStack() as loads:
@@ -81,7 +81,7 @@ class Chaos:
 
     async def _storm(self, seconds: float) -> None:
         end = monotonic() + seconds
-        under_way = []
+        faults_in_flight = []
         number = 0
         while monotonic() < end:
             verb, name = self._random.choice(KINDS)
@@ -89,16 +89,16 @@ class Chaos:
             self._say(f"{verb} {name}")
             self._report.faults[f"{verb} {name}"] += 1
             number += 1
-            under_way.append(asyncio.create_task(self._harm(verb, name, lasts)))
+            faults_in_flight.append(asyncio.create_task(self._harm(verb, name, lasts)))
             await asyncio.sleep(pause)
-        await asyncio.gather(*under_way)
+        await asyncio.gather(*faults_in_flight)
         healed = monotonic()
         await self._deployment.until_ready(seconds=120)
         ready = monotonic() - healed
         ids = set(self._load.ids)
         recovery = await invariants.are_accounted_for(self._deployment, ids)
         self._report.storms.append(Storm(number, len(ids), ready, recovery))
-        self._say(f"all processes back after {ready:.1f} s, recovered {recovery:.1f} s later")
+        self._say(f"all processes ran again after {ready:.1f} s, recovered {recovery:.1f} s later")
 
     async def _harm(self, verb: str, name: str, lasts: float) -> None:
         if name in self._locks:
@@ -145,7 +145,7 @@ class Chaos:
         return asyncio.get_running_loop().run_in_executor(LAUNCHER, call)
 
     async def _take_stock(self) -> None:
-        """Fill in the report; what is wrong goes into its breaches."""
+        """Complete the report, including what is wrong."""
         load, report, system = self._load, self._report, self._deployment.system
         report.take(load)
         report.breaches += await self._deployment.ledger.breaches(load.ids)
@@ -172,8 +172,8 @@ class Chaos:
         print(f"{monotonic() - self._started:7.1f} s  {what}", flush=True)
 
 
-def _varied(load: Load, site: Site) -> None:
-    """Pages that take a while, so that somebody always has one in hand, and one that fails."""
+def _add_slow_and_missing_pages(load: Load, site: Site) -> None:
+    """Add slow pages, so that parsers always have some in flight, and a missing one."""
     slow = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<title>slow</title>"
     for number in range(5):
         url = site.raw(f"/slow/{number}", slow, delay=0.5 + number / 2)
@@ -185,7 +185,7 @@ async def run(report: Report, folder: Path) -> None:
     """Start everything, harm it, and fill in the report."""
     async with deployed(folder) as deployment:
         load = load_on(deployment.system.url, deployment.site)
-        _varied(load, deployment.site)
+        _add_slow_and_missing_pages(load, deployment.site)
         try:
             await Chaos(deployment, load, report).run()
         except AssertionError as error:
@@ -194,7 +194,7 @@ async def run(report: Report, folder: Path) -> None:
 
 
 def main() -> int:
-    """Run as the environment says; returns the exit status."""
+    """Run as the environment says, and return the exit status."""
     seed = int(os.environ.get("SEED") or random.SystemRandom().randrange(10**6))
     report = Report(seed=seed, minutes=float(os.environ.get("MINUTES") or 2))
     print(f"SEED={seed} MINUTES={report.minutes:g}", flush=True)

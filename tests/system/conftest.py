@@ -1,4 +1,4 @@
-"""What the scenarios share: each module has a `deployment` of its own, with its own settings."""
+"""Share the load; each module has a `deployment` of its own, with its own settings."""
 
 from collections.abc import AsyncIterator
 
@@ -10,6 +10,6 @@ from tests.support.load import Load, load_on
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def load(deployment: Deployment) -> AsyncIterator[Load]:
-    """Clients of the module's deployment, all of whose services are there."""
+    """Make clients of the module's deployment, once all of its services are ready."""
     await deployment.until_ready()
     yield load_on(deployment.system.url, deployment.site)

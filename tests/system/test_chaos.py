@@ -1,4 +1,4 @@
-"""A short storm of every kind of fault, in an order that is new each time."""
+"""Run a short storm of every kind of fault, in a new order each time."""
 
 import os
 import subprocess

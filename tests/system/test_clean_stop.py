@@ -1,4 +1,4 @@
-"""Services that are asked to stop, one after another, under load; and those that hang."""
+"""Services stop under load, one after another; and a service that hangs is restarted."""
 
 import asyncio
 import signal
@@ -29,7 +29,7 @@ async def deployment(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
 
 
 async def _restart(deployment: Deployment, name: str) -> float:
-    """Have a service stop and come back; returns the seconds that stopping took."""
+    """Stop a service, wait until it runs again, and return the seconds that stopping took."""
     process = deployment.system.service(name)
     assert process is not None
     started = monotonic()
@@ -90,7 +90,7 @@ async def test_a_process_that_lives_and_does_nothing_is_noticed_and_restarted(
     await until(lambda: not hanging.is_running(), seconds=60)
     await deployment.until_ready()
     if part == "api":
-        await asyncio.wait([asking])  # those that it had taken are cut off
+        await asyncio.wait([asking])  # requests that the API had accepted are cut off
         assert asking.exception() is None or "disconnected" in str(asking.exception())
     else:
         await asking

@@ -1,4 +1,4 @@
-"""Services whose clock is set anew, by an hour forward or back."""
+"""The clock of a service is set, an hour forward or back."""
 
 import asyncio
 import shutil
@@ -35,7 +35,7 @@ WORDS = (
 
 
 class Clocks:
-    """The clocks of all processes, each to be set by itself."""
+    """Set the clock of each process by itself."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -98,7 +98,7 @@ async def test_a_clock_that_jumps_by_an_hour_changes_nothing(
     with clocks.shifted(word, seconds):
         async with load.steady(clients=2):
             await asyncio.sleep(3)
-        # A row without a message: only the sweep can find it, whatever the hour.
+        # Only the sweep can find a row without a message, whatever the hour.
         async with deployment.database() as connection:
             stranded = await connection.fetchval(
                 "INSERT INTO parse_requests (url) VALUES ($1) RETURNING id", load.urls[0]

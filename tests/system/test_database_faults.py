@@ -1,4 +1,4 @@
-"""A PostgreSQL that is away, silent, cuts connections, times out or is full."""
+"""PostgreSQL is down, silent, cuts connections, times out or is full."""
 
 import asyncio
 from collections import Counter
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ANSWER_SECONDS = 5.0
 SLACK_SECONDS = 1.5
-"""For a machine that is busy with other tests, beyond what the API promises."""
+"""Beyond what the API promises, for a machine that is busy with other tests."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -28,7 +28,7 @@ async def deployment(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
 
 
 async def _ask_everything(deployment: Deployment, load: Load, *, number: int) -> Counter[str]:
-    """Many calls of each kind at once, none of which may hang; the answers, by status and code."""
+    """Make calls of each kind at once, none of which may hang; count answers by status and code."""
     answers: Counter[str] = Counter()
 
     async def ask(client: httpx.AsyncClient, call: int) -> None:
@@ -180,7 +180,7 @@ async def test_statements_that_time_out_are_done_later(deployment: Deployment, l
 async def test_a_postgres_that_cannot_write_is_a_503_and_no_half_a_request(
     deployment: Deployment, load: Load
 ) -> None:
-    """As on a full disk: whatever writes is refused, and reading goes on."""
+    """As on a full disk: PostgreSQL refuses writes and answers reads."""
     ids = await load.submit(50)
     refuse = (
         "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"

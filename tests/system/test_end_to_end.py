@@ -1,4 +1,4 @@
-"""A URL goes in over HTTP, and title and HTML come out of PostgreSQL."""
+"""A URL goes in over HTTP, and its title and HTML come out of PostgreSQL."""
 
 import asyncio
 import json

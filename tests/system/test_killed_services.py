@@ -1,4 +1,4 @@
-"""Services that are killed: at any time, and in the very moment that would hurt most."""
+"""Services are killed: at any time, and at the moment that would hurt most."""
 
 import asyncio
 import json
@@ -19,6 +19,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PUBLISHES = rb"LPUSH\r\n\$3\r\napi\r\n"
 PUSHES_A_JOB = rb"RPUSH\r\n\$\d+\r\n%b\r\n" % QUEUE.encode()
+WAITS_FOR_A_JOB = rb"BLPOP\r\n\$\d+\r\n%b" % QUEUE.encode()
+POPPED_A_JOB = rb"%b\r\n\$\d+\r\n\{\"id\"" % QUEUE.encode()
 ACKNOWLEDGES_A_MESSAGE = rb"ZREM\r\n\$13\r\nunacked_index"
 ACKNOWLEDGES_RESULTS = rb"%b[^\r]+\r\n\$\d+\r\n%b" % (taken_key("").encode(), DONE_BYTES.encode())
 
@@ -132,8 +134,11 @@ async def test_a_parser_killed_after_it_stored_a_result_fetches_nothing_again(
 async def test_a_job_that_a_dying_parser_had_popped_and_not_leased_is_not_lost(
     deployment: Deployment, load: Load
 ) -> None:
-    popped = rb"%b\r\n\$\d+\r\n\{\"id\"" % QUEUE.encode()
-    with deployment.to_redis.holding(popped, to_server=False) as hold:
+    # A parser that has just started takes its first jobs by script, with their leases.
+    with deployment.to_redis.holding(WAITS_FOR_A_JOB) as hold:
+        await hold.reached()
+        hold.let_go()
+    with deployment.to_redis.holding(POPPED_A_JOB, to_server=False) as hold:
         ids = await load.submit(1)
         await hold.reached()
         deployment.system.kill("parser")
@@ -161,10 +166,10 @@ async def test_a_parser_killed_while_it_fetches_loses_no_job(
 async def test_a_page_that_kills_its_parser_every_time_fails_and_the_others_flow(
     deployment: Deployment, load: Load
 ) -> None:
-    async def kill_who_asks(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def kill_parser(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         deployment.system.kill("parser")
 
-    poison = Load(load.url, [deployment.site.answer("/poison", kill_who_asks)])
+    poison = Load(load.url, [deployment.site.answer("/poison", kill_parser)])
     (poisoned,) = await poison.submit(1)
     others = await load.submit(20)
     await invariants.all_hold(deployment, [poisoned, *others])

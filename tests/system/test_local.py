@@ -1,4 +1,4 @@
-"""`make run`: start, restart, stop, and what it says when it cannot."""
+"""`make run` starts, restarts and stops the system, and explains why it cannot."""
 
 import contextlib
 import os
@@ -28,7 +28,7 @@ def _family(system: RunningSystem) -> list[psutil.Process]:
 
 
 def _left(family: list[psutil.Process]) -> list[psutil.Process]:
-    """Those that still run; what has ended and only awaits that init takes note does not."""
+    """Return the processes that still run, without zombies that init has not reaped yet."""
     left = []
     for process in family:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -99,7 +99,7 @@ async def test_a_service_that_dies_is_restarted(
             try:
                 request_id = await submit(client, site.page("/", "<title>A</title>"))
                 status = (await client.get(f"/status/{request_id}?wait=10")).json()
-            except httpx.TransportError:  # while the API itself is being restarted
+            except httpx.TransportError:  # while the API itself restarts
                 return False
             return bool(status["status"] == "success")
 
@@ -227,7 +227,7 @@ def parser(tmp_path: Path, redis_url: str) -> Iterator[subprocess.Popen[bytes]]:
     with (
         log.open("w") as output,
         subprocess.Popen(
-            # A shell cannot trap what it finds ignored, as SIGINT is in the background.
+            # A background process ignores SIGINT, and a shell cannot trap an ignored signal.
             [*UNIGNORED, ROOT / "start_parser.sh"],
             cwd=ROOT,
             env=os.environ | own,
@@ -244,7 +244,7 @@ def parser(tmp_path: Path, redis_url: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _halves(parser: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    """The two processes that are kept together, without the one that watches them."""
+    """Return the two processes of the pair, without the one that watches them."""
     children = psutil.Process(parser.pid).children()
     return [child for child in children if "bash" not in child.name()]
 

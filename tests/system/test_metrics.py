@@ -1,4 +1,4 @@
-"""Each service tells Prometheus of what it did, both halves of a pair as one."""
+"""Each service exposes metrics of its work, both halves of a pair as one."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ from tests.support.waiting import until
 
 
 class Watched:
-    """A system whose worker and beat show their metrics, too."""
+    """Read the metrics of a system whose worker and beat also expose theirs."""
 
     def __init__(self, system: RunningSystem, port: int) -> None:
         self.system = system
@@ -45,7 +45,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
 
 
 def _two_free_ports() -> int:
-    """The first of two neighbours, from where no connection gets its own port."""
+    """Return the first of two neighbours, below the range of ephemeral ports."""
     for port in random.sample(range(20_000, 30_000, 2), 1000):
         with contextlib.suppress(OSError):
             for neighbour in (port, port + 1):
@@ -55,7 +55,7 @@ def _two_free_ports() -> int:
 
 
 def _grown(before: Series, after: Series, *names: str) -> Series:
-    """The counters that have grown, without their common prefix."""
+    """Return the counters that have grown, without their common prefix."""
     return {
         key.removeprefix("page_parser_"): after[key] - before.get(key, 0)
         for key in after
@@ -73,14 +73,14 @@ async def test_counters_move_by_exactly_as_many(watched: Watched, site: Site) ->
         ids = await asyncio.gather(*(submit(client, url) for url in urls))
         async for result in results(client, ids):
             assert result["status"] in ("success", "failure")
-        for url in (good[0], site.url("/missing")):  # by the parser's other half
+        for url in (good[0], site.url("/missing")):  # by the parser's HTTP half
             await client.get("/parse_sync", params={"url": url})
 
     async def of_worker() -> Series:
         names = ("requests_", "attempts_", "accepted_to_ended_seconds_count")
         return _grown(worker, await watched.worker(), *names)
 
-    # Its numbers follow the commit, of which the client learns.
+    # The numbers are counted after the commit, which the client may see first.
     await until(lambda: _is(of_worker, "requests_ended_total{status=failure}", 2), seconds=60)
     assert await of_worker() == {
         "requests_ended_total{status=success}": 5,
@@ -90,7 +90,7 @@ async def test_counters_move_by_exactly_as_many(watched: Watched, site: Site) ->
         "attempts_failed_total{next=none}": 2,
         "accepted_to_ended_seconds_count": 7,
     }
-    # Handing over is counted by Celery, persisting by the results process: one answer has both.
+    # Celery counts hand-overs, the results process counts results: one scrape has both.
     counted = _grown(worker, await watched.worker(), "jobs_pushed", "results_total", "swept")
     assert counted["jobs_pushed_total"] == counted["results_total"] == 8
     assert counted["swept_total{action=due}"] == 1
@@ -158,11 +158,11 @@ async def test_a_pair_that_was_killed_begins_anew(watched: Watched, site: Site) 
     folder = watched.system.folder / "metrics" / "parser"
     listener.kill()
 
-    async def anew() -> bool:
+    async def counts_from_zero() -> bool:
         try:
             return (await watched.parser())[counted] == 0
         except httpx.TransportError:
             return False
 
-    await until(anew, seconds=60)
+    await until(counts_from_zero, seconds=60)
     assert not list(folder.glob(f"*_{listener.pid}.db"))

@@ -1,4 +1,4 @@
-"""Both services do what their OpenAPI descriptions say, on requests that nobody thought of."""
+"""Both services do what their OpenAPI descriptions say, on generated requests."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ CONFIG = str(Path(__file__).with_name("schemathesis.toml"))
 
 @pytest.fixture(scope="module")
 def closed_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
-    """A system that finds no name and dials no port: the requests are made up."""
+    """Start a system that resolves no name and dials no port, for generated requests."""
     folder = tmp_path_factory.mktemp("closed")
     environment = {
         "FETCH_NAMESERVERS": "127.0.0.1:9",

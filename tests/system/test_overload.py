@@ -1,4 +1,4 @@
-"""More work than there is room for."""
+"""Clients send more work than the system accepts."""
 
 import asyncio
 from collections.abc import AsyncIterator

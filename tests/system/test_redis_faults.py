@@ -1,4 +1,4 @@
-"""A Redis that is killed, emptied, silent, reset, full, read-only or loading."""
+"""Redis is killed, emptied, silent, reset, full, read-only or loading."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ANSWER_SECONDS = 5
 MAX_THREADS = 64
-"""Of two pools that have a bound, with room to spare: 300 requests must not have one each."""
+"""More than two bounded pools need: 300 requests must not have a thread each."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -30,7 +30,7 @@ async def deployment(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
 
 
 async def _stays_up_without_redis(deployment: Deployment, load: Load) -> None:
-    """What the API owes to its clients while Redis gives no answer."""
+    """Check what the API owes its clients while Redis does not answer."""
     async with deployment.system.client() as client:
         async with asyncio.timeout(ANSWER_SECONDS):
             ready = await client.get("/ready")

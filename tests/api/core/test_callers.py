@@ -10,10 +10,9 @@ from fastapi import Request
 
 from api_service.assembly.worker import WorkerContext
 from api_service.caller import ANONYMOUS, Caller
-from api_service.config import Settings
 from api_service.dependencies import current_caller
-from api_service.main import create_app
 from api_service.parser_client.messages import PageResult
+from tests.support.app_client import AppClient, OpenApp
 
 ADA, BOB = uuid4(), uuid4()
 PAGE = PageResult(status="success", title="A", html="<p>")
@@ -25,16 +24,10 @@ async def _from_header(request: Request) -> Caller:
 
 
 @pytest.fixture
-async def client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+async def client(open_api: OpenApp) -> AsyncIterator[AppClient]:
     """An API whose callers say who they are."""
-    app = create_app(settings)
-    app.dependency_overrides[current_caller] = _from_header
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://api", trust_env=False
-        ) as opened,
-    ):
+    async with open_api() as opened:
+        opened.app.dependency_overrides[current_caller] = _from_header
         yield opened
 
 

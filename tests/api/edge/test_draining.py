@@ -94,7 +94,7 @@ async def test_before_the_server_stops_clients_are_asked_to_close(caught: list[i
         signal.raise_signal(signal.SIGTERM)
         await until(lambda: draining.has_begun)
         assert ended == ["long polls"]
-        assert not server.should_exit, "the server is told later"
+        assert not server.should_exit, "the server learns of it later"
         assert b"connection: close" in await _get(reader, writer)
         assert await reader.read() == b"", "the kept connection is closed after its answer"
         writer.close()

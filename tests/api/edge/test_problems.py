@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from api_service.edge.problems import problems, render_errors_as_problems
 from api_service.exceptions import ApiError
+from tests.support.app_client import AppClient
 
 
 class _BusyError(ApiError):
@@ -25,7 +26,7 @@ class _Body(BaseModel):
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[httpx.AsyncClient]:
+async def client() -> AsyncIterator[AppClient]:
     app = FastAPI()
     render_errors_as_problems(app)
 
@@ -46,10 +47,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
     @app.post("/body")
     async def body(body: _Body) -> None: ...
 
-    transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(
-        transport=transport, base_url="http://api", trust_env=False
-    ) as opened:
+    async with AppClient(app) as opened:
         yield opened
 
 

@@ -8,10 +8,11 @@ from fastapi import FastAPI, Request
 
 from api_service.edge.draining import Draining
 from api_service.edge.request_context import MAX_BODY, RequestContext
+from tests.support.app_client import AppClient
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[httpx.AsyncClient]:
+async def client() -> AsyncIterator[AppClient]:
     app = FastAPI()
     app.add_middleware(RequestContext, draining=Draining())
 
@@ -19,10 +20,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
     async def size(request: Request) -> int:
         return len(await request.body())
 
-    transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(
-        transport=transport, base_url="http://api", trust_env=False
-    ) as opened:
+    async with AppClient(app) as opened:
         yield opened
 
 

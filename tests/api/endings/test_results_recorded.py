@@ -140,7 +140,7 @@ async def test_the_sql_makes_legal_moves_only(
     async with database.transaction() as session:
         match goal:
             case StatusEnum.PENDING:
-                moved = False  # there is no way back, and so no method for it
+                moved = False  # no move leads back, so no method does
             case StatusEnum.PROCESSING:
                 moved = bool(await QueueRepository(session).mark_processing([request_id]))
             case StatusEnum.SUCCESS:

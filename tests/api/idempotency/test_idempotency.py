@@ -77,12 +77,12 @@ async def test_a_key_is_for_one_request_only(
 async def test_while_the_first_is_being_accepted_others_are_told_to_come_again(
     client: httpx.AsyncClient, connection: asyncpg.Connection
 ) -> None:
-    # The first cannot commit while somebody holds the table.
+    # The first cannot commit while another transaction holds the table.
     blocker = connection.transaction()
     await blocker.start()
     await connection.execute("LOCK TABLE idempotency_keys IN ACCESS EXCLUSIVE MODE")
     first = asyncio.create_task(_post(client, "k"))
-    await _until_somebody_waits(connection)
+    await _until_a_lock_is_awaited(connection)
     second = await _post(client, "k")
     _is_problem(second, 409, "idempotency_in_progress")
     assert int(second.headers["retry-after"]) >= 1
@@ -93,7 +93,7 @@ async def test_while_the_first_is_being_accepted_others_are_told_to_come_again(
     assert await _rows(connection) == 1
 
 
-async def _until_somebody_waits(connection: asyncpg.Connection) -> None:
+async def _until_a_lock_is_awaited(connection: asyncpg.Connection) -> None:
     query = "SELECT count(*) FROM pg_locks WHERE NOT granted"
     await until(lambda: connection.fetchval(query), seconds=30)
 

@@ -83,7 +83,7 @@ async def test_many_at_once_overshoot_by_nothing(
     await _fill(connection, MOST - 20)
     async with open_api() as client:
         for _ in range(12):
-            # Over more than one count, with requests under way while it is made.
+            # Over more than one count, with requests in flight during each.
             posts = [client.post("/parse_async", json=BODY) for _ in range(40)]
             answers = await asyncio.gather(*posts)
             assert {answer.status_code for answer in answers} <= {202, 503}

@@ -11,7 +11,7 @@ Each is one step of one part, or the death of a part in the middle of a step:
 - time passes, and the sweep runs, at any moment.
 
 After each step: a request that has ended does not change, and no request was tried too often.
-In the end the faults end, the honest parts run on, and every request has to come to its end,
+In the end the faults end, the honest parts run on, and every request has to end,
 with nothing left in Redis.
 """
 
@@ -56,7 +56,7 @@ from tests.support.time_travel import pass_time
 MAX_ATTEMPTS = 3
 HOST = "a.example"
 ROUNDS = 15
-"""Within so many rounds of the honest parts everything has ended."""
+"""Rounds of the honest parts within which every request ends."""
 
 
 @dataclass(frozen=True)
@@ -201,10 +201,10 @@ class JobsWay(RuleBasedStateMachine):
     async def parser_dies(self, _: str, __: int) -> None:
         await self._steps.redis.lpop(QUEUE)
 
-    @step("nobody notices yet", "the next takes its job", "so do the next", needs="_in_hand")
+    @step("no process notices yet", "the next takes its job", "so do the next", needs="_in_hand")
     async def parser_dies_with_a_job(self, then: str, which: int) -> None:
         self._in_hand.pop(which % len(self._in_hand))
-        noticed = {"nobody notices yet": 0, "the next takes its job": 1, "so do the next": 5}
+        noticed = {"no process notices yet": 0, "the next takes its job": 1, "so do the next": 5}
         for death in range(noticed[then]):
             if death and self._in_hand:
                 self._in_hand.pop()
@@ -335,7 +335,7 @@ class JobsWay(RuleBasedStateMachine):
             self._runner.close()
 
     async def _heal(self) -> None:
-        """No more faults: messages are delivered, time passes, and everybody does their work."""
+        """Stop the faults: messages are delivered, time passes, and every part does its work."""
         for _ in range(ROUNDS):
             if await self._is_quiet():
                 return
@@ -353,7 +353,7 @@ class JobsWay(RuleBasedStateMachine):
         raise AssertionError(f"never came to an end: {left}, in Redis: {keys}")
 
     async def _repeat_everything(self) -> None:
-        """All messages and results once more, when everything has ended."""
+        """Repeat all messages and results after everything has ended."""
         await self._steps.handover.start(self._accepted)
         for job in self._ever_taken[:5]:
             await self._steps.finish(job)

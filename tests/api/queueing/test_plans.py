@@ -1,4 +1,4 @@
-"""The plans of the statements that run again and again, at a million requests that have ended.
+"""The plans of the statements that run repeatedly, at a million requests that have ended.
 
 What the services send is caught on its way and explained: every statement is served by an index
 that fits it, and what it reads does not grow with the requests that have ended.

@@ -34,9 +34,7 @@ async def test_a_retry_is_pushed_when_it_is_due_and_not_before(steps: PipelineSt
     await steps.fail(await steps.take(), retryable=True, retry_after=20)
     await steps.persist()
     assert (await steps.later(19)).due == 0
-    assert (await steps.later(50)) == SweepReport(
-        due=1
-    )  # waiting so long has made no suspect of it
+    assert (await steps.later(50)) == SweepReport(due=1)  # a long wait does not make it a suspect
     assert await steps.listed() == [request_id]
 
 
@@ -160,7 +158,7 @@ async def test_a_suspect_that_turns_up_is_none_any_more(steps: PipelineSteps) ->
     await steps.redis.lpush(QUEUE, raw)
     assert (await steps.later(44)).suspects == 0
     await steps.redis.lpop(QUEUE)
-    assert await steps.later(44) == SweepReport(suspects=1)  # anew: the 45 seconds begin here
+    assert await steps.later(44) == SweepReport(suspects=1)  # the 45 seconds begin again here
     assert (await steps.later(46)).lost == 1
 
 
@@ -294,7 +292,7 @@ async def test_a_sweep_that_died_leaves_no_lock(steps: PipelineSteps, settings: 
 
 
 async def _fill(steps: PipelineSteps) -> None:
-    """So many requests that were pushed an hour ago, and the list that they stand in."""
+    """Store requests that were pushed an hour ago, and the list that holds their jobs."""
     await steps.connection.execute(
         "INSERT INTO parse_requests (url, status, token, created_at, updated_at)"
         " SELECT 'https://a.example/' || n, 'processing', n || '-abcdef0123456789',"

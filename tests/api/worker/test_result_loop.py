@@ -98,7 +98,7 @@ async def test_a_result_of_another_attempt_changes_nothing(
         await redis.set(result_key(2**63), json.dumps({"status": "failure", "token": "t"}))
         await redis.rpush(DONE, json.dumps({"id": 2**63, "token": "t"}))
         await until(lambda: _drained(redis))
-        await asyncio.sleep(1.2)  # the look for results that nobody announced passes it by, too
+        await asyncio.sleep(1.2)  # the search for unannounced results also leaves it alone
         assert await _statuses(database_url) == ["processing"]
         await _store(redis, job, token=job["token"])
         await redis.rpush(DONE, json.dumps({"id": job["id"], "token": job["token"]}))

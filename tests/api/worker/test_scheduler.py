@@ -1,11 +1,18 @@
 """Beat's periods go by running time."""
 
+import gc
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from celery.signals import after_task_publish, beat_init
 
 from api_service import celery_app as module
-from api_service.celery_app import MonotonicInterval
+from api_service.celery_app import MonotonicInterval, celery_app
+from api_service.metrics import beat
+from api_service.process import log
+from api_service.worker import scheduler
+from tests.support.metrics import Growth
 
 
 @pytest.fixture
@@ -32,3 +39,29 @@ def test_a_clock_that_jumps_changes_nothing(running: list[float], jump: timedelt
     every.is_due(last)
     running[0] += 1
     assert every.is_due(last + jump) == (False, 9)
+
+
+def test_what_comes_next_is_ordered_by_running_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduler, "monotonic", lambda: 100.0)
+    steady = scheduler.SteadyScheduler(celery_app, lazy=True)
+    entry = steady.Entry("api.sweep", schedule=MonotonicInterval(10), app=celery_app)
+    assert steady._when(entry, 10) == 100 + steady.adjust(10)
+    assert steady._when(entry, 0) == steady._when(entry, None) == 100
+
+
+def test_beat_counts_what_it_publishes_and_touches_its_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "alive"
+    monkeypatch.setenv("BEAT_ALIVE_FILE", str(file))
+    monkeypatch.setattr(log, "configure", lambda *_: None)
+    receivers = list(after_task_publish.receivers)
+    counted = Growth(beat.REGISTRY)
+    try:
+        beat_init.send(sender=None)
+        gc.collect()  # the handler must outlive the function that connected it
+        after_task_publish.send(sender="api.sweep")
+    finally:
+        after_task_publish.receivers[:] = receivers
+    assert counted.grown() == {"page_parser_beat_published_total{task=api.sweep}": 1}
+    assert file.exists()

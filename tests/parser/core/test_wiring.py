@@ -9,7 +9,7 @@ from parser_service.alive import touch_while_alive
 from parser_service.config import Settings
 from parser_service.dependencies import COMMAND_SECONDS, host_limits, open_listener, open_redis
 from parser_service.jobs.listener import BLOCK_SECONDS
-from parser_service.main import create_app
+from tests.support.app_client import OpenApp
 from tests.support.waiting import until
 
 
@@ -28,11 +28,10 @@ async def test_without_limits_in_the_settings_no_host_is_limited(settings: Setti
 
 
 async def test_the_http_side_touches_its_file_as_long_as_it_lives(
-    settings: Settings, tmp_path: Path
+    open_parser: OpenApp, tmp_path: Path
 ) -> None:
     file = tmp_path / "alive"
-    app = create_app(settings.model_copy(update={"http_alive_file": file}))
-    async with app.router.lifespan_context(app):
+    async with open_parser(http_alive_file=file):
         await until(file.exists)
 
 

@@ -92,6 +92,8 @@ def test_what_must_not_be_connected_to_is_refused(url: str) -> None:
         ("198.18.0.1", False),
         ("223.255.255.255", True),
         ("224.0.0.1", False),
+        ("239.255.255.255", False),
+        ("240.0.0.0", False),
         ("255.255.255.255", False),
         ("2606:4700::1111", True),
         ("2001:200::1", True),
@@ -109,6 +111,88 @@ def test_what_must_not_be_connected_to_is_refused(url: str) -> None:
 )
 def test_the_table_decides_what_is_public(address: str, public: bool) -> None:
     assert is_public(ip_address(address)) is public
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        ("0.0.0.0", "0.255.255.255"),
+        ("10.0.0.0", "10.255.255.255"),
+        ("100.64.0.0", "100.127.255.255"),
+        ("127.0.0.0", "127.255.255.255"),
+        ("169.254.0.0", "169.254.255.255"),
+        ("172.16.0.0", "172.31.255.255"),
+        ("192.0.0.0", "192.0.0.255"),
+        ("192.0.2.0", "192.0.2.255"),
+        ("192.88.99.0", "192.88.99.255"),
+        ("192.168.0.0", "192.168.255.255"),
+        ("198.18.0.0", "198.19.255.255"),
+        ("198.51.100.0", "198.51.100.255"),
+        ("203.0.113.0", "203.0.113.255"),
+        ("224.0.0.0", "255.255.255.255"),
+        ("::", "1fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+        ("2001::", "2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff"),
+        ("2001:db8::", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"),
+        ("2002::", "2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+        ("3fff::", "3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff"),
+        ("4000::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+    ],
+)
+def test_a_refused_block_is_refused_to_its_ends_and_its_neighbours_are_public(
+    first: str, last: str
+) -> None:
+    start, end = ip_address(first), ip_address(last)
+    assert not is_public(start)
+    assert not is_public(end)
+    if int(start) > 0:
+        assert is_public(start - 1)
+    if int(end) < 2**end.max_prefixlen - 1:
+        assert is_public(end + 1)
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("http://example.com/a/b", "http://example.com"),
+        ("http://a.b/c/d", "http://a.b"),
+        ("https://example.com:8443/?q=/", "https://example.com:8443"),
+        ("http://[2606:4700::1111]/", "http://[2606:4700::1111]"),
+    ],
+)
+def test_the_origin_ends_where_the_path_begins(url: str, origin: str) -> None:
+    assert parse_url(url).origin == origin
+
+
+@pytest.mark.parametrize(
+    ("url", "host_key"),
+    [
+        ("http://example.com/", "example.com"),
+        ("https://example.com/", "example.com"),
+        ("http://example.com:443/", "example.com"),
+        ("http://example.com:81/", "example.com:81"),
+        ("https://[2606:4700::1111]:8443/", "2606:4700::1111:8443"),
+    ],
+)
+def test_a_host_is_counted_by_its_name_and_any_unusual_port(url: str, host_key: str) -> None:
+    assert parse_url(url).host_key == host_key
+
+
+def test_a_url_has_a_longest_length_as_given_and_in_its_normal_form() -> None:
+    longest = "http://example.com/".ljust(8192, "a")
+    assert parse_url(longest).url == longest
+    for url in (
+        f"{longest}a",
+        "http://example.com/".ljust(8193),
+        "http://example.com/" + "\u00e9" * 3000,
+    ):
+        with pytest.raises(InvalidUrlError):
+            parse_url(url)
+
+
+def test_a_url_that_was_admitted_cannot_be_changed() -> None:
+    admitted = guard.admit("http://example.com/")
+    with pytest.raises(AttributeError):
+        admitted.host = "127.0.0.1"  # type: ignore[misc]
 
 
 def test_an_operator_can_allow_networks_and_ports() -> None:

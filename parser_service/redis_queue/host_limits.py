@@ -76,7 +76,7 @@ class HostLimits:
         """Take a slot, or park the job and return None: it is no longer this parser's.
 
         Args:
-            host: what `Target.host_key` names.
+            host: what `ParsedUrl.host_key` names.
             parked: the message to put into the list of the host.
             token: names the job's lease, which ends when the job is parked.
         """

@@ -313,7 +313,7 @@ class JobsWay(RuleBasedStateMachine):
 
     @invariant()
     def what_has_ended_stays_as_it_is(self) -> None:
-        if not hasattr(self, "_way"):
+        if not hasattr(self, "_steps"):
             return
         rows = self._run(self._steps.connection.fetch("SELECT * FROM parse_requests ORDER BY id"))
         assert [row["id"] for row in rows] == sorted(self._accepted)
@@ -325,7 +325,7 @@ class JobsWay(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
-            if hasattr(self, "_way"):
+            if hasattr(self, "_steps"):
                 self._run(self._heal())
                 self.what_has_ended_stays_as_it_is()
                 self._run(self._repeat_everything())

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from api_service.config import Settings
-from api_service.endings.service import EndingStep
 from api_service.process.collaborators import Collaborators
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
+
+    from api_service.endings.service import EndingStep
 
 Opener = Callable[[Settings, Collaborators], AbstractAsyncContextManager[None]]
 """Makes a capability's collaborators from those that are there, and closes them at the end."""
@@ -37,7 +38,7 @@ class Capability:
     name: str
     router: "Callable[[], APIRouter] | None" = None
     open: Opener | None = None
-    ending_steps: tuple[EndingStep, ...] = ()
+    ending_steps: "tuple[EndingStep, ...]" = ()
     task_modules: tuple[str, ...] = ()
     beat_schedule: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 

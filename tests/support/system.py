@@ -58,7 +58,10 @@ class RunningSystem:
         found = []
         for process in self.supervisor.children(recursive=True):
             command = _command(process)
-            if command and all(word in command for word in words):
+            # Whole words: `api_service.worker` is not `api_service.worker.results`.
+            if command and all(
+                re.search(rf"{re.escape(word)}(?![\w.])", command) for word in words
+            ):
                 found.append(process)
         return found
 

@@ -3,20 +3,32 @@
 import subprocess
 import sys
 
+import pytest
+
 from api_service.assembly.stores import open_stores
 from api_service.config import Settings
 from api_service.database import Database
 
-WITHOUT_HTTP = """
-import sys
-import api_service.assembly.stores, api_service.capabilities, api_service.assembly.worker
-found = {"fastapi", "starlette", "uvicorn", "aiohttp"} & set(sys.modules)
-sys.exit(f"a worker imports {found}" if found else 0)
+HTTP = ["fastapi", "starlette", "uvicorn", "aiohttp"]
+UNUSED = """
+import importlib, sys
+importlib.import_module(sys.argv[1])
+found = set(sys.argv[2:]) & set(sys.modules)
+sys.exit(f"{sys.argv[1]} imports {found}" if found else 0)
 """
 
 
-def test_a_worker_can_use_the_stores_and_the_capabilities_without_http() -> None:
-    subprocess.run([sys.executable, "-c", WITHOUT_HTTP], check=True)
+@pytest.mark.parametrize(
+    ("module", "unused"),
+    [
+        ("api_service.assembly.worker", HTTP),
+        ("api_service.tasks", HTTP),
+        ("api_service.worker.beat", [*HTTP, "sqlalchemy", "asyncpg", "api_service.tasks"]),
+        ("api_service.worker.scheduler", [*HTTP, "sqlalchemy", "asyncpg", "api_service.tasks"]),
+    ],
+)
+def test_a_process_does_not_load_what_it_does_not_use(module: str, unused: list[str]) -> None:
+    subprocess.run([sys.executable, "-c", UNUSED, module, *unused], check=True)
 
 
 async def test_stores_are_open_within_the_block(settings: Settings) -> None:

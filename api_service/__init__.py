@@ -1,0 +1,1 @@
+"""Accepts requests, keeps them, and answers for them: HTTP, the worker and beat."""

@@ -9,7 +9,6 @@ from api_service.assembly.worker import WorkerContext
 from api_service.database import Database
 from api_service.retention import CleanupProgress
 from tests.support.rows import add_request
-from tests.support.servers import dsn
 
 
 async def _add(database: Database) -> int:
@@ -17,21 +16,12 @@ async def _add(database: Database) -> int:
         return await add_request(session)
 
 
-async def _row(database_url: str, request_id: int) -> asyncpg.Record:
-    connection = await asyncpg.connect(dsn(database_url))
-    row = await connection.fetchrow("SELECT * FROM parse_requests WHERE id = $1", request_id)
-    await connection.close()
-    return row
-
-
-async def _execute(database_url: str, statement: str, *arguments: object) -> None:
-    connection = await asyncpg.connect(dsn(database_url))
-    await connection.execute(statement, *arguments)
-    await connection.close()
+async def _row(connection: asyncpg.Connection, request_id: int) -> asyncpg.Record:
+    return await connection.fetchrow("SELECT * FROM parse_requests WHERE id = $1", request_id)
 
 
 async def test_clean_up_deletes_what_is_older_than_the_retention(
-    jobs: WorkerContext, database: Database, database_url: str
+    jobs: WorkerContext, database: Database, connection: asyncpg.Connection
 ) -> None:
     ids = [await _add(database) for _ in range(5)]
     old_success, old_pending, old_but_moving, young, forgotten = ids
@@ -41,22 +31,21 @@ async def test_clean_up_deletes_what_is_older_than_the_retention(
         " updated_at = now() - $3::interval WHERE id = $4"
     )
     now = timedelta()
-    await _execute(database_url, statement, "success", month, now, old_success)
-    await _execute(database_url, statement, "pending", month, month, old_pending)
-    await _execute(database_url, statement, "processing", month, now, old_but_moving)
-    await _execute(database_url, statement, "failure", timedelta(days=29), now, young)
-    await _execute(database_url, statement, "failure", month, month, forgotten)
+    await connection.execute(statement, "success", month, now, old_success)
+    await connection.execute(statement, "pending", month, month, old_pending)
+    await connection.execute(statement, "processing", month, now, old_but_moving)
+    await connection.execute(statement, "failure", timedelta(days=29), now, young)
+    await connection.execute(statement, "failure", month, month, forgotten)
     assert (await jobs.retention.clean_up()).deleted == 3
-    left = [request_id for request_id in ids if await _row(database_url, request_id)]
+    left = [request_id for request_id in ids if await _row(connection, request_id)]
     assert left == [old_but_moving, young]
 
 
 async def test_clean_up_goes_through_many_batches(
-    jobs: WorkerContext, database_url: str, monkeypatch: pytest.MonkeyPatch
+    jobs: WorkerContext, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("api_service.retention.DELETE_BATCH", 10)
-    await _execute(
-        database_url,
+    await connection.execute(
         "INSERT INTO parse_requests (url, status, created_at)"
         " SELECT 'https://example.com/', 'success', now() - interval '40 days'"
         " FROM generate_series(1, 35)",

@@ -19,7 +19,6 @@ from api_service.queueing.repository import QueueRepository
 from api_service.status_enum import LEGAL_MOVES, StatusEnum, before
 from tests.support.keys import DONE, QUEUE
 from tests.support.rows import add_request
-from tests.support.servers import dsn
 
 SUCCESS = PageResult(status="success", title="A", html="<title>A</title>")
 FAILURE = FailureResult(status="failure", error="No.")
@@ -31,28 +30,19 @@ async def _add(database: Database, url: str = "https://example.com/") -> int:
         return await add_request(session, url, trace_id="t")
 
 
-async def _row(database_url: str, request_id: int) -> asyncpg.Record:
-    connection = await asyncpg.connect(dsn(database_url))
-    row = await connection.fetchrow("SELECT * FROM parse_requests WHERE id = $1", request_id)
-    await connection.close()
-    return row
-
-
-async def _execute(database_url: str, statement: str, *arguments: object) -> None:
-    connection = await asyncpg.connect(dsn(database_url))
-    await connection.execute(statement, *arguments)
-    await connection.close()
+async def _row(connection: asyncpg.Connection, request_id: int) -> asyncpg.Record:
+    return await connection.fetchrow("SELECT * FROM parse_requests WHERE id = $1", request_id)
 
 
 async def test_a_started_request_is_on_the_parsers_list(
-    jobs: WorkerContext, database: Database, database_url: str, redis_url: str
+    jobs: WorkerContext, database: Database, connection: asyncpg.Connection, redis_url: str
 ) -> None:
     first, second = await _add(database, "https://a.example/"), await _add(database)
     await jobs.handover.start([first])
     await jobs.handover.start([second])
     async with aioredis.Redis.from_url(redis_url) as redis:
         messages = [json.loads(raw) for raw in await redis.lrange(QUEUE, 0, -1)]
-    row = await _row(database_url, first)
+    row = await _row(connection, first)
     assert row["status"] == "processing"
     assert [message["id"] for message in messages] == [first, second]
     assert messages[0] == {
@@ -85,35 +75,35 @@ async def test_a_task_without_a_row_does_nothing(jobs: WorkerContext, redis_url:
 async def test_a_final_status_stays(
     jobs: WorkerContext,
     database: Database,
-    database_url: str,
+    connection: asyncpg.Connection,
     first: PageResult | FailureResult,
     then: PageResult | FailureResult,
 ) -> None:
     request_id = await _add(database)
     await jobs.handover.start([request_id])
     await jobs.endings.record({request_id: first})
-    ended = await _row(database_url, request_id)
+    ended = await _row(connection, request_id)
     await jobs.endings.record({request_id: then})
     await jobs.endings.record({request_id: first})
     await jobs.handover.start([request_id])
-    assert await _row(database_url, request_id) == ended
+    assert await _row(connection, request_id) == ended
 
 
 async def test_only_the_attempt_under_way_counts(
-    jobs: WorkerContext, database: Database, database_url: str
+    jobs: WorkerContext, database: Database, connection: asyncpg.Connection
 ) -> None:
     request_id = await _add(database)
     await jobs.handover.start([request_id])
     late = SUCCESS.model_copy(update={"token": "of-another-attempt"})
     await jobs.endings.record({request_id: late})
-    row = await _row(database_url, request_id)
+    row = await _row(connection, request_id)
     assert row["status"] == "processing"
     await jobs.endings.record({request_id: late.model_copy(update={"token": row["token"]})})
-    assert (await _row(database_url, request_id))["status"] == "success"
+    assert (await _row(connection, request_id))["status"] == "success"
 
 
 async def test_a_result_that_the_database_does_not_take_holds_up_no_other(
-    settings: Settings, database: Database, database_url: str
+    settings: Settings, database: Database, connection: asyncpg.Connection
 ) -> None:
     async with open_worker(settings.model_copy(update={"max_attempts": 1})) as jobs:
         ids = [await _add(database) for _ in range(4)]
@@ -124,18 +114,18 @@ async def test_a_result_that_the_database_does_not_take_holds_up_no_other(
         nul_in_facts = SUCCESS.model_copy(update={"final_url": "\0"})
         results = (nul, SUCCESS, surrogate, nul_in_facts)
         await jobs.endings.record(dict(zip(ids, results, strict=True)))
-    statuses = [(await _row(database_url, request_id))["status"] for request_id in ids]
+    statuses = [(await _row(connection, request_id))["status"] for request_id in ids]
     assert statuses == ["failure", "success", "failure", "failure"]
 
 
 @pytest.mark.parametrize("origin", StatusEnum)
 @pytest.mark.parametrize("goal", StatusEnum)
 async def test_the_sql_makes_legal_moves_only(
-    database: Database, database_url: str, origin: StatusEnum, goal: StatusEnum
+    database: Database, connection: asyncpg.Connection, origin: StatusEnum, goal: StatusEnum
 ) -> None:
     request_id = await _add(database)
-    await _execute(
-        database_url, "UPDATE parse_requests SET status = $1 WHERE id = $2", origin, request_id
+    await connection.execute(
+        "UPDATE parse_requests SET status = $1 WHERE id = $2", origin, request_id
     )
     async with database.transaction() as session:
         match goal:
@@ -154,7 +144,7 @@ async def test_the_sql_makes_legal_moves_only(
             case _:
                 assert_never(goal)
     assert moved is (goal in LEGAL_MOVES[origin])
-    assert (await _row(database_url, request_id))["status"] == (goal if moved else origin)
+    assert (await _row(connection, request_id))["status"] == (goal if moved else origin)
 
 
 def test_the_moves_backwards_are_the_moves_forwards() -> None:

@@ -8,31 +8,17 @@ import asyncpg
 import pytest
 import redis.asyncio as aioredis
 
-from api_service.assembly.worker import WorkerContext, open_worker
+from api_service.assembly.worker import WorkerContext
 from api_service.config import Settings
 from api_service.database import Database
 from api_service.parser_client.messages import FailureReason, FailureResult, PageResult
 from tests.support.keys import QUEUE
 from tests.support.rows import add_request
-from tests.support.servers import dsn
 
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"retry_delay": 4.0, "max_attempts": 3})
-
-
-@pytest.fixture
-async def jobs(settings: Settings) -> AsyncIterator[WorkerContext]:
-    async with open_worker(settings) as context:
-        yield context
-
-
-@pytest.fixture
-async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
-    opened = await asyncpg.connect(dsn(database_url))
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture

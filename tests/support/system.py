@@ -120,8 +120,8 @@ class RunningSystem:
         return httpx.AsyncClient(base_url=self.url, timeout=40, trust_env=False)
 
 
-def start(folder: Path, **environment: str) -> RunningSystem:
-    """Start a copy and wait for its line `ready`."""
+def start(folder: Path, root: Path = ROOT, /, **environment: str) -> RunningSystem:
+    """Start a copy of the code in `root` and wait for its line `ready`."""
     api_port, parser_port = free_port(), free_port()
     variables = {
         "DATA_DIR": str(folder),
@@ -134,7 +134,7 @@ def start(folder: Path, **environment: str) -> RunningSystem:
     with _output(folder).open("w") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "local"],
-            cwd=ROOT,
+            cwd=root,
             env=_clean_environment() | variables | environment,
             stdout=output,
             stderr=subprocess.STDOUT,

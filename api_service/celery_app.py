@@ -44,21 +44,28 @@ class MonotonicInterval(schedule):  # type: ignore[misc] # Celery carries no typ
         return schedstate(is_due=True, next=self.seconds)
 
 
+def broker_options(settings: Settings) -> dict[str, Any]:
+    """Return how to connect to Redis, for the transport in `worker/transport.py`."""
+    return {
+        "address": settings.redis_address,
+        "visibility_timeout": VISIBILITY_SECONDS,
+        # Without these two, a killed worker's message is delivered again minutes late.
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+        "socket_keepalive": True,
+        "health_check_interval": 10,
+    }
+
+
 def _configuration() -> dict[str, Any]:
     settings = Settings.load()
     return {
-        "broker_url": settings.redis_url,
+        # Says only which transport to use: the connection is made from the options below.
+        "broker_url": "redis://",
         "broker_transport": "api_service.worker.transport:PatientTransport",
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
-        "broker_transport_options": {
-            "visibility_timeout": VISIBILITY_SECONDS,
-            # Without these two, a killed worker's message is delivered again minutes late.
-            "unacked_restore_interval": 5,
-            "unacked_restore_throttle": 1,
-            "socket_keepalive": True,
-            "health_check_interval": 10,
-        },
+        "broker_transport_options": broker_options(settings),
         "task_default_queue": API_QUEUE,
         "task_queues": [Queue(API_QUEUE), Queue(CONTROL_QUEUE)],
         "task_routes": {

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from api_service.redis_address import RedisAddress, read_redis_url
+
 
 class Settings(BaseSettings):
     """Hold every setting; each has a safe default, and `docs/operations.md` lists them all."""
@@ -17,6 +19,8 @@ class Settings(BaseSettings):
     """The PostgreSQL database, in SQLAlchemy's form."""
     redis_url: str = "redis://127.0.0.1:6379/0"
     """The Redis that the API, its workers and the parsers share."""
+    redis_ca_bundle: Path | None = None
+    """A file of certificates to trust as well as the system's, for `rediss://`."""
     task_queue: str = "parser:tasks"
     """The list from which parsers take jobs; the same as theirs."""
     result_prefix: str = "parser:results:"
@@ -63,6 +67,11 @@ class Settings(BaseSettings):
         """The database in libpq's form, which asyncpg itself takes: `postgresql://…`."""
         return self.database_url.replace("postgresql+asyncpg://", "postgresql://", 1)
 
+    @property
+    def redis_address(self) -> RedisAddress:
+        """The Redis of `redis_url`, as its clients take it."""
+        return read_redis_url(self.redis_url, self.redis_ca_bundle)
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _in_capitals(cls, value: object) -> object:
@@ -81,8 +90,14 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _check_redis(cls, value: str) -> str:
-        if value.partition("://")[0] not in ("redis", "rediss"):
-            raise ValueError("not a Redis URL; write redis://host:6379/0, or rediss:// with TLS")
+        read_redis_url(value)
+        return value
+
+    @field_validator("redis_ca_bundle")
+    @classmethod
+    def _check_ca_bundle(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError(f"{value} is not a file")
         return value
 
     @classmethod

@@ -47,6 +47,6 @@ async def open_stores(
         stack.push_async_callback(database.dispose)
         await database.require_newest_migration()
         redis = await stack.enter_async_context(
-            open_redis(settings.redis_url, timeout=REDIS_SECONDS)
+            open_redis(settings.redis_address, timeout=REDIS_SECONDS)
         )
         yield Stores(database, redis, build_parser_queues(redis, settings))

@@ -39,7 +39,10 @@ def test_each_invalid_variable_is_named_with_what_to_write(
         Settings.load()
     assert str(ended.value).splitlines() == [
         "DATABASE_URL: not a PostgreSQL URL; write postgresql+asyncpg://user:password@host/name.",
-        "REDIS_URL: not a Redis URL; write redis://host:6379/0, or rediss:// with TLS.",
+        (
+            "REDIS_URL: not a Redis URL; write redis://host:6379/0, or rediss:// with TLS, "
+            "or unix:///path/of/redis.sock."
+        ),
         "MAX_ATTEMPTS: Input should be a valid integer, unable to parse string as an integer.",
         "METRICS_PORT: Input should be less than or equal to 65534.",
     ]

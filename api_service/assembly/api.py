@@ -38,7 +38,7 @@ async def open_api(settings: Settings, draining: Draining) -> AsyncIterator[Coll
             celery_app, timeout=settings.publish_timeout, broker_options=broker_options(settings)
         )
         stack.push_async_callback(publisher.close)
-        ending_listener = EndingListener(settings.database_dsn)
+        ending_listener = EndingListener(settings.database_address)
         ending_listener.open()
         stack.push_async_callback(ending_listener.close)
         draining.on_begin(ending_listener.end_waits)

@@ -43,7 +43,9 @@ async def open_stores(
         DatabaseUnavailableError: the database does not answer.
     """
     async with AsyncExitStack() as stack:
-        database = Database(settings.database_url, timeout=transaction_seconds, pool_size=pool_size)
+        database = Database(
+            settings.database_address, timeout=transaction_seconds, pool_size=pool_size
+        )
         stack.push_async_callback(database.dispose)
         await database.require_newest_migration()
         redis = await stack.enter_async_context(

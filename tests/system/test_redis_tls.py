@@ -12,15 +12,15 @@ import pytest
 
 from local.addresses import free_port
 from local.valkey import Valkey
-from tests.support.redis_ends import (
+from tests.support.site import Site
+from tests.support.system import ROOT, results, running, submit
+from tests.support.tls_ends import (
     CLIENT_HELLO,
     forward_to,
     issue_certificate,
     open_recorder,
     serving,
 )
-from tests.support.site import Site
-from tests.support.system import ROOT, results, running, submit
 from tests.support.waiting import until
 
 PROCESSES = {

@@ -15,8 +15,10 @@ def _set(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])
 def test_the_database_is_named_in_the_form_that_each_library_takes(scheme: str) -> None:
     settings = Settings(database_url=f"{scheme}://user:a%3A%2F%2Fb@host:1/name")
-    assert settings.database_url == "postgresql+asyncpg://user:a%3A%2F%2Fb@host:1/name"
-    assert settings.database_dsn == "postgresql://user:a%3A%2F%2Fb@host:1/name"
+    place = {"host": ["host"], "port": [1], "database": "name"}
+    login = {"user": "user", "password": "a://b"}
+    assert settings.database_address.driver_arguments == place | login
+    assert settings.database_address.engine_arguments == place | login
 
 
 def test_alive_files_are_settings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from api_service.process.redis_connection import open_redis
 from api_service.queueing.enqueue import TaskSender
 from api_service.redis_address import read_redis_url
 from local.valkey import Valkey
-from tests.support.redis_ends import forward_to, issue_certificate, serving
+from tests.support.tls_ends import forward_to, issue_certificate, serving
 
 
 @pytest.fixture(scope="module")

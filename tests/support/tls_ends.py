@@ -1,4 +1,4 @@
-"""Stand where Redis is expected: hear how clients begin, or speak TLS in front of a server."""
+"""Stand where a server is expected: hear how clients begin, or speak TLS in front of it."""
 
 import asyncio
 import contextlib
@@ -66,25 +66,34 @@ def serving(serve: Serve, context: ssl.SSLContext | None, **address: str) -> Ite
 def forward_to(port: int) -> Serve:
     """Forward each connection to a server on this port of 127.0.0.1."""
 
-    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        server = None
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             from_server, server = await asyncio.open_connection("127.0.0.1", port)
-            pumps = {
-                asyncio.create_task(_pump(reader, server)),
-                asyncio.create_task(_pump(from_server, writer)),
-            }
-            _, left = await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-            for pump in left:
-                pump.cancel()
+            await forward(reader, writer, from_server, server)
         except OSError:
-            pass  # the client sees a closed connection
-        finally:
-            for end in (writer, server):
-                if end is not None:
-                    end.close()
+            writer.close()  # the client sees a closed connection
 
-    return forward
+    return serve
+
+
+async def forward(
+    from_client: asyncio.StreamReader,
+    client: asyncio.StreamWriter,
+    from_server: asyncio.StreamReader,
+    server: asyncio.StreamWriter,
+) -> None:
+    """Pass on what both say until one of them closes."""
+    pumps = {
+        asyncio.create_task(_pump(from_client, server)),
+        asyncio.create_task(_pump(from_server, client)),
+    }
+    try:
+        await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for pump in pumps:
+            pump.cancel()
+        for end in (client, server):
+            end.close()
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

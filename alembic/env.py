@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import pkgutil
+import sys
 
 from alembic import context
 from sqlalchemy import Connection, text
@@ -11,6 +12,8 @@ from sqlalchemy.pool import NullPool
 
 import api_service
 from api_service.config import Settings
+from api_service.database import CONNECT_SECONDS, CONNECTION_ERRORS, explain_refusal
+from api_service.database_address import DIALECT, DatabaseAddress
 from api_service.schema import Base
 
 # Tables are declared in modules named `models`; a new room needs no line here.
@@ -35,15 +38,22 @@ def run(connection: Connection) -> None:
         context.run_migrations()
 
 
-async def run_online(url: str) -> None:
-    engine = create_async_engine(url, poolclass=NullPool)
-    async with engine.connect() as connection:
+async def run_online(address: DatabaseAddress) -> None:
+    arguments = {"timeout": CONNECT_SECONDS} | dict(address.engine_arguments)
+    engine = create_async_engine(DIALECT, connect_args=arguments, poolclass=NullPool)
+    try:
+        connection = await engine.connect()
+    except CONNECTION_ERRORS as error:
+        sys.exit(explain_refusal(error))
+    try:
         await connection.run_sync(run)
-    await engine.dispose()
+    finally:
+        await connection.close()
+        await engine.dispose()
 
 
 settings = Settings.load()
 if context.is_offline_mode():
-    run_offline(settings.database_url)
+    run_offline(DIALECT)
 else:
-    asyncio.run(run_online(settings.database_url))
+    asyncio.run(run_online(settings.database_address))

@@ -26,6 +26,8 @@ CLEANUP = "api.cleanup_parse_requests"
 PULSE = "api.pulse"
 SWEEP = "api.sweep"
 
+LOCAL_BROKER = "redis://localhost"
+"""Stands for a Unix socket, whose path kombu would take for a database."""
 SWEEP_SECONDS = 1.0
 VISIBILITY_SECONDS = 60
 """Seconds after which a message that a dead worker had taken is delivered again."""
@@ -44,21 +46,39 @@ class MonotonicInterval(schedule):  # type: ignore[misc] # Celery carries no typ
         return schedstate(is_due=True, next=self.seconds)
 
 
+def celery_key_prefix(settings: Settings) -> str:
+    """Return what precedes Celery's keys, so that installations on one Redis keep theirs apart.
+
+    The default installation has none: versions that run next to each other share these keys.
+    """
+    is_default = settings.task_queue == Settings.model_fields["task_queue"].default
+    return "" if is_default else f"{settings.task_queue}:celery:"
+
+
+def broker_options(settings: Settings) -> dict[str, Any]:
+    """Return how to connect to Redis, for the transport in `worker/transport.py`."""
+    return {
+        "address": settings.redis_address,
+        "global_keyprefix": celery_key_prefix(settings),
+        "visibility_timeout": VISIBILITY_SECONDS,
+        # Without these two, a killed worker's message is delivered again minutes late.
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+        "socket_keepalive": True,
+        "health_check_interval": 10,
+    }
+
+
 def _configuration() -> dict[str, Any]:
     settings = Settings.load()
+    address = settings.redis_address
     return {
-        "broker_url": settings.redis_url,
+        # For messages only: the connection is made from the options below.
+        "broker_url": LOCAL_BROKER if address.medium == "unix" else address.shown,
         "broker_transport": "api_service.worker.transport:PatientTransport",
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
-        "broker_transport_options": {
-            "visibility_timeout": VISIBILITY_SECONDS,
-            # Without these two, a killed worker's message is delivered again minutes late.
-            "unacked_restore_interval": 5,
-            "unacked_restore_throttle": 1,
-            "socket_keepalive": True,
-            "health_check_interval": 10,
-        },
+        "broker_transport_options": broker_options(settings),
         "task_default_queue": API_QUEUE,
         "task_queues": [Queue(API_QUEUE), Queue(CONTROL_QUEUE)],
         "task_routes": {

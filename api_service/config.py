@@ -7,6 +7,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from api_service.database_address import DatabaseAddress, read_database_url
+from api_service.redis_address import RedisAddress, read_redis_url
+
 
 class Settings(BaseSettings):
     """Hold every setting; each has a safe default, and `docs/operations.md` lists them all."""
@@ -14,9 +17,13 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True)
 
     database_url: str = "postgresql+asyncpg://postgres@127.0.0.1:5432/postgres"
-    """The PostgreSQL database, in SQLAlchemy's form."""
+    """The PostgreSQL database, as libpq or SQLAlchemy write it."""
+    database_ca_bundle: Path | None = None
+    """A file of certificates to trust for the database's TLS, which is then verified."""
     redis_url: str = "redis://127.0.0.1:6379/0"
     """The Redis that the API, its workers and the parsers share."""
+    redis_ca_bundle: Path | None = None
+    """A file of certificates to trust as well as the system's, for `rediss://`."""
     task_queue: str = "parser:tasks"
     """The list from which parsers take jobs; the same as theirs."""
     result_prefix: str = "parser:results:"
@@ -59,9 +66,14 @@ class Settings(BaseSettings):
     """The lowest level that is logged, in letters of any case."""
 
     @property
-    def database_dsn(self) -> str:
-        """The database in libpq's form, which asyncpg itself takes: `postgresql://…`."""
-        return self.database_url.replace("postgresql+asyncpg://", "postgresql://", 1)
+    def database_address(self) -> DatabaseAddress:
+        """The database of `database_url`, as its clients take it."""
+        return read_database_url(self.database_url, self.database_ca_bundle)
+
+    @property
+    def redis_address(self) -> RedisAddress:
+        """The Redis of `redis_url`, as its clients take it."""
+        return read_redis_url(self.redis_url, self.redis_ca_bundle)
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -70,19 +82,21 @@ class Settings(BaseSettings):
 
     @field_validator("database_url")
     @classmethod
-    def _use_asyncpg(cls, value: str) -> str:
-        scheme, separator, rest = value.partition("://")
-        if not separator or scheme not in ("postgres", "postgresql", "postgresql+asyncpg"):
-            raise ValueError(
-                "not a PostgreSQL URL; write postgresql+asyncpg://user:password@host/name"
-            )
-        return f"postgresql+asyncpg://{rest}"
+    def _check_database(cls, value: str) -> str:
+        read_database_url(value)
+        return value
 
     @field_validator("redis_url")
     @classmethod
     def _check_redis(cls, value: str) -> str:
-        if value.partition("://")[0] not in ("redis", "rediss"):
-            raise ValueError("not a Redis URL; write redis://host:6379/0, or rediss:// with TLS")
+        read_redis_url(value)
+        return value
+
+    @field_validator("database_ca_bundle", "redis_ca_bundle")
+    @classmethod
+    def _check_ca_bundle(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError(f"{value} is not a file")
         return value
 
     @classmethod

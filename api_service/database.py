@@ -1,6 +1,7 @@
 """The engine, sessions and transactions. The only module that commits."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from time import monotonic
@@ -17,6 +18,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
+from api_service.database_address import DIALECT, DatabaseAddress
 from api_service.exceptions import (
     DatabaseUnavailableError,
     SchemaOutdatedError,
@@ -33,25 +35,37 @@ START_SECONDS = 30
 
 # The driver's own errors, which SQLAlchemy does not always wrap.
 _ASYNCPG_ERRORS = (asyncpg.InterfaceError, asyncpg.PostgresError)
+# What does not pass by itself: a starting process ends at once.
+_REFUSALS = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientPrivilegeError,
+    asyncpg.ClientConfigurationError,
+    ssl.SSLCertVerificationError,
+)
+CONNECTION_ERRORS = (TimeoutError, OSError, SQLAlchemyError, *_ASYNCPG_ERRORS)
+"""What connecting may raise."""
 
 
 class Database:
     """Sessions on one PostgreSQL database, of one event loop.
 
     Args:
-        url: `postgresql+asyncpg://…`.
+        address: of the database.
         timeout: seconds for one transaction, including the wait for a connection.
         pool_size: connections kept.
     """
 
-    def __init__(self, url: str, *, timeout: float, pool_size: int = 10) -> None:
+    def __init__(self, address: DatabaseAddress, *, timeout: float, pool_size: int = 10) -> None:
         self._timeout = timeout
         self._engine = create_async_engine(
-            url,
+            DIALECT,
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=timeout,
-            connect_args={"timeout": CONNECT_SECONDS, "command_timeout": timeout},
+            connect_args={"timeout": CONNECT_SECONDS}
+            | dict(address.engine_arguments)
+            | {"command_timeout": timeout},
         )
         event.listen(self._engine.sync_engine, "checkout", _discard_if_closed)
         self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
@@ -102,13 +116,19 @@ class Database:
             raise DatabaseUnavailableError from error
 
     async def revision(self) -> str | None:
-        """Read the migration that the database is at; None before the first."""
+        """Read the migration that the database is at; None before the first.
+
+        Raises:
+            DatabaseUnavailableError: the database does not answer, or does not let us read.
+        """
         try:
             async with self.transaction() as session:
                 result = await session.execute(text("SELECT version_num FROM alembic_version"))
                 return result.scalar_one_or_none()
-        except ProgrammingError:  # no such table
-            return None
+        except ProgrammingError as error:
+            if isinstance(_driver_error(error), asyncpg.UndefinedTableError):
+                return None
+            raise DatabaseUnavailableError from error
 
     async def require_newest_migration(self) -> None:
         """Refuse to work on a schema that the code does not know.
@@ -117,7 +137,7 @@ class Database:
 
         Raises:
             SchemaOutdatedError: it says what to run.
-            DatabaseUnavailableError: the database does not answer.
+            DatabaseUnavailableError: the database does not answer, or refuses us; it says why.
         """
         revision = await self._revision_once_it_answers()
         if revision != NEWEST_MIGRATION:
@@ -131,14 +151,22 @@ class Database:
         while True:
             try:
                 return await self.revision()
-            except DatabaseUnavailableError:
-                if monotonic() > end:
-                    raise
+            except DatabaseUnavailableError as error:
+                reason = error.__cause__ or error
+                if monotonic() > end or isinstance(_driver_error(reason) or reason, _REFUSALS):
+                    raise DatabaseUnavailableError(explain_refusal(reason)) from error
                 await asyncio.sleep(0.5)
 
     async def dispose(self) -> None:
         """Close all connections."""
         await self._engine.dispose()
+
+
+def explain_refusal(error: BaseException) -> str:
+    """Say in one sentence why the database cannot be used, in the server's own words."""
+    reason = _driver_error(error) or error
+    words = str(reason).strip().splitlines() or ["it did not answer in time"]
+    return f"DATABASE_URL: cannot use the database: {words[0].rstrip('.')}."
 
 
 def _driver_error(error: BaseException) -> BaseException | None:

@@ -13,7 +13,7 @@ import redis.asyncio as aioredis
 from starlette.types import Message
 
 from api_service.assembly.worker import WorkerContext
-from api_service.celery_app import celery_app
+from api_service.celery_app import broker_options, celery_app
 from api_service.config import Settings
 from api_service.database import Database
 from api_service.dependencies import provided
@@ -100,7 +100,7 @@ async def publish(
     watch: Stopwatch, settings: Settings, ids: Sequence[int], urls: Sequence[str], batch: int
 ) -> None:
     """Time the publishing of Celery messages."""
-    publisher = Publisher(celery_app, timeout=10, broker_url=settings.redis_url)
+    publisher = Publisher(celery_app, timeout=10, broker_options=broker_options(settings))
     await publisher.parse_url(0, "", None)  # opens the connection; 0 is the id of no row
     for some in split(list(zip(ids, urls, strict=True)), batch):
         with watch.stage("publish", len(some)):

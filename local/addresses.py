@@ -13,7 +13,13 @@ def read_address(environment: dict[str, str], prefix: str, default: int) -> tupl
     text = environment.get(f"{prefix}_PORT") or str(default)
     if not (text.isdecimal() and 1 <= int(text) <= 65535):
         raise StartError(f"{prefix}_PORT must be 1-65535, not {text!r}.")
-    return environment.get(f"{prefix}_HOST") or "127.0.0.1", int(text)
+    host = environment.get(f"{prefix}_HOST") or "127.0.0.1"
+    return host.removeprefix("[").removesuffix("]"), int(text)
+
+
+def http_url(host: str, port: int) -> str:
+    """Return the URL of an address; one of IPv6 needs brackets."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def open_listening_socket(host: str, port: int, variable: str) -> socket.socket:

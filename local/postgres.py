@@ -6,6 +6,7 @@ reach it, and dies with the process that started it.
 
 import os
 import pwd
+import re
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,8 @@ from local.errors import StartError
 from local.parent_death import die_with_parent
 from local.server import Server, wheel_folder
 
+PLAIN = re.compile(r"[\w./-]+", re.ASCII)
+"""What neither a list of PostgreSQL nor a URL gives another meaning."""
 MAX_SOCKET_PATH = 90  # Linux allows 107 characters, and PostgreSQL appends a file name
 
 
@@ -43,7 +46,7 @@ class Postgres(Server):
         if self._user is not None:
             self._bin, self._data = self._paths_for_nobody()
         self._sockets = self._data / "sockets"
-        if len(str(self._sockets)) > MAX_SOCKET_PATH:
+        if len(str(self._sockets)) > MAX_SOCKET_PATH or not PLAIN.fullmatch(str(self._sockets)):
             name = sha256(bytes(self._data)).hexdigest()[:12]
             self._sockets = Path("/tmp") / f"page-parser-{name}"  # noqa: S108 - ours, mode 0700
 

@@ -7,10 +7,10 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
 from api_service.config import Settings as ApiSettings
-from local.addresses import open_listening_socket, read_address, require_listener
+from local.addresses import http_url, open_listening_socket, read_address, require_listener
 from local.errors import StartError
 from local.postgres import Postgres
 from local.supervisor import WATCH_SECONDS, ProcessSpec, SupervisedProcess
@@ -24,6 +24,8 @@ API_COMMAND = (
 )
 BEAT_COMMAND = "python -m api_service.worker.beat"
 READY_SECONDS = 60
+WITHOUT_PROXY = build_opener(ProxyHandler({}))
+"""Asks our own API, whatever proxy the environment names."""
 # A stop takes at most 10 s: these two, and the moment that the servers need. The table
 # "Stopping" in docs/operations.md has all such times.
 SERVICE_STOP_SECONDS = 5.0
@@ -52,7 +54,7 @@ class System:
     @property
     def api_url(self) -> str:
         """Return the URL at which clients reach the API."""
-        return f"http://{self._api_address[0]}:{self._api_address[1]}"
+        return http_url(*self._api_address)
 
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT.
@@ -110,7 +112,7 @@ class System:
             "API_HOST": self._api_address[0],
             "PARSER_HOST": self._parser_address[0],
             "PARSER_PORT": str(self._parser_address[1]),
-            "PARSER_URL": f"http://{self._parser_address[0]}:{self._parser_address[1]}",
+            "PARSER_URL": http_url(*self._parser_address),
         }
         for variable, kind in (("DATABASE_URL", Postgres), ("REDIS_URL", Valkey)):
             if url := self._environment.get(variable):
@@ -207,7 +209,7 @@ class System:
     def _why_not_ready(self) -> str:
         """Return what is missing; empty if everything answers."""
         try:
-            with urlopen(f"{self.api_url}/ready", timeout=5) as response:  # noqa: S310 - our own API
+            with WITHOUT_PROXY.open(f"{self.api_url}/ready", timeout=5) as response:
                 response.read()
         except OSError as error:
             body = getattr(error, "read", lambda: b"")()

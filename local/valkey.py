@@ -68,7 +68,7 @@ class Valkey(Server):
             "requirepass": self._password,
         }
         # Through standard input: every user can read a command line, and this has the password.
-        text = "".join(f'{name} "{value}"\n' for name, value in settings.items())
+        text = "".join(f"{name} {_quoted(value)}\n" for name, value in settings.items())
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 [self._binary, "-"],
@@ -95,3 +95,9 @@ class Valkey(Server):
                 return False
         except OSError:
             return False
+
+
+def _quoted(value: str) -> str:
+    """Write a value as Valkey's configuration does."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from parser_service.redis_address import RedisAddress, read_redis_url
+
 MIB = 1024 * 1024
 
 
@@ -19,6 +21,8 @@ class Settings(BaseSettings):
 
     redis_url: str = "redis://127.0.0.1:6379/0"
     """The Redis that all parsers share with the API."""
+    redis_ca_bundle: Path | None = None
+    """A file of certificates to trust as well as the system's, for `rediss://`."""
     task_queue: str = "parser:tasks"
     """The list of jobs; the names of other keys begin with it. The same as the API's."""
     result_prefix: str = "parser:results:"
@@ -66,6 +70,11 @@ class Settings(BaseSettings):
     """The file that the HTTP side touches while its event loop turns."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
+    @property
+    def redis_address(self) -> RedisAddress:
+        """The Redis of `redis_url`, as its clients take it."""
+        return read_redis_url(self.redis_url, self.redis_ca_bundle)
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _in_capitals(cls, value: object) -> object:
@@ -85,7 +94,13 @@ class Settings(BaseSettings):
             return value
         return tuple(part.strip() for part in value.split(",") if part.strip())
 
-    @field_validator("fetch_ca_bundle")
+    @field_validator("redis_url")
+    @classmethod
+    def _check_redis(cls, value: str) -> str:
+        read_redis_url(value)
+        return value
+
+    @field_validator("fetch_ca_bundle", "redis_ca_bundle")
     @classmethod
     def _check_ca_bundle(cls, value: Path | None) -> Path | None:
         if value is not None and not value.is_file():

@@ -18,7 +18,7 @@ from parser_service.fetching.transport import GuardedTransport
 from parser_service.fetching.url_guard import UrlGuard
 from parser_service.jobs.listener import BLOCK_SECONDS, Listener
 from parser_service.pipeline import PagePipeline
-from parser_service.redis_queue.connection import use_uvloop_safe_connections
+from parser_service.redis_queue.connection import open_client
 from parser_service.redis_queue.host_limits import HostLimits
 from parser_service.redis_queue.job_queue import JobQueue
 from parser_service.redis_queue.keys import Keys
@@ -112,13 +112,12 @@ async def open_pipeline(
 
 def open_redis(settings: Settings) -> aioredis.Redis:
     """Open a client that tries once and reports; its users decide whether to try again."""
-    redis = aioredis.Redis.from_url(
-        settings.redis_url,
+    return open_client(
+        settings.redis_address,
         socket_timeout=COMMAND_SECONDS,
         socket_connect_timeout=CONNECT_SECONDS,
         retry=aioredis.retry.Retry(NoBackoff(), 0),
     )
-    return use_uvloop_safe_connections(redis)
 
 
 def job_queue(redis: aioredis.Redis, settings: Settings, *, name: str) -> JobQueue:

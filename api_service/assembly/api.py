@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from api_service.assembly.stores import open_stores
 from api_service.capabilities import CAPABILITIES
-from api_service.celery_app import celery_app
+from api_service.celery_app import broker_options, celery_app
 from api_service.config import Settings
 from api_service.edge.draining import Draining
 from api_service.endings.wakeups import EndingListener
@@ -35,10 +35,10 @@ async def open_api(settings: Settings, draining: Draining) -> AsyncIterator[Coll
         parser = ParserHttp(settings.parser_url, timeout=settings.parser_timeout)
         stack.push_async_callback(parser.close)
         publisher = Publisher(
-            celery_app, timeout=settings.publish_timeout, broker_url=settings.redis_url
+            celery_app, timeout=settings.publish_timeout, broker_options=broker_options(settings)
         )
         stack.push_async_callback(publisher.close)
-        ending_listener = EndingListener(settings.database_dsn)
+        ending_listener = EndingListener(settings.database_address)
         ending_listener.open()
         stack.push_async_callback(ending_listener.close)
         draining.on_begin(ending_listener.end_waits)

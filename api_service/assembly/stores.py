@@ -43,10 +43,12 @@ async def open_stores(
         DatabaseUnavailableError: the database does not answer.
     """
     async with AsyncExitStack() as stack:
-        database = Database(settings.database_url, timeout=transaction_seconds, pool_size=pool_size)
+        database = Database(
+            settings.database_address, timeout=transaction_seconds, pool_size=pool_size
+        )
         stack.push_async_callback(database.dispose)
         await database.require_newest_migration()
         redis = await stack.enter_async_context(
-            open_redis(settings.redis_url, timeout=REDIS_SECONDS)
+            open_redis(settings.redis_address, timeout=REDIS_SECONDS)
         )
         yield Stores(database, redis, build_parser_queues(redis, settings))

@@ -14,10 +14,12 @@ from typing import Any
 import asyncpg
 import structlog
 
+from api_service.database_address import DatabaseAddress
 from api_service.endings.repository import ENDED_CHANNEL
 
 RECHECK_SECONDS = 1.0
 RECONNECT_SECONDS = 1.0
+CONNECT_SECONDS = 3
 
 log = structlog.get_logger()
 
@@ -26,11 +28,11 @@ class EndingListener:
     """Listens for ended requests and sets the events of their waiters.
 
     Args:
-        dsn: `postgresql://…`.
+        address: of the database.
     """
 
-    def __init__(self, dsn: str) -> None:
-        self._dsn = dsn
+    def __init__(self, address: DatabaseAddress) -> None:
+        self._arguments = {"timeout": CONNECT_SECONDS} | dict(address.driver_arguments)
         self._waiters: defaultdict[int, set[asyncio.Event]] = defaultdict(set)
         self._closing = False
         self._listening: asyncio.Task[None] | None = None
@@ -76,7 +78,7 @@ class EndingListener:
             lost = asyncio.Event()
             connection = None
             try:
-                connection = await asyncpg.connect(self._dsn, timeout=3)
+                connection = await asyncpg.connect(**self._arguments)
                 connection.add_termination_listener(lambda *_, lost=lost: lost.set())
                 await connection.add_listener(ENDED_CHANNEL, self._on_notice)
                 await lost.wait()

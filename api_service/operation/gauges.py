@@ -39,6 +39,7 @@ class Gauges:
 
     Args:
         limit: of unfinished requests.
+        celery_prefix: what precedes the names of Celery's keys.
         clock: seconds that only ever grow.
     """
 
@@ -49,12 +50,14 @@ class Gauges:
         census: Census,
         redis: aioredis.Redis,
         limit: int,
+        celery_prefix: str = "",
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._database = database
         self._census = census
         self._redis = redis
         self._limit = limit
+        self._celery_prefix = celery_prefix
         self._clock = clock
         self._deadline = Deadline(ANSWER_SECONDS)
         self._reading: asyncio.Task[GaugeSnapshot] | None = None
@@ -96,9 +99,9 @@ class Gauges:
         depths = await self._census.depths()
         parsers, workers = await self._census.count_alive()
         async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.llen(API_QUEUE)
-            pipe.llen(CONTROL_QUEUE)
-            pipe.hlen(_UNACKED)
+            pipe.llen(f"{self._celery_prefix}{API_QUEUE}")
+            pipe.llen(f"{self._celery_prefix}{CONTROL_QUEUE}")
+            pipe.hlen(f"{self._celery_prefix}{_UNACKED}")
             lengths = await pipe.execute()
         names = (API_QUEUE, CONTROL_QUEUE, _UNACKED)
         return RedisSnapshot(depths, parsers, workers, dict(zip(names, lengths, strict=True)))

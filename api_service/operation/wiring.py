@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import redis.asyncio as aioredis
 
+from api_service.celery_app import celery_key_prefix
 from api_service.config import Settings
 from api_service.database import Database
 from api_service.operation.gauges import Gauges
@@ -25,6 +26,7 @@ async def open_operation(settings: Settings, collaborators: Collaborators) -> As
             census=census,
             redis=collaborators.get(aioredis.Redis),
             limit=settings.max_queue_depth,
+            celery_prefix=celery_key_prefix(settings),
         )
     )
     yield

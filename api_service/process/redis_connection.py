@@ -11,6 +11,8 @@ import redis.asyncio as aioredis
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from api_service.redis_address import RedisAddress
+
 
 class _UvloopSafe:
     """Translate uvloop's errors; mixed into a connection class of redis-py."""
@@ -38,20 +40,24 @@ class _TlsConnection(_UvloopSafe, aioredis.SSLConnection):
     pass
 
 
-def use_uvloop_safe_connections(redis: aioredis.Redis) -> aioredis.Redis:
-    """Make a client that has not connected yet use these connections."""
-    pool = redis.connection_pool
-    has_tls = issubclass(pool.connection_class, aioredis.SSLConnection)
-    pool.connection_class = _TlsConnection if has_tls else _Connection
-    return redis
+class _UnixConnection(_UvloopSafe, aioredis.UnixDomainSocketConnection):
+    pass
 
 
-def open_redis(url: str, *, timeout: float) -> aioredis.Redis:
+def open_client(address: RedisAddress, **options: Any) -> aioredis.Redis:
+    """Return a client of these connections, which connects when it is first used."""
+    classes = {"tcp": _Connection, "tls": _TlsConnection, "unix": _UnixConnection}
+    pool = aioredis.ConnectionPool(
+        connection_class=classes[address.medium], **{**address.options, **options}
+    )
+    return aioredis.Redis.from_pool(pool)
+
+
+def open_redis(address: RedisAddress, *, timeout: float) -> aioredis.Redis:
     """Return a client that tries once and gives up after `timeout` seconds: its users retry."""
-    redis = aioredis.Redis.from_url(
-        url,
+    return open_client(
+        address,
         socket_timeout=timeout,
         socket_connect_timeout=min(timeout, 3),
         retry=aioredis.retry.Retry(NoBackoff(), 0),
     )
-    return use_uvloop_safe_connections(redis)

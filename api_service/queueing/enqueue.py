@@ -29,13 +29,15 @@ class TaskSender:
     """Sends tasks in blocking calls over one connection that tries once and gives up in time.
 
     Args:
-        broker_url: in place of the application's own.
+        broker_options: in place of the application's own.
         timeout: seconds for connecting, and for each command.
     """
 
-    def __init__(self, app: Celery, *, timeout: float, broker_url: str | None = None) -> None:
+    def __init__(
+        self, app: Celery, *, timeout: float, broker_options: Mapping[str, Any] | None = None
+    ) -> None:
         self._app = app
-        self._broker_url = broker_url
+        self._broker_options = broker_options
         self._timeout = timeout
         self._connection: Connection | None = None
 
@@ -79,8 +81,8 @@ class TaskSender:
             "connect_retries_timeout": self._timeout,
             "max_retries": 0,
         }
-        options = self._app.conf.broker_transport_options | limits
-        return self._app.connection_for_write(self._broker_url, transport_options=options)
+        options = self._broker_options or self._app.conf.broker_transport_options
+        return self._app.connection_for_write(transport_options={**options, **limits})
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,10 @@ class Publisher:
         timeout: seconds after which a caller goes on without its publication.
     """
 
-    def __init__(self, app: Celery, *, timeout: float, broker_url: str | None = None) -> None:
-        self._sender = TaskSender(app, timeout=timeout, broker_url=broker_url)
+    def __init__(
+        self, app: Celery, *, timeout: float, broker_options: Mapping[str, Any] | None = None
+    ) -> None:
+        self._sender = TaskSender(app, timeout=timeout, broker_options=broker_options)
         self._batcher = Batcher(self._send_in_thread, limit=PUBLISH_BATCH, timeout=timeout)
 
     async def parse_url(self, request_id: int, url: str, trace_id: str | None) -> bool:

@@ -10,6 +10,8 @@ from typing import Any
 import redis.asyncio as aioredis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from parser_service.redis_address import RedisAddress
+
 
 class _UvloopSafe:
     """Mix into a connection of redis-py."""
@@ -37,9 +39,14 @@ class _TlsConnection(_UvloopSafe, aioredis.SSLConnection):
     pass
 
 
-def use_uvloop_safe_connections(redis: aioredis.Redis) -> aioredis.Redis:
-    """Make a client that has not connected yet use such connections."""
-    pool = redis.connection_pool
-    has_tls = issubclass(pool.connection_class, aioredis.SSLConnection)
-    pool.connection_class = _TlsConnection if has_tls else _Connection
-    return redis
+class _UnixConnection(_UvloopSafe, aioredis.UnixDomainSocketConnection):
+    pass
+
+
+def open_client(address: RedisAddress, **options: Any) -> aioredis.Redis:
+    """Return a client of these connections, which connects when it is first used."""
+    classes = {"tcp": _Connection, "tls": _TlsConnection, "unix": _UnixConnection}
+    pool = aioredis.ConnectionPool(
+        connection_class=classes[address.medium], **{**address.options, **options}
+    )
+    return aioredis.Redis.from_pool(pool)

@@ -10,6 +10,7 @@ import redis.asyncio as aioredis
 from api_service.assembly.worker import WorkerContext, open_worker
 from api_service.config import Settings
 from api_service.database import Database
+from api_service.database_address import read_database_url
 from api_service.main import create_app
 from parser_service import config as parser_config
 from parser_service.dependencies import job_queue
@@ -47,7 +48,7 @@ async def client(open_api: OpenApp) -> AsyncIterator[AppClient]:
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    opened = Database(database_url, timeout=5)
+    opened = Database(read_database_url(database_url), timeout=5)
     yield opened
     await opened.dispose()
 

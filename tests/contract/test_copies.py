@@ -13,10 +13,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from api_service import redis_address as api_redis_address
 from api_service.parser_client import messages
 from api_service.process import log as api_log
 from api_service.process import redis_connection as api_connection
 from parser_service import log as parser_log
+from parser_service import redis_address as parser_redis_address
 from parser_service.markup.text import storable
 from parser_service.redis_queue import connection as parser_connection
 
@@ -42,10 +44,14 @@ def _code(module: ModuleType, name: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "name", ["_UvloopSafe", "_Connection", "_TlsConnection", "use_uvloop_safe_connections"]
+    "name", ["_UvloopSafe", "_Connection", "_TlsConnection", "_UnixConnection", "open_client"]
 )
 def test_connections_to_redis_fail_alike(name: str) -> None:
     assert _code(api_connection, name) == _code(parser_connection, name)
+
+
+def test_the_url_of_redis_is_read_alike() -> None:
+    assert inspect.getsource(api_redis_address) == inspect.getsource(parser_redis_address)
 
 
 @pytest.mark.parametrize("name", ["_name_service", "_dumps"])

@@ -16,6 +16,7 @@ import redis.asyncio as aioredis
 from api_service import config as api_config
 from api_service.assembly.worker import open_worker
 from api_service.database import Database
+from api_service.database_address import read_database_url
 from api_service.worker.result_loop import build_result_loop
 from parser_service import config as parser_config
 from tests.support.keys import QUEUE, result_key
@@ -37,7 +38,7 @@ async def started(database_url: str, redis_url: str) -> AsyncIterator[list[int]]
     """Push two requests as our API does, and let our worker wait for their results."""
     settings = api_config.Settings(database_url=database_url, redis_url=redis_url)
     async with open_worker(settings) as context:
-        database = Database(database_url, timeout=5)
+        database = Database(read_database_url(database_url), timeout=5)
         ids = []
         for number in range(2):
             async with database.transaction() as session:

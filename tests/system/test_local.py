@@ -19,7 +19,15 @@ from local.errors import StartError
 from local.postgres import Postgres
 from local.valkey import Valkey
 from tests.support.site import Site
-from tests.support.system import ROOT, RunningSystem, open_to_all, running, start, submit
+from tests.support.system import (
+    ROOT,
+    RunningSystem,
+    open_to_all,
+    results,
+    running,
+    start,
+    submit,
+)
 from tests.support.waiting import until
 
 
@@ -207,6 +215,24 @@ def test_two_copies_need_two_folders(tmp_path: Path) -> None:
         _is_one_sentence(_run(DATA_DIR=str(tmp_path / "data")), "DATA_DIR")
         with running(tmp_path / "other"):
             pass
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+async def test_it_runs_on_ipv6_in_any_folder_and_asks_no_proxy_for_itself(
+    tmp_path: Path, site: Site, host: str
+) -> None:
+    proxies = dict.fromkeys(("http_proxy", "HTTP_PROXY", "all_proxy"), "http://127.0.0.1:1")
+    addresses = {"API_HOST": host, "PARSER_HOST": host}
+    folder = tmp_path / """a b+c%20d&e#f,g"h\\i\\"""
+    url = site.page("/", "<title>found</title>")
+    with running(folder, **proxies, **addresses) as system:
+        assert system.url.startswith("http://[::1]:")
+        async with system.client() as client:
+            answer = await client.get("/parse_sync", params={"url": url})
+            assert answer.json()["title"] == "found"
+            [result] = [r async for r in results(client, [await submit(client, url)])]
+            assert result["status"] == "success"
+    assert (folder / "logs").is_dir()
 
 
 UNIGNORED = (

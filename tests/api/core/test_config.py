@@ -15,8 +15,10 @@ def _set(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])
 def test_the_database_is_named_in_the_form_that_each_library_takes(scheme: str) -> None:
     settings = Settings(database_url=f"{scheme}://user:a%3A%2F%2Fb@host:1/name")
-    assert settings.database_url == "postgresql+asyncpg://user:a%3A%2F%2Fb@host:1/name"
-    assert settings.database_dsn == "postgresql://user:a%3A%2F%2Fb@host:1/name"
+    place = {"host": ["host"], "port": [1], "database": "name"}
+    login = {"user": "user", "password": "a://b"}
+    assert settings.database_address.driver_arguments == place | login
+    assert settings.database_address.engine_arguments == place | login
 
 
 def test_alive_files_are_settings(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,7 +41,10 @@ def test_each_invalid_variable_is_named_with_what_to_write(
         Settings.load()
     assert str(ended.value).splitlines() == [
         "DATABASE_URL: not a PostgreSQL URL; write postgresql+asyncpg://user:password@host/name.",
-        "REDIS_URL: not a Redis URL; write redis://host:6379/0, or rediss:// with TLS.",
+        (
+            "REDIS_URL: not a Redis URL; write redis://host:6379/0, or rediss:// with TLS, "
+            "or unix:///path/of/redis.sock."
+        ),
         "MAX_ATTEMPTS: Input should be a valid integer, unable to parse string as an integer.",
         "METRICS_PORT: Input should be less than or equal to 65534.",
     ]

@@ -11,6 +11,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from api_service.database import Database
+from api_service.database_address import read_database_url
 from api_service.exceptions import SchemaOutdatedError
 from api_service.schema import NEWEST_MIGRATION
 from tests.support.migrations import ROOT, alembic
@@ -74,7 +75,7 @@ def test_a_password_with_a_percent_sign_reaches_alembic(database_url: str) -> No
 
 
 async def test_no_service_starts_on_another_schema(empty_database_url: str) -> None:
-    database = Database(empty_database_url, timeout=5)
+    database = Database(read_database_url(empty_database_url), timeout=5)
     with pytest.raises(SchemaOutdatedError, match="alembic upgrade head"):
         await database.require_newest_migration()
     await database.dispose()

@@ -7,9 +7,9 @@ import asyncpg
 import pytest
 
 from api_service.database import Database
+from api_service.database_address import read_database_url
 from api_service.endings.repository import EndingRepository
 from api_service.endings.wakeups import EndingListener
-from tests.support.servers import dsn
 from tests.support.waiting import until
 
 LISTENING = (
@@ -21,7 +21,7 @@ LISTENING = (
 async def listener(
     database_url: str, connection: asyncpg.Connection
 ) -> AsyncIterator[EndingListener]:
-    opened = EndingListener(dsn(database_url))
+    opened = EndingListener(read_database_url(database_url))
     opened.open()
 
     async def is_listening() -> bool:

@@ -9,6 +9,7 @@ import redis.asyncio as aioredis
 
 from api_service.config import Settings
 from api_service.database import Database
+from api_service.database_address import read_database_url
 from api_service.exceptions import QueueFullError
 from api_service.queueing.admission import RARE_RECOUNT_SECONDS, Admission
 from tests.support.app_client import OpenApp
@@ -141,7 +142,8 @@ async def test_a_count_that_fails_leaves_the_last_one(
 ) -> None:
     await _fill(connection, MOST)
     admission = await Admission.open(database, max_depth=MOST)
-    unreachable = Database("postgresql+asyncpg://postgres@127.0.0.1:1/none", timeout=1)
+    nowhere = read_database_url("postgresql+asyncpg://postgres@127.0.0.1:1/none")
+    unreachable = Database(nowhere, timeout=1)
     admission._database = unreachable
     await admission.count()
     with pytest.raises(QueueFullError), admission.reserve():

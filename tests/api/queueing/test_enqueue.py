@@ -9,13 +9,18 @@ from typing import Any
 import pytest
 import redis.asyncio as aioredis
 
-from api_service.celery_app import API_QUEUE, celery_app
+from api_service.celery_app import API_QUEUE, broker_options, celery_app
+from api_service.config import Settings
 from api_service.queueing.enqueue import Publisher
+
+
+def _options(url: str) -> dict[str, Any]:
+    return broker_options(Settings(redis_url=url))
 
 
 @pytest.fixture
 async def publisher(redis_url: str) -> AsyncIterator[Publisher]:
-    opened = Publisher(celery_app, timeout=5, broker_url=redis_url)
+    opened = Publisher(celery_app, timeout=5, broker_options=_options(redis_url))
     yield opened
     await opened.close()
 
@@ -54,6 +59,6 @@ async def test_requests_that_come_meanwhile_share_a_message(
 
 async def test_what_cannot_be_sent_is_reported_and_does_not_raise(unused_tcp_port: int) -> None:
     nowhere = f"redis://127.0.0.1:{unused_tcp_port}/0"
-    publisher = Publisher(celery_app, timeout=0.5, broker_url=nowhere)
+    publisher = Publisher(celery_app, timeout=0.5, broker_options=_options(nowhere))
     assert not await publisher.parse_url(1, "https://a.example/", None)
     await publisher.close()

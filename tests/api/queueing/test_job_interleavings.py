@@ -130,7 +130,7 @@ class JobsWay(RuleBasedStateMachine):
         )
         enter = self._stack.enter_async_context
         context = await enter(open_worker(settings))
-        database = Database(settings.database_url, timeout=10, pool_size=2)
+        database = Database(settings.database_address, timeout=10, pool_size=2)
         self._stack.push_async_callback(database.dispose)
         connection = await asyncpg.connect(dsn(self.database_url))
         self._stack.push_async_callback(connection.close)

@@ -33,6 +33,8 @@ START_SECONDS = 30
 
 # The driver's own errors, which SQLAlchemy does not always wrap.
 _ASYNCPG_ERRORS = (asyncpg.InterfaceError, asyncpg.PostgresError)
+# The faults of a value: what has no form in its type, or is larger or deeper than any may be.
+_REFUSALS = (asyncpg.DataError, asyncpg.ProgramLimitExceededError)
 
 
 class Database:
@@ -94,10 +96,10 @@ class Database:
                 yield
         except (IntegrityError, ProgrammingError):
             raise  # our mistake; everything else is the server's state
-        except (asyncpg.DataError, UnicodeEncodeError) as error:
+        except (*_REFUSALS, UnicodeEncodeError) as error:
             raise UnstorableError(str(error)) from error
         except (TimeoutError, OSError, SQLAlchemyError, *_ASYNCPG_ERRORS) as error:
-            if isinstance(_driver_error(error), asyncpg.DataError):
+            if isinstance(_driver_error(error), _REFUSALS):
                 raise UnstorableError(str(error)) from error
             raise DatabaseUnavailableError from error
 

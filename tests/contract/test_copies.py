@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from api_service.parser_client import messages
+from api_service.page import foreign
 from api_service.process import log as api_log
 from api_service.process import redis_connection as api_connection
 from parser_service import log as parser_log
@@ -66,6 +66,6 @@ def test_logs_are_configured_alike_but_for_the_libraries_that_are_silenced() -> 
 @given(st.text(st.characters(codec=None, exclude_categories=())))
 def test_text_is_made_storable_alike(text: str) -> None:
     made = storable(text)
-    assert messages._storable(text) == made
+    assert foreign.storable(text) == made
     assert "\x00" not in made
     made.encode()  # no lone surrogate is left

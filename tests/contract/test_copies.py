@@ -48,7 +48,7 @@ def test_connections_to_redis_fail_alike(name: str) -> None:
     assert _code(api_connection, name) == _code(parser_connection, name)
 
 
-@pytest.mark.parametrize("name", ["_name_service", "_dumps"])
+@pytest.mark.parametrize("name", ["_name_service", "_dumps", "_text"])
 def test_lines_of_the_log_are_made_alike(name: str) -> None:
     assert _code(api_log, name) == _code(parser_log, name)
 

@@ -45,6 +45,8 @@ _REFUSALS = (
 )
 CONNECTION_ERRORS = (TimeoutError, OSError, SQLAlchemyError, *_ASYNCPG_ERRORS)
 """What connecting may raise."""
+# The faults of a value: what has no form in its type, or is larger or deeper than any may be.
+_VALUE_FAULTS = (asyncpg.DataError, asyncpg.ProgramLimitExceededError)
 
 
 class Database:
@@ -108,10 +110,10 @@ class Database:
                 yield
         except (IntegrityError, ProgrammingError):
             raise  # our mistake; everything else is the server's state
-        except (asyncpg.DataError, UnicodeEncodeError) as error:
+        except (*_VALUE_FAULTS, UnicodeEncodeError) as error:
             raise UnstorableError(str(error)) from error
         except (TimeoutError, OSError, SQLAlchemyError, *_ASYNCPG_ERRORS) as error:
-            if isinstance(_driver_error(error), asyncpg.DataError):
+            if isinstance(_driver_error(error), _VALUE_FAULTS):
                 raise UnstorableError(str(error)) from error
             raise DatabaseUnavailableError from error
 

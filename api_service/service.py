@@ -13,7 +13,7 @@ from api_service.database import Database
 from api_service.endings.wakeups import RECHECK_SECONDS, EndingListener
 from api_service.exceptions import DatabaseUnavailableError, NotFoundError
 from api_service.idempotency.service import KeyedRequest, ScopedKey
-from api_service.page.facts import ErrorFacts, PageFacts
+from api_service.page.foreign import read_error, read_facts
 from api_service.parser_client.http import ParserHttp
 from api_service.process.deadline import Deadline
 from api_service.queueing.admission import Admission
@@ -171,15 +171,13 @@ class ParseRequestService:
             row = await ParseRequestRepository(session).find_result(key)
         if row is None:
             raise NotFoundError
-        facts = PageFacts.model_validate_json(row.facts) if row.facts else PageFacts()
-        error = ErrorFacts.model_validate_json(row.error) if row.error else None
         return ResultAnswer(
             request_id=row.request_id,
             status=row.status,
             title=row.title,
             html=row.html,
-            error=error,
-            **dict(facts),
+            error=read_error(row.error),
+            **dict(read_facts(row.facts)),
         )
 
 

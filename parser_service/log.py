@@ -1,5 +1,6 @@
 """Write structured logs: one JSON object a line on standard output."""
 
+import json
 import logging
 import sys
 from typing import Any
@@ -64,4 +65,17 @@ def _name_service(service: str) -> Any:
 
 
 def _dumps(event: EventDict, **_: Any) -> str:
-    return orjson.dumps(event, default=str).decode()
+    """Never raise: a line that cannot be written must not cost the work that it tells of."""
+    try:
+        return orjson.dumps(event, default=_text).decode()
+    except Exception:  # noqa: BLE001 - also what an object says of itself
+        # orjson refuses numbers beyond 64 bits and lone surrogates, among others.
+        readable = {_text(name)[:100]: _text(value)[:2000] for name, value in event.items()}
+        return json.dumps(readable)
+
+
+def _text(value: object) -> str:
+    try:
+        return value if isinstance(value, str) else str(value)
+    except Exception as error:  # noqa: BLE001 - what it is was not ours to choose
+        return f"<{type(value).__name__} without text: {type(error).__name__}>"

@@ -32,6 +32,9 @@ EndingStep = Callable[[Session, Sequence[StatusChange]], Awaitable[None]]
 Recorder = Callable[[EndingRepository, Mapping[int, PageResult]], Awaitable[list[StatusChange]]]
 """Write the successful results of one kind of job; return the requests that changed."""
 
+_REFUSALS = (UnstorableError, ValueError, TypeError, ArithmeticError, RecursionError)
+"""What a value raises that JSON or the database has no form for; outages raise others."""
+
 log = structlog.get_logger()
 
 
@@ -81,15 +84,15 @@ class Endings:
     async def record(self, results: Mapping[int, Result]) -> None:
         """Persist results in one transaction; doubled and late ones change nothing.
 
-        If the database refuses a value, the results are persisted one by one, and the one with
-        that value becomes a failure: it must not hold up the others.
+        If a value cannot be written or the database refuses it, the results are persisted one by
+        one, and the one with that value becomes a failure: it must not hold up the others.
         """
         if not results:
             return
         try:
             await self._record(results)
-        except UnstorableError:
-            log.error("results are persisted one by one", results=len(results))
+        except _REFUSALS as error:
+            log.warning("results persisted singly", results=len(results), error=repr(error)[:300])
             for request_id, result in results.items():
                 await self._record_alone(request_id, result)
 
@@ -113,9 +116,8 @@ class Endings:
     async def _record_alone(self, request_id: int, result: Result) -> None:
         try:
             await self._record({request_id: result})
-        except UnstorableError as error:
-            log.error("result not storable", request_id=request_id, error=str(error)[:300])
-            failure = not_understood().model_copy(update={"token": result.token})
+        except _REFUSALS as error:
+            failure = _as_failure(result, f"not storable: {error!r}", request_id)
             await self._record({request_id: failure})
 
     async def _record(self, results: Mapping[int, Result]) -> None:
@@ -152,8 +154,7 @@ class Endings:
             elif (kind := _kind_of(result)) in self._recorders:
                 successes[kind][request_id] = result
             else:
-                log.error("result of an unknown kind", request_id=request_id)
-                failure = not_understood().model_copy(update={"token": result.token})
+                failure = _as_failure(result, "its kind is unknown", request_id)
                 failed.append(self._failed_attempt(request_id, failure))
         return successes, failed
 
@@ -176,6 +177,11 @@ class Endings:
             error=error,
             retry_after=asked_for if again else None,
         )
+
+
+def _as_failure(result: Result, why: str, request_id: int) -> FailureResult:
+    failure = not_understood(why, request_id=request_id)
+    return failure.model_copy(update={"token": result.token})
 
 
 def _kind_of(result: PageResult) -> str:

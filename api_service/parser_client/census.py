@@ -5,16 +5,21 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import redis.asyncio as aioredis
+import structlog
+from redis.exceptions import ResponseError
 
 from api_service.parser_client.keys import Keys
 from api_service.parser_client.scripts import load
 from api_service.parser_client.token import request_id_of
+from api_service.parser_client.wrong_type import is_wrong_type
 
 ALIVE_WITHIN_SECONDS = 10
 """A parser or worker is alive if its last heartbeat is not older."""
 FORGET_AFTER_SECONDS = 60
 """A worker's heartbeat is deleted after this time."""
 SCAN_CHUNK = 1000
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,19 +109,38 @@ class Census:
 
     async def _members(self, name: str) -> list[str]:
         """Return the members of a sorted set."""
-        found = await self._redis.zrange(name, 0, -1)
+        try:
+            found = await self._redis.zrange(name, 0, -1)
+        except ResponseError as error:
+            _log_wrong_type(name, error)
+            return []
         return [member.decode() for member in found if isinstance(member, bytes)]
 
     async def _backwards(self, name: str) -> AsyncIterator[bytes]:
         end = -1
         while True:
-            chunk = await self._redis.lrange(name, end - SCAN_CHUNK + 1, end)
+            try:
+                chunk = await self._redis.lrange(name, end - SCAN_CHUNK + 1, end)
+            except ResponseError as error:
+                _log_wrong_type(name, error)
+                return
             for raw in chunk:
                 if isinstance(raw, bytes):
                     yield raw
             if len(chunk) < SCAN_CHUNK:
                 return
             end -= SCAN_CHUNK
+
+
+def _log_wrong_type(name: str, error: ResponseError) -> None:
+    """Log that a key holds what somebody else put there: it names no request.
+
+    Raises:
+        ResponseError: it is another error.
+    """
+    if not is_wrong_type(error):
+        raise error
+    log.error("key of another type: delete it", key=name)
 
 
 # A job of ours begins {"id":42,… and a job that waits for its host quotes that in a string.

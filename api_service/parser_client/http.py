@@ -6,7 +6,6 @@ from urllib.parse import urlencode
 
 import aiohttp
 import structlog
-from pydantic import ValidationError
 from yarl import URL
 
 from api_service.parser_client.exceptions import (
@@ -14,7 +13,7 @@ from api_service.parser_client.exceptions import (
     PageError,
     ParserUnavailableError,
 )
-from api_service.parser_client.messages import FetchAnswer, ParserProblem
+from api_service.parser_client.messages import ParserProblem, read_fetch_answer
 
 OUR_ANSWER = "application/vnd.page-parser.answer+json"
 """The media type of our own parser: its body has exactly the members of `GET /parse_sync`."""
@@ -64,7 +63,7 @@ class ParserHttp:
                 return body if answer.content_type == OUR_ANSWER else _complete_answer(body)
             if answer.status == HTTPStatus.BAD_GATEWAY:
                 raise _page_error(body)
-        except (aiohttp.ClientError, OSError, TimeoutError, ValidationError) as error:
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             log.error("parser unavailable", error=repr(error)[:200])
             raise ParserUnavailableError from error
         if answer.status == HTTPStatus.UNPROCESSABLE_ENTITY:
@@ -85,4 +84,4 @@ def _page_error(body: bytes) -> PageError:
 
 def _complete_answer(body: bytes) -> bytes:
     """Set the members that a foreign parser leaves out to null."""
-    return FetchAnswer.model_validate_json(body).model_dump_json().encode()
+    return read_fetch_answer(body).model_dump_json().encode()

@@ -5,9 +5,7 @@ here are ignored: messages may grow. Values of a foreign parser are coerced unti
 stored, or dropped. An unreadable result fails its request, which otherwise would never end.
 """
 
-import json
-import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import structlog
 from pydantic import (
@@ -20,52 +18,22 @@ from pydantic import (
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
-    field_validator,
 )
 
-from api_service.page.facts import PageFacts
+from api_service.page.foreign import ForeignFacts, or_none, parse_json, storable
 
 log = structlog.get_logger()
 
 
-def _storable(text: str) -> str:
-    """Replace NUL and lone surrogates, which PostgreSQL's text type rejects."""
-    if "\0" not in text:  # this check and encoding are much faster than the substitution
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            pass
-        else:
-            return text
-    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
-
-
-def _storable_json(value: Any) -> Any:
-    """Make every string within a JSON value storable."""
-    match value:
-        case str():
-            return _storable(value)
-        case dict():
-            return {_storable(str(key)): _storable_json(item) for key, item in value.items()}
-        case list():
-            return [_storable_json(item) for item in value]
-        case _:
-            return value
-
-
-def _or_none(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
-    """Drop an invalid value: a wrong fact must not cost the page."""
-    try:
-        return validate(value)
-    except (ValidationError, RecursionError):
-        return None
+def _or_zero(value: Any, validate: ValidatorFunctionWrapHandler) -> int:
+    """Read a size; what is none counts as nothing."""
+    return or_none(value, validate) or 0
 
 
 PAGE = "page"
 """The kind of a job or result that names none."""
 
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-Text = Annotated[str, AfterValidator(_storable)]
+Text = Annotated[str, AfterValidator(storable)]
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)] | None
 Kind = Annotated[str, BeforeValidator(lambda kind: kind if isinstance(kind, str) else PAGE)]
 HttpStatus = Annotated[int, Field(ge=0, le=999)] | None
@@ -94,8 +62,8 @@ class Announcement(_Message):
     """Report that a result is stored; the parser pushes it onto our reply list."""
 
     id: Annotated[int, Field(ge=0, le=2**63 - 1)]
-    token: str
-    bytes: int = 0
+    token: Text
+    bytes: Annotated[int, Field(ge=0, le=2**40), WrapValidator(_or_zero)] = 0
 
 
 class FailureReason(_Message):
@@ -104,13 +72,13 @@ class FailureReason(_Message):
     code: Text
     message: Text
     retryable: bool = False
-    page_status: Annotated[HttpStatus, WrapValidator(_or_none)] = None
+    page_status: Annotated[HttpStatus, WrapValidator(or_none)] = None
     retry_after: Annotated[
-        Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, WrapValidator(_or_none)
+        Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, WrapValidator(or_none)
     ] = None
 
 
-class PageResult(PageFacts):
+class PageResult(ForeignFacts):
     """Hold the page of a job that succeeded. A foreign parser sends title and HTML only."""
 
     status: Literal["success"]
@@ -119,20 +87,8 @@ class PageResult(PageFacts):
     http_status: HttpStatus = None
     bytes: Count = None
     elapsed_ms: Count = None
-    token: str | None = None
+    token: Text | None = None
     kind: Kind = PAGE
-
-    @field_validator(*PageFacts.model_fields, mode="wrap")
-    @classmethod
-    def _drop_invalid(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
-        return _or_none(_storable_json(value), validate)
-
-    @property
-    def facts(self) -> PageFacts:
-        """Return the facts alone."""
-        return PageFacts.model_construct(
-            **{name: getattr(self, name) for name in PageFacts.model_fields}
-        )
 
 
 class PageResultWithoutHtml(PageResult):
@@ -147,19 +103,24 @@ class FailureResult(_Message):
     status: Literal["failure"]
     error: Text = "The page could not be fetched."
     reason: FailureReason | None = None
-    token: str | None = None
+    token: Text | None = None
 
 
 Result = PageResult | FailureResult
 RESULT: TypeAdapter[Result] = TypeAdapter(Annotated[Result, Field(discriminator="status")])
+_RESULT_WITHOUT_HTML = TypeAdapter(PageResultWithoutHtml)
+Read = TypeVar("Read")
 
 
-class FetchAnswer(PageFacts):
+class FetchAnswer(ForeignFacts):
     """Hold the answer of the parser's `GET /fetch`."""
 
     url: str
     title: str
     html: str
+
+
+_FETCH_ANSWER = TypeAdapter(FetchAnswer)
 
 
 class ParserProblem(_Message):
@@ -171,8 +132,12 @@ class ParserProblem(_Message):
     page_status: int | None = None
 
 
-def read_result(value: bytes) -> Result:
-    """Read a stored result; return a failure if it is unreadable.
+class UnreadableResult(FailureResult):
+    """Take the place of what is stored for a request and is no result; it has no token."""
+
+
+def read_result(value: bytes, *, request_id: int | None = None) -> Result:
+    """Read a stored result; return an `UnreadableResult` if it is none, and never raise.
 
     It is a JSON object, or, as our jobs ask for: the length in bytes of an object without
     `html`, in decimal digits, a line feed, the object, and the HTML in UTF-8.
@@ -180,18 +145,17 @@ def read_result(value: bytes) -> Result:
     try:
         if value[:1].isdigit():
             return _read_with_html_appended(value)
-        return _read_json(value)
-    except (ValueError, RecursionError) as error:
-        log.error("result not understood", error=str(error)[:200])
-    return not_understood()
+        return _read(RESULT, value)
+    except Exception as error:  # noqa: BLE001 - a stranger's bytes: whatever it is, go on
+        return not_understood(f"{type(error).__name__}: {error}", request_id=request_id)
 
 
-def _read_json(value: bytes) -> Result:
+def _read(reader: TypeAdapter[Read], value: bytes) -> Read:
     try:
-        return RESULT.validate_json(value)
+        return reader.validate_json(value)
     except ValidationError:
-        # Only Python's own reader accepts lone surrogates, and the model replaces them.
-        return RESULT.validate_python(json.loads(value))
+        # Python's own reader accepts lone surrogates, and is told what to do with depth.
+        return reader.validate_python(parse_json(value))
 
 
 def _read_with_html_appended(value: bytes) -> PageResult:
@@ -201,12 +165,22 @@ def _read_with_html_appended(value: bytes) -> PageResult:
         html = rest[end:].decode()
     except UnicodeDecodeError as error:
         raise ValueError("its HTML is not UTF-8") from error
-    facts = PageResultWithoutHtml.model_validate_json(rest[:end])
-    return facts.model_copy(update={"html": _storable(html)})
+    facts = _read(_RESULT_WITHOUT_HTML, rest[:end])
+    return facts.model_copy(update={"html": storable(html)})
 
 
-def not_understood() -> FailureResult:
-    """Return the failure that replaces an unusable result."""
+def read_fetch_answer(body: bytes) -> FetchAnswer:
+    """Read the answer of the parser's `GET /fetch`.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    return _read(_FETCH_ANSWER, body)
+
+
+def not_understood(why: str, *, request_id: int | None = None) -> UnreadableResult:
+    """Log why a result is unusable, and return the failure that replaces it."""
+    log.error("result not understood", request_id=request_id, error=why[:200])
     sentence = "The parser's answer was not understood."
     reason = FailureReason(code="internal_error", message=sentence, retryable=True)
-    return FailureResult(status="failure", error=sentence, reason=reason)
+    return UnreadableResult(status="failure", error=sentence, reason=reason)

@@ -13,8 +13,15 @@ import structlog
 from pydantic import ValidationError
 
 from api_service.parser_client.keys import Keys
-from api_service.parser_client.messages import Announcement, Result, read_result
+from api_service.parser_client.messages import (
+    Announcement,
+    Result,
+    UnreadableResult,
+    not_understood,
+    read_result,
+)
 from api_service.parser_client.scripts import load
+from api_service.parser_client.wrong_type import is_wrong_type, raise_other_errors
 
 TAKER_LEASE_SECONDS = 30
 KEY_CHUNK = 1000
@@ -90,12 +97,32 @@ class ResultStore:
         return int(await self._reclaim_script(keys=keys, args=[self._keys.taken_prefix]))
 
     async def read(self, request_ids: Sequence[int]) -> dict[int, Result]:
-        """Read the results that are stored for these requests."""
+        """Read the results that are stored for these requests.
+
+        Whatever else stands under a key, also a hash or a list, is an `UnreadableResult`.
+        """
         if not request_ids:
             return {}
         values = await self._redis.mget([self._keys.result(i) for i in request_ids])
-        pairs = zip(request_ids, values, strict=True)
-        return {i: read_result(value) for i, value in pairs if isinstance(value, bytes)}
+        pairs = list(zip(request_ids, values, strict=True))
+        results = {
+            i: read_result(value, request_id=i) for i, value in pairs if isinstance(value, bytes)
+        }
+        # For Redis, what is no string is as absent as what is not there.
+        return results | await self._read_others([i for i, value in pairs if value is None])
+
+    async def _read_others(self, request_ids: Sequence[int]) -> dict[int, Result]:
+        if not request_ids:
+            return {}
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for request_id in request_ids:
+                pipe.type(self._keys.result(request_id))
+            types = await pipe.execute()
+        return {
+            i: not_understood(f"its key holds a {name.decode()}", request_id=i)
+            for i, name in zip(request_ids, types, strict=True)
+            if name not in {b"none", b"string"}
+        }
 
     async def forget(self, request_ids: Sequence[int]) -> None:
         """Delete results that were never announced."""
@@ -110,39 +137,51 @@ class ResultStore:
             async with self._redis.pipeline(transaction=False) as pipe:
                 for request_id in chunk:
                     pipe.strlen(self._keys.result(request_id))
-                sizes = await pipe.execute()
+                sizes = _sizes(await pipe.execute(raise_on_error=False))
             found.update({i: size for i, size in zip(chunk, sizes, strict=True) if size})
         return found
 
     async def foreign_sizes(self, request_ids: Sequence[int]) -> dict[int, int]:
-        """Return the sizes of results in plain JSON only.
+        """Return the sizes of what is stored and is no result with appended HTML.
 
-        A result with appended HTML is our own parser's, which announces it.
+        That is our own parser's, which announces it.
         """
         async with self._redis.pipeline(transaction=False) as pipe:
             for request_id in request_ids:
                 pipe.strlen(self._keys.result(request_id))
                 pipe.getrange(self._keys.result(request_id), 0, 0)
-            answers = await pipe.execute()
-        found = zip(request_ids, answers[::2], answers[1::2], strict=True)
-        return {i: size for i, size, first in found if size and not first.isdigit()}
+            answers = await pipe.execute(raise_on_error=False)
+        found = zip(request_ids, _sizes(answers[::2]), answers[1::2], strict=True)
+        return {
+            i: size
+            for i, size, first in found
+            if size and not (isinstance(first, bytes) and first.isdigit())
+        }
 
-    async def stored_tokens(self, request_ids: Sequence[int]) -> dict[int, str]:
+    async def stored_tokens(self, request_ids: Sequence[int]) -> dict[int, str | None]:
         """Return, for each stored result that has one, the token of its attempt.
 
-        The HTML stays in Redis, unless it is within the JSON.
+        The token of what cannot be read is None. The HTML stays in Redis, unless it is within
+        the JSON.
         """
-        tokens: dict[int, str | None] = {}
+        found: dict[int, Result] = {}
         for start in range(0, len(request_ids), HEAD_CHUNK):
             chunk = request_ids[start : start + HEAD_CHUNK]
             keys = [self._keys.result(request_id) for request_id in chunk]
             heads = await self._heads_script(keys=keys, args=[MAX_PLAIN_BYTES])
             for request_id, head in zip(chunk, heads, strict=True):
                 if isinstance(head, bytes):
-                    tokens[request_id] = read_result(head).token
+                    found[request_id] = read_result(head, request_id=request_id)
                 elif head:
-                    tokens.update(await self._token_within_page(request_id))
-        return {request_id: token for request_id, token in tokens.items() if token}
+                    found.update(await self.read([request_id]))
+        return {
+            i: result.token
+            for i, result in found.items()
+            if result.token or isinstance(result, UnreadableResult)
+        }
 
-    async def _token_within_page(self, request_id: int) -> dict[int, str | None]:
-        return {i: result.token for i, result in (await self.read([request_id])).items()}
+
+def _sizes(answers: Sequence[object]) -> list[int]:
+    """Return sizes of values; one of another type has some size, too."""
+    raise_other_errors(answers)
+    return [1 if is_wrong_type(size) else int(str(size)) for size in answers]

@@ -187,15 +187,17 @@ class Sweep:
     async def _announce_stored(self, tokens: dict[int, str]) -> set[int]:
         """Announce stored results whose announcement was lost; results without a token are polled.
 
+        What cannot be read is announced, too: the current attempt fails with it.
+
         Args:
             tokens: the current attempt of each request that may have a result.
         """
         sizes = await self._queues.results.sizes(list(tokens))
         stored = await self._queues.results.stored_tokens(list(sizes))
         announcements = [
-            Announcement(id=request_id, token=token, bytes=sizes[request_id])
+            Announcement(id=request_id, token=tokens[request_id], bytes=sizes[request_id])
             for request_id, token in stored.items()
-            if token == tokens[request_id]
+            if token is None or token == tokens[request_id]
         ]
         await self._queues.results.announce(announcements)
         metrics.count_swept("announced", len(announcements))

@@ -17,6 +17,7 @@ from redis.exceptions import OutOfMemoryError, RedisError
 from api_service.assembly.worker import WorkerContext
 from api_service.endings.service import Endings
 from api_service.exceptions import ApiError
+from api_service.parser_client.messages import UnreadableResult
 from api_service.parser_client.results import ResultStore
 from api_service.process.backoff import Backoff
 from api_service.worker.foreign_results import ForeignResults
@@ -83,6 +84,13 @@ class ResultLoop:
                 pause = backoff.next()
                 log.warning("results not persisted yet", error=repr(error), retry_in=pause)
                 await self._pause(pause)
+            except Exception:
+                # Our own fault, but no reason to take Celery along. Without a record of the
+                # round: a supervisor should end a process that goes on failing.
+                log.exception("results not persisted yet")
+                if self._stopping.is_set():
+                    return
+                await self._pause(backoff.next())
 
     async def _persist_announced(self) -> bool:
         """Persist one batch; return whether anything was announced."""
@@ -92,6 +100,10 @@ class ResultLoop:
                 await self._wait()
             return False
         results = await self._results.read([announced.id for announced in taken])
+        for announced in taken:
+            # What cannot be read names no attempt. The announcement does.
+            if isinstance(result := results.get(announced.id), UnreadableResult):
+                results[announced.id] = result.model_copy(update={"token": announced.token})
         tokens = {announced.token: announced.id for announced in taken}
         # The UPDATE checks tokens as well: this only spares it results of another attempt, which
         # have an announcement of their own.

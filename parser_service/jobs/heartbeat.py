@@ -55,11 +55,12 @@ class Heartbeat:
         held = self._held()
         tokens = [runnable.job.token for runnable in held if runnable.job.token]
         try:
-            await self._lease_unleased(tokens)
+            # First what concerns this parser only: a key that somebody broke must not hide it.
             await self._queue.record_heartbeat()
-            await self._queue.renew(tokens)
             if self._limits is not None:
                 await self._limits.tick()
+            await self._lease_unleased(tokens)
+            await self._queue.renew(tokens)
             self._touch()
         except (RedisError, OSError) as error:
             log.warning("leases not renewed", held=len(held), error=str(error))

@@ -5,8 +5,7 @@
 2. Take as many jobs as there is room for. If there are none, BLPOP for a second at most, so that
    a request to stop is seen soon. Never cancel a BLPOP: the job that it has just popped would
    be lost.
-3. Fetch and parse, many jobs at a time; jobs that must run alone wait for that (`lone.py`).
-4. Store the result under the job's key and, for a job with a token, announce it.
+3. Run them (`job_run.py`), many at a time; jobs that must run alone wait for that (`lone.py`).
 
 On SIGTERM the listener takes no more jobs, gives those in flight a while to finish, and puts the
 rest back to the head of their list.
@@ -22,16 +21,14 @@ from redis.exceptions import RedisError
 
 from parser_service import metrics
 from parser_service.config import Settings
-from parser_service.jobs import runners
-from parser_service.jobs.access import JobAccess, ParkedError
 from parser_service.jobs.backoff import Backoff
 from parser_service.jobs.heartbeat import Heartbeat
+from parser_service.jobs.job_run import JobRun
 from parser_service.jobs.lone import LoneJobs
 from parser_service.jobs.work import RunnableJob, decode
 from parser_service.pipeline import PagePipeline
 from parser_service.redis_queue.host_limits import HostLimits
 from parser_service.redis_queue.job_queue import JobQueue, TakenJob
-from parser_service.redis_queue.messages import Job
 
 BLOCK_SECONDS = 1
 """Seconds for one BLPOP; `dependencies.COMMAND_SECONDS` must be more."""
@@ -53,8 +50,7 @@ class Listener:
         block_seconds: float = BLOCK_SECONDS,
     ) -> None:
         self._queue = queue
-        self._limits = limits
-        self._pipeline = pipeline
+        self._job_run = JobRun(queue=queue, limits=limits, pipeline=pipeline)
         self._settings = settings
         self._block_seconds = block_seconds
         self._stopping = False
@@ -80,8 +76,12 @@ class Listener:
                 backoff.reset()
             except (RedisError, OSError) as error:
                 pause = backoff.next_pause()
-                log.warning("redis unavailable", error=str(error), retry_in=pause)
+                log.warning("no jobs taken", error=str(error), retry_in=pause)
                 await self._wait_for_change(pause)
+            except Exception:
+                # Our own fault, but no reason to lose the jobs in flight.
+                log.exception("no jobs taken")
+                await self._wait_for_change(backoff.next_pause())
         await self._finish()
         beating.cancel()
 
@@ -117,9 +117,13 @@ class Listener:
         for message in taken:
             try:
                 runnables.append(decode(message))
-            except ValueError as error:
+            except Exception as error:  # noqa: BLE001 - a stranger's bytes: whatever it is, go on
                 metrics.JOBS_REFUSED.inc()
-                log.error("message set aside: not a job", error=type(error).__name__)
+                log.error(
+                    "message set aside: not a job",
+                    size=len(message.raw),
+                    error=type(error).__name__,
+                )
         return runnables
 
     def _start_or_defer(self, runnables: Sequence[RunnableJob]) -> None:
@@ -144,7 +148,7 @@ class Listener:
         metrics.JOBS_HANDED_BACK.inc()
 
     def _start(self, runnable: RunnableJob) -> None:
-        task = asyncio.create_task(self._run_job(runnable))
+        task = asyncio.create_task(self._job_run.run(runnable))
         self._in_flight[task] = runnable
         task.add_done_callback(self._ended)
 
@@ -161,32 +165,6 @@ class Listener:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._changed.wait()
-
-    async def _run_job(self, runnable: RunnableJob) -> None:
-        job = runnable.job
-        access = JobAccess(self._limits, runnable.raw, token=job.token, slot=runnable.slot)
-        # What a page occupies is released only when its result is stored.
-        async with access:
-            structlog.contextvars.bind_contextvars(job_id=job.id, trace_id=job.trace)
-            try:
-                result = await runners.run(runnable, self._pipeline, access)
-            except ParkedError:
-                log.info("job waits for its host")
-                return
-            await self._store(job, result)
-
-    async def _store(self, job: Job, result: bytes) -> None:
-        """Store a result, trying until Redis takes it: the job's place stays occupied."""
-        backoff = Backoff()
-        while True:
-            try:
-                await self._queue.finish(job.id, result, token=job.token, reply=job.reply)
-            except (RedisError, OSError) as error:
-                pause = backoff.next_pause()
-                log.warning("result not stored yet", error=str(error), retry_in=pause)
-                await asyncio.sleep(pause)
-            else:
-                return
 
     def _held(self) -> list[RunnableJob]:
         return [*self._in_flight.values(), *self._lone.to_hand_back]

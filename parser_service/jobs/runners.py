@@ -2,8 +2,10 @@
 
 from collections.abc import Awaitable, Callable
 
+import structlog
+
 from parser_service.exceptions import FetchError, InternalError
-from parser_service.jobs.access import JobAccess
+from parser_service.jobs.access import JobAccess, ParkedError
 from parser_service.jobs.outcome import encode_failure, encode_page
 from parser_service.jobs.work import RunnableJob
 from parser_service.page import PageOptions
@@ -14,12 +16,25 @@ Runner = Callable[[RunnableJob, PagePipeline, JobAccess], Awaitable[bytes]]
 """Returns the message of a success, or raises a `FetchError`, which becomes that of a failure."""
 
 
+log = structlog.get_logger()
+
+
 async def run(runnable: RunnableJob, pipeline: PagePipeline, access: JobAccess) -> bytes:
-    """Run a job and return the message to store as its result.
+    """Run a job and return the message to store as its result; a fault of ours is a failure.
 
     Raises:
         ParkedError: the job waits for its host and has no result yet.
     """
+    try:
+        return await _run(runnable, pipeline, access)
+    except ParkedError:
+        raise
+    except Exception:
+        log.exception("job crashed", kind=runnable.job.kind)
+        return encode_failure(InternalError(), runnable.job)
+
+
+async def _run(runnable: RunnableJob, pipeline: PagePipeline, access: JobAccess) -> bytes:
     runner = RUNNERS.get(runnable.job.kind)
     try:
         if runner is None:

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import redis.asyncio as aioredis
+import structlog
 
 from parser_service.redis_queue.keys import Keys
 from parser_service.redis_queue.lua_pipeline import ScriptPipeline
@@ -29,6 +30,8 @@ RECHECK_SECONDS = 1
 """Seconds before a full host is checked again: by then a lease may have expired."""
 HOSTS_A_TICK = 100
 """Hosts that one call of `tick` looks at, so that it never holds up Redis for long."""
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,10 @@ class HostLimits:
 
     async def tick(self) -> None:
         """Hand out the slots that are due; every parser does it each second."""
-        await self._tick(args=[*self._arguments(Slot("", "")), HOSTS_A_TICK])
+        broken = await self._tick(args=[*self._arguments(Slot("", "")), HOSTS_A_TICK])
+        if broken:
+            names = [host.decode(errors="replace") for host in broken[:10]]
+            log.error("keys of hosts have another type: delete them", hosts=names)
 
     def _arguments(self, slot: Slot) -> Sequence[str | int]:
         return (self._prefix, slot.host, slot.holder, *self._limits)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import redis.asyncio as aioredis
+import structlog
 
 from parser_service.redis_queue.keys import Keys, bytes_of
 from parser_service.redis_queue.lua_pipeline import ScriptPipeline
@@ -23,6 +24,8 @@ LEASE_SECONDS = 15
 """Seconds after which a lease ends unless it is renewed, as it is each second."""
 FORGET_AFTER_SECONDS = 60
 """Seconds after which a parser that is not seen leaves the set of parsers."""
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +143,7 @@ class JobQueue:
         announcement = ""
         if token is not None and reply is not None:
             announcement = Announcement(id=job_id, token=token, bytes=len(result)).model_dump_json()
-        await self._finish(
+        refusal = await self._finish(
             keys=[
                 self._keys.result(job_id),
                 self._keys.leases,
@@ -149,7 +152,9 @@ class JobQueue:
             ],
             args=[result, self._result_ttl, token or "", announcement],
         )
-        if reply is not None and announcement:
+        if refusal:
+            log.error("result not announced", reply=reply, error=refusal.decode()[:200])
+        elif reply is not None and announcement:
             self._reply_lists.remember(reply)
 
     async def hand_back(self, taken: TakenJob, *, token: str | None) -> None:

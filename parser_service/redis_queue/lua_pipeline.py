@@ -40,8 +40,10 @@ class ScriptPipeline:
 
         Raises:
             RedisError, OSError: Redis is unreachable or refuses.
+            UnicodeEncodeError: an argument is no text. Only this call fails, not its neighbours.
         """
-        call = _Call(script, [script.sha, len(keys), *keys, *args])
+        parts = [part.encode() if isinstance(part, str) else part for part in (*keys, *args)]
+        call = _Call(script, [script.sha, len(keys), *parts])
         self._waiting.append(call)
         if self._sending is None:
             self._sending = asyncio.create_task(self._send_all())

@@ -3,11 +3,15 @@
 from typing import Any
 
 import redis.asyncio as aioredis
+from redis.exceptions import ResponseError
 
 from parser_service.redis_queue.keys import Keys, bytes_of
 
 MAX_REMEMBERED = 100
 """Reply lists that are counted at a time; a producer may name a new one in each job."""
+
+MAX_DIGITS = 19
+"""Of a number that Redis itself counts."""
 
 
 class ReplyLists:
@@ -39,7 +43,7 @@ class ReplyLists:
         Raises:
             RedisError, OSError: Redis is unreachable or refuses.
         """
-        size = _size(await self._redis.get(self._keys.api_reply_bytes))
+        size = await self._api_bytes()
         if not self._others:
             return size
         others = dict(self._others)
@@ -56,6 +60,15 @@ class ReplyLists:
                 del self._others[name]
         return size
 
+    async def _api_bytes(self) -> int:
+        try:
+            return _size(await self._redis.get(self._keys.api_reply_bytes))
+        except ResponseError as error:
+            if not str(error).startswith("WRONGTYPE"):
+                raise
+            return 0  # the worker deletes the key with the next result
+
 
 def _size(answer: Any) -> int:
-    return int(answer) if isinstance(answer, bytes) and answer.isdigit() else 0
+    is_size = isinstance(answer, bytes) and answer.isdigit() and len(answer) <= MAX_DIGITS
+    return int(answer) if is_size else 0

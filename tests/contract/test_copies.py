@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from api_service import redis_address as api_redis_address
-from api_service.parser_client import messages
+from api_service.page import foreign
 from api_service.process import log as api_log
 from api_service.process import redis_connection as api_connection
 from parser_service import log as parser_log
@@ -54,7 +54,7 @@ def test_the_url_of_redis_is_read_alike() -> None:
     assert inspect.getsource(api_redis_address) == inspect.getsource(parser_redis_address)
 
 
-@pytest.mark.parametrize("name", ["_name_service", "_dumps"])
+@pytest.mark.parametrize("name", ["_name_service", "_dumps", "_text"])
 def test_lines_of_the_log_are_made_alike(name: str) -> None:
     assert _code(api_log, name) == _code(parser_log, name)
 
@@ -72,6 +72,6 @@ def test_logs_are_configured_alike_but_for_the_libraries_that_are_silenced() -> 
 @given(st.text(st.characters(codec=None, exclude_categories=())))
 def test_text_is_made_storable_alike(text: str) -> None:
     made = storable(text)
-    assert messages._storable(text) == made
+    assert foreign.storable(text) == made
     assert "\x00" not in made
     made.encode()  # no lone surrogate is left

@@ -11,4 +11,6 @@
 for i = 3, #KEYS do redis.call('UNLINK', KEYS[i]) end
 redis.call('LTRIM', KEYS[1], ARGV[1], -1)
 -- A taker that was taken for dead may subtract a second time: the size never goes below 0.
-if redis.call('DECRBY', KEYS[2], ARGV[2]) <= 0 then redis.call('DEL', KEYS[2]) end
+-- What somebody else put there is no size.
+local left = redis.pcall('DECRBY', KEYS[2], ARGV[2])
+if type(left) == 'table' or left <= 0 then redis.call('DEL', KEYS[2]) end

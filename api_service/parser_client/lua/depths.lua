@@ -11,12 +11,17 @@
 -- ARGV: 1 what precedes a host in the name of its waiting list, and
 --       2 what follows it: the script learns the hosts from Redis, so it builds these names
 --         itself
+-- A key of another type holds nothing of ours.
+local function count(...)
+    local found = redis.pcall(...)
+    return type(found) == 'table' and 0 or math.floor(tonumber(found) or 0)
+end
+
 local waiting = 0
-for _, host in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do
-    waiting = waiting + redis.call('LLEN', ARGV[1] .. host .. ARGV[2])
+for _, host in ipairs(redis.pcall('ZRANGE', KEYS[3], 0, -1)) do
+    waiting = waiting + count('LLEN', ARGV[1] .. host .. ARGV[2])
 end
 return {
-    redis.call('LLEN', KEYS[1]), redis.call('LLEN', KEYS[2]), waiting,
-    redis.call('ZCARD', KEYS[4]), redis.call('LLEN', KEYS[5]),
-    redis.call('GET', KEYS[6]) or 0,
+    count('LLEN', KEYS[1]), count('LLEN', KEYS[2]), waiting, count('ZCARD', KEYS[4]),
+    count('LLEN', KEYS[5]), count('GET', KEYS[6]),
 }

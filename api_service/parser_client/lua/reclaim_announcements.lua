@@ -11,7 +11,10 @@
 local moved = 0
 for _, taker in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now)) do
     local taken = ARGV[1] .. taker
-    while redis.call('LMOVE', taken, KEYS[1], 'RIGHT', 'LEFT') do moved = moved + 1 end
+    local is_list = redis.call('TYPE', taken).ok == 'list'  -- else somebody else wrote it
+    while is_list and redis.call('LMOVE', taken, KEYS[1], 'RIGHT', 'LEFT') do
+        moved = moved + 1
+    end
     redis.call('ZREM', KEYS[2], taker)
 end
 return moved

@@ -9,9 +9,11 @@
 local heads = {}
 for i, key in ipairs(KEYS) do
     -- 15 digits are the most that a number in Lua holds exactly.
-    local start = redis.call('GETRANGE', key, 0, 15)
-    local length = string.match(start, '^(%d+)\n')
-    if length then
+    local start = redis.pcall('GETRANGE', key, 0, 15)
+    local length = type(start) == 'string' and string.match(start, '^(%d+)\n')
+    if type(start) == 'table' then
+        heads[i] = 1  -- a value of another type
+    elseif length then
         heads[i] = redis.call('GETRANGE', key, 0, #length + tonumber(length))
     elseif start == '' then
         heads[i] = 0

@@ -40,10 +40,12 @@ local function hand_over(host)
         if ticket then
             occupy(host, ticket, ticket_lease)
         else
+            -- Moved first and popped then: a key of another type loses no job and no slot.
+            local job = redis.call('LINDEX', waiting, 0)
             local holder = 'r' .. redis.call('INCR', holders)
-            occupy(host, holder, lease)
-            local job = redis.call('LPOP', waiting)
             redis.call('RPUSH', ready, ready_message(holder, host, job))
+            redis.call('LPOP', waiting)
+            occupy(host, holder, lease)
         end
     end
     redis.call('ZREM', hosts, host)

@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 from api_service.assembly.worker import open_worker
 from api_service.config import Settings
 from api_service.parser_client.keys import Keys
-from api_service.parser_client.messages import Announcement
+from api_service.parser_client.messages import Announcement, UnreadableResult
 from api_service.parser_client.results import ResultStore
 from local.valkey import Valkey
 from parser_service import config as parser_config
@@ -102,6 +102,8 @@ JSON = b'{"status":"success","title":"A","token":"1-a"}'
 FAILURE = b'{"status":"failure","error":"Slow.","token":"1-a"}'
 PLAIN = b'{"status":"success","title":"A","html":"%s","token":"1-a"}'
 QUOTES = b'<p>{"token":"1-b"}</p>'
+NO_TOKEN = ""
+UNREADABLE = None
 
 
 @pytest.mark.parametrize(
@@ -111,20 +113,20 @@ QUOTES = b'<p>{"token":"1-b"}</p>'
         (b"%d\n%s%s" % (len(JSON), JSON, QUOTES), "1-a"),
         (b"0%d\n%s<p>" % (len(JSON), JSON), "1-a"),
         (b"%d\n%s" % (len(JSON) + 9, JSON), "1-a"),
-        (b'36\n{"status": "success", "title": "half"}' + QUOTES, None),
-        (b"2\n{}" + QUOTES, None),
+        (b'36\n{"status": "success", "title": "half"}' + QUOTES, UNREADABLE),
+        (b"2\n{}" + QUOTES, UNREADABLE),
         (b"9" * 15 + b"\n" + JSON, "1-a"),
         (b"9" * 40 + b"\n" + JSON, "1-a"),
-        (b"9" * 40 + b"\n" + JSON + b"x" * 9000, None),
-        (b"7", None),
-        (b"", None),
-        (b"no JSON", None),
+        (b"9" * 40 + b"\n" + JSON + b"x" * 9000, UNREADABLE),
+        (b"7", UNREADABLE),
+        (b"", NO_TOKEN),
+        (b"no JSON", UNREADABLE),
         (FAILURE, "1-a"),
         (PLAIN % b"<p>", "1-a"),
         (PLAIN % (b"x" * 100_000), "1-a"),
         (PLAIN % QUOTES.replace(b'"', b'\\"'), "1-a"),
-        (b'{"status":"success","title":"A","html":"<p>"}', None),
-        (b'{"status":"success","title":"A","html":"%s"}' % (b"x" * 100_000), None),
+        (b'{"status":"success","title":"A","html":"<p>"}', NO_TOKEN),
+        (b'{"status":"success","title":"A","html":"%s"}' % (b"x" * 100_000), NO_TOKEN),
     ],
 )
 async def test_the_token_of_a_stored_result_is_that_of_its_json(
@@ -132,10 +134,11 @@ async def test_the_token_of_a_stored_result_is_that_of_its_json(
 ) -> None:
     await raw.set(result_key(1), value)
     store = _store(raw, "one")
-    assert await store.stored_tokens([1, 2]) == ({} if token is None else {1: token})
+    assert await store.stored_tokens([1, 2]) == ({} if token == NO_TOKEN else {1: token})
     if value:
         (result,) = (await store.read([1])).values()
-        assert result.token == token
+        assert result.token == (token or None)
+        assert isinstance(result, UnreadableResult) is (token is UNREADABLE)
 
 
 async def test_tokens_are_read_of_many_results_and_of_no_page(raw: aioredis.Redis) -> None:

@@ -1,0 +1,135 @@
+"""Read JSON that others wrote: whatever it is, it can be stored, and what cannot be is left out.
+
+Readers and writers of JSON give up at different depths, and Python's own depends on its version.
+So values are cut at one depth, below all of theirs, before anything else is done with them.
+"""
+
+import json
+import re
+from typing import Any
+
+from pydantic import ValidationError, ValidatorFunctionWrapHandler, field_validator
+
+from api_service.page.facts import ErrorFacts, PageFacts
+
+MAX_DEPTH = 64
+"""Levels of lists and objects that a fact may have; deeper ones become null."""
+MAX_TEXT_DEPTH = 96
+"""Levels that a text may have; pydantic refuses 200. Deeper ones become null before parsing."""
+MAX_DIGITS = 4000
+"""Digits of a whole number; Python refuses 4300. A longer one becomes null."""
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
+# The closing quote is optional: else what is never closed would be scanned from each quote again.
+
+
+class ForeignFacts(PageFacts):
+    """Facts about a page as somebody wrote them: an invalid one is dropped, the others count."""
+
+    @field_validator(*PageFacts.model_fields, mode="wrap")
+    @classmethod
+    def _drop_invalid(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+        return or_none(storable_json(value), validate)
+
+    @property
+    def facts(self) -> PageFacts:
+        """Return the facts alone."""
+        return PageFacts.model_construct(
+            **{name: getattr(self, name) for name in PageFacts.model_fields}
+        )
+
+
+def or_none(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    """Drop an invalid value: a wrong fact must not cost the page."""
+    try:
+        return validate(value)
+    except (ValidationError, RecursionError):
+        return None
+
+
+def storable(text: str) -> str:
+    """Replace NUL and lone surrogates, which PostgreSQL's text type rejects."""
+    if "\0" not in text:  # this check and encoding are much faster than the substitution
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            pass
+        else:
+            return text
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def storable_json(value: Any, depth: int = MAX_DEPTH) -> Any:
+    """Make every string within a JSON value storable, and cut what is deeper than `depth`."""
+    match value:
+        case str():
+            return storable(value)
+        case dict() if depth:
+            return {
+                storable(str(key)): storable_json(item, depth - 1) for key, item in value.items()
+            }
+        case list() if depth:
+            return [storable_json(item, depth - 1) for item in value]
+        case dict() | list():
+            return None
+        case _:
+            return value
+
+
+def parse_json(text: bytes) -> Any:
+    """Parse JSON that pydantic refuses, such as lone surrogates; what is too deep becomes null.
+
+    Raises:
+        ValueError: it is not JSON.
+    """
+    return json.loads(
+        _cut(text.decode(json.detect_encoding(text), "surrogatepass")), parse_int=_integer
+    )
+
+
+def read_facts(text: str | None) -> PageFacts:
+    """Read the facts of a row, without what is no fact."""
+    if text is None:
+        return PageFacts()
+    try:
+        return PageFacts.model_validate_json(text)
+    except ValidationError:
+        pass
+    try:
+        return ForeignFacts.model_validate(parse_json(text.encode())).facts
+    except ValueError:
+        return PageFacts()
+
+
+def read_error(text: str | None) -> ErrorFacts | None:
+    """Read why a row has no page."""
+    if text is None:
+        return None
+    try:
+        return ErrorFacts.model_validate_json(text)
+    except ValidationError:
+        return ErrorFacts(code="internal_error", message="The reason cannot be read.")
+
+
+def _cut(text: str) -> str:
+    """Put null in place of each list and object that is deeper than `MAX_TEXT_DEPTH`."""
+    kept = []
+    depth = end = 0
+    for found in _STRING_OR_BRACKET.finditer(text):
+        match text[found.start()]:
+            case "[" | "{":
+                depth += 1
+                if depth == MAX_TEXT_DEPTH + 1:
+                    kept += [text[end : found.start()], "null"]
+            case "]" | "}":
+                if depth == MAX_TEXT_DEPTH + 1:
+                    end = found.end()
+                depth -= 1
+    if depth > MAX_TEXT_DEPTH:
+        raise ValueError("it ends within a list or an object")
+    return "".join([*kept, text[end:]]) if kept else text
+
+
+def _integer(digits: str) -> int | None:
+    return int(digits) if len(digits) <= MAX_DIGITS else None

@@ -1,0 +1,269 @@
+"""Whatever bytes stand under a key or in an announcement, reading them never raises."""
+
+import json
+from collections.abc import AsyncIterator
+from time import perf_counter
+
+import pytest
+import redis.asyncio as aioredis
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from api_service.page.facts import PageFacts
+from api_service.page.foreign import MAX_DEPTH, read_facts
+from api_service.parser_client.census import Census
+from api_service.parser_client.keys import Keys
+from api_service.parser_client.messages import (
+    FailureResult,
+    PageResult,
+    Result,
+    UnreadableResult,
+    read_fetch_answer,
+    read_result,
+)
+from api_service.parser_client.results import ResultStore
+from api_service.responses import ResultAnswer
+from api_service.status_enum import StatusEnum
+from tests.support.keys import DONE, DONE_BYTES, HOSTS, QUEUE, RESULTS, result_key, waiting_key
+
+PAGE = '{"status":"success","title":"A","html":"<p>","token":"1-a"%s}'
+DEPTHS = [50, 190, 200, 220, 260, 500, 990, 1000, 5000, 100_000]
+
+
+@pytest.fixture
+async def raw(redis_url: str) -> AsyncIterator[aioredis.Redis]:
+    async with aioredis.Redis.from_url(redis_url) as client:
+        yield client
+
+
+def _nested(levels: int, *, opening: str = "[", closing: str = "]") -> str:
+    return opening * levels + closing * levels
+
+
+def _depth(text: str) -> int:
+    depth = deepest = 0
+    for character in text:
+        depth += (character in "[{") - (character in "]}")
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _can_be_stored_and_answered(result: Result) -> None:
+    if isinstance(result, FailureResult):
+        assert result.reason is None or result.reason.code
+        result.model_dump_json().encode()
+        return
+    written = result.facts.model_dump_json(exclude_none=True)
+    assert "\\u0000" not in written
+    assert _depth(json.dumps(json.loads(written))) <= MAX_DEPTH + 2
+    facts = read_facts(written)
+    assert facts == PageFacts.model_validate_json(written)
+    answer = ResultAnswer(
+        request_id=1,
+        status=StatusEnum.SUCCESS,
+        title=result.title,
+        html=result.html,
+        error=None,
+        **dict(facts),
+    )
+    json.loads(answer.model_dump_json())
+
+
+@pytest.mark.parametrize("levels", DEPTHS)
+@pytest.mark.parametrize(
+    "members",
+    [
+        ',"metadata":{"language":"en","json_ld":[{"deep":%s,"flat":1}]}',
+        ',"metadata":{"language":"en","another":%s}',
+        ',"another":%s,"metadata":{"language":"en"}',
+    ],
+)
+@pytest.mark.parametrize("is_apart", [False, True])
+def test_what_is_nested_too_deep_does_not_cost_the_page(
+    levels: int, members: str, *, is_apart: bool
+) -> None:
+    text = PAGE % (members % _nested(levels))
+    value = f"{len(text)}\n{text}<p>" if is_apart else text
+    result = read_result(value.encode())
+    assert isinstance(result, PageResult)
+    assert (result.title, result.token) == ("A", "1-a")
+    assert result.metadata is not None
+    assert result.metadata.language == "en"
+    if result.metadata.json_ld:
+        assert result.metadata.json_ld[0]["flat"] == 1
+    _can_be_stored_and_answered(result)
+
+
+@pytest.mark.parametrize("levels", DEPTHS)
+@pytest.mark.parametrize(
+    "value", ["%s", (PAGE % "").replace('"A"', "%s"), '{"status":%s}', '9\n{"a":%s}']
+)
+def test_what_is_no_result_at_any_depth_is_a_failure(levels: int, value: str) -> None:
+    for nested in (_nested(levels), "[" * levels, '{"a":' * levels, _nested(levels)[:-1]):
+        result = read_result(value.replace("%s", nested).encode())
+        assert isinstance(result, FailureResult | PageResult)
+        _can_be_stored_and_answered(result)
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        ("1e999", None),
+        ("-1e999", None),
+        ("NaN", None),
+        ("1" + "0" * 400, 10**400),
+        ("1" + "0" * 5000, None),
+        ('"a\\u0000b\\ud800"', "a\ufffdb\ufffd"),
+    ],
+)
+def test_a_value_without_a_form_in_the_database_does_not_cost_the_page(
+    value: str, kept: object
+) -> None:
+    text = PAGE % f',"metadata":{{"json_ld":[{{"x":{value}}}]}},"elapsed_ms":{value}'
+    result = read_result(text.encode())
+    assert isinstance(result, PageResult)
+    _can_be_stored_and_answered(result)
+    written = json.loads(result.facts.model_dump_json())
+    assert written["metadata"]["json_ld"] == [{"x": kept}]
+    assert written["elapsed_ms"] is None
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.sampled_from([10**400, 2**63, 2**64, -(2**64), "\0", "\ud800", "success", "failure"])
+    | st.text(st.characters(codec=None, exclude_categories=())),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.text(st.characters(codec=None, exclude_categories=())), inner, max_size=4
+        )
+    ),
+    max_leaves=12,
+)
+MEMBERS = [
+    *PageResult.model_fields,
+    *FailureResult.model_fields,
+    "id",
+    "url",
+]
+MESSAGES = st.fixed_dictionaries(
+    {"status": st.sampled_from(["success", "failure"]) | JSON},
+    optional={name: JSON for name in MEMBERS if name != "status"},
+)
+VALUES = (
+    st.binary(max_size=200)
+    | JSON.map(lambda value: json.dumps(value).encode())
+    | MESSAGES.map(lambda value: json.dumps(value).encode())
+    | st.tuples(MESSAGES, st.integers(0, 400)).map(
+        lambda two: json.dumps(two[0]).encode()[: two[1]]
+    )
+    | st.tuples(st.integers(0, 400), MESSAGES).map(
+        lambda two: b"%d\n%s<p>" % (two[0], json.dumps(two[1]).encode())
+    )
+)
+
+
+@example(b"9" * 5000)
+@example(b'"' * 100_000)
+@example(b'"\\' * 100_000)
+@example(b'{"status":"failure","token":"\\u0000"}')
+@given(VALUES)
+def test_any_bytes_read_as_a_result_that_can_be_stored(value: bytes) -> None:
+    _can_be_stored_and_answered(read_result(value))
+
+
+@given(VALUES)
+def test_any_bytes_read_as_facts_of_a_row(value: bytes) -> None:
+    read_facts(value.decode("utf-8", "replace")).model_dump_json()
+
+
+@given(VALUES)
+def test_any_bytes_are_an_answer_or_a_value_error(value: bytes) -> None:
+    try:
+        answer = read_fetch_answer(value)
+    except ValueError:
+        return
+    json.loads(answer.model_dump_json())
+
+
+@pytest.mark.parametrize("piece", ['"', "[", '{"a":', "]", '"\\"', "[]", '[""],'])
+def test_reading_takes_a_time_in_proportion_to_the_size(piece: str) -> None:
+    value = (PAGE % (',"x":' + piece * 300_000)).encode()
+    began = perf_counter()
+    read_result(value)
+    assert perf_counter() - began < 5  # 0.3 s on a free machine; in quadratic time, minutes
+
+
+async def test_a_value_of_another_type_is_an_unreadable_result(raw: aioredis.Redis) -> None:
+    store = ResultStore(raw, Keys(QUEUE, RESULTS), name="one")
+    await raw.hset(result_key(1), "a", "b")
+    await raw.rpush(result_key(2), "a")
+    await raw.xadd(result_key(3), {"a": "b"})
+    await raw.set(result_key(4), PAGE % "")
+    ids = [1, 2, 3, 4, 5]
+    results = await store.read(ids)
+    assert [type(results.get(i)) for i in ids] == [*[UnreadableResult] * 3, PageResult, type(None)]
+    assert await store.stored_tokens(ids) == {1: None, 2: None, 3: None, 4: "1-a"}
+    assert (
+        (await store.sizes(ids)).keys() == (await store.foreign_sizes(ids)).keys() == {1, 2, 3, 4}
+    )
+
+
+@pytest.mark.parametrize(
+    ("raw_bytes", "size"),
+    [("5", 5), ("-1", 0), ("1e999", 0), ("1" + "0" * 400, 0), ("[]", 0), ('"x"', 0), ("NaN", 0)],
+)
+async def test_an_announcement_counts_whatever_it_says_of_its_size(
+    raw: aioredis.Redis, raw_bytes: str, size: int
+) -> None:
+    store = ResultStore(raw, Keys(QUEUE, RESULTS), name="one")
+    await raw.rpush(DONE, f'{{"id":1,"token":"1-a","bytes":{raw_bytes}}}')
+    await raw.set(DONE_BYTES, "not a size")
+    taken = await store.take(limit=9, max_bytes=100)
+    if taken[0].id:  # pydantic does not read NaN at all: that announcement is set aside
+        assert [(one.id, one.token, one.bytes) for one in taken] == [(1, "1-a", size)]
+    await store.acknowledge(taken, [1])
+    assert not await raw.keys(f"{QUEUE}:taken:*")
+    assert not await raw.exists(DONE_BYTES)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"", b"\xff\xfe", b"[]", b"[" * 100_000, b'{"id":%s}' % (b"[" * 900 + b"]" * 900)],
+)
+async def test_what_is_no_announcement_is_taken_and_let_go_of(
+    raw: aioredis.Redis, value: bytes
+) -> None:
+    store = ResultStore(raw, Keys(QUEUE, RESULTS), name="one")
+    await raw.rpush(DONE, value, '{"id":7,"token":"7-a"}')
+    taken = await store.take(limit=9, max_bytes=100)
+    assert [one.id for one in taken] == [0, 7]
+    await store.acknowledge(taken, [])
+    assert not await raw.keys(f"{QUEUE}:taken:*")
+
+
+async def test_lists_of_another_type_hide_no_others(raw: aioredis.Redis) -> None:
+    census = Census(raw, Keys(QUEUE, RESULTS), name="one")
+    await raw.zadd(HOSTS, {"a.example": 1, "b.example": 1})
+    await raw.set(waiting_key("a.example"), "a string")
+    await raw.rpush(waiting_key("b.example"), '{"id":7}')
+    await raw.hset(QUEUE, "a", "b")
+    await raw.set(DONE, "a string")
+    await raw.hset(DONE_BYTES, "a", "b")
+    assert [found async for found in census.ids_in_redis()] == [7]
+    depths = await census.depths()
+    assert (depths.jobs, depths.waiting, depths.results, depths.result_bytes) == (0, 1, 0, 0)
+
+
+async def test_what_a_dead_taker_had_under_a_key_of_another_type_holds_up_no_other(
+    raw: aioredis.Redis,
+) -> None:
+    store = ResultStore(raw, Keys(QUEUE, RESULTS), name="one")
+    await raw.zadd(f"{QUEUE}:takers", {"a": 1, "b": 1})
+    await raw.set(f"{QUEUE}:taken:a", "a string")
+    await raw.rpush(f"{QUEUE}:taken:b", '{"id":7,"token":"7-a"}')
+    assert await store.reclaim() == 1
+    assert not await raw.exists(f"{QUEUE}:takers")

@@ -39,6 +39,14 @@ class DatabaseAddress:
     driver_arguments: Mapping[str, Any] = field(repr=False)
     engine_arguments: Mapping[str, Any] = field(repr=False)
 
+    @property
+    def places(self) -> list[tuple[str, int]]:
+        """The hosts and ports, without those that are folders of Unix sockets."""
+        hosts: list[str] = self.driver_arguments.get("host", [])
+        ports: list[int] = self.driver_arguments["port"] if hosts else []
+        pairs = zip(hosts, ports, strict=True)
+        return [(host, port) for host, port in pairs if not host.startswith("/")]
+
 
 def read_database_url(url: str, ca_bundle: Path | None = None) -> DatabaseAddress:
     """Translate a URL as libpq or SQLAlchemy write it.

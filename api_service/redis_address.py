@@ -33,6 +33,11 @@ class RedisAddress:
     shown: str
     options: Mapping[str, Any] = field(repr=False)
 
+    @property
+    def places(self) -> list[tuple[str, int]]:
+        """The host and port; none if Redis is on a Unix socket."""
+        return [] if self.medium == "unix" else [(self.options["host"], self.options["port"])]
+
 
 def read_redis_url(url: str, ca_bundle: Path | None = None) -> RedisAddress:
     """Translate a URL.

@@ -85,6 +85,10 @@ def _split(url: str) -> tuple[SplitResult, int]:
             "not a Redis URL; write redis://host:6379/0, or rediss:// with TLS, "
             "or unix:///path/of/redis.sock"
         )
+    if "@" in parts.path + parts.query:  # what precedes it may be a part of the password
+        raise ValueError(
+            "it has an @ after a / or ?; write %2F, %3F and %40 for / ? @ in a password or a name"
+        )
     if parts.fragment:
         raise ValueError("it has a #, which ends a URL; write %23 for a # in a password")
     return parts, DEFAULT_PORT if port is None else port

@@ -39,6 +39,14 @@ class DatabaseAddress:
     driver_arguments: Mapping[str, Any] = field(repr=False)
     engine_arguments: Mapping[str, Any] = field(repr=False)
 
+    @property
+    def places(self) -> list[tuple[str, int]]:
+        """The hosts and ports, without those that are folders of Unix sockets."""
+        hosts: list[str] = self.driver_arguments.get("host", [])
+        ports: list[int] = self.driver_arguments["port"] if hosts else []
+        pairs = zip(hosts, ports, strict=True)
+        return [(host, port) for host, port in pairs if not host.startswith("/")]
+
 
 def read_database_url(url: str, ca_bundle: Path | None = None) -> DatabaseAddress:
     """Translate a URL as libpq or SQLAlchemy write it.
@@ -82,6 +90,10 @@ def _split(url: str) -> SplitResult:
         raise ValueError("its host cannot be read") from None
     if parts.scheme not in SCHEMES or "://" not in url:
         raise ValueError("not a PostgreSQL URL; write postgresql+asyncpg://user:password@host/name")
+    if "@" in parts.path + parts.query:  # what precedes it may be a part of the password
+        raise ValueError(
+            "it has an @ after a / or ?; write %2F, %3F and %40 for / ? @ in a password or a name"
+        )
     if parts.fragment:
         raise ValueError("it has a #, which ends a URL; write %23 for a # in a password")
     if "/" in parts.path[1:]:

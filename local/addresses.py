@@ -1,7 +1,7 @@
 """Check the addresses that the system listens on, and those of the servers that it is given."""
 
 import socket
-from urllib.parse import urlsplit
+from collections.abc import Sequence
 
 from local.errors import StartError
 
@@ -18,8 +18,13 @@ def read_address(environment: dict[str, str], prefix: str, default: int) -> tupl
 
 
 def http_url(host: str, port: int) -> str:
-    """Return the URL of an address; one of IPv6 needs brackets."""
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    """Return the URL of an address."""
+    return f"http://{_with_port(host, port)}"
+
+
+def _with_port(host: str, port: int) -> str:
+    """Join both; an address of IPv6 needs brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def open_listening_socket(host: str, port: int, variable: str) -> socket.socket:
@@ -39,34 +44,31 @@ def open_listening_socket(host: str, port: int, variable: str) -> socket.socket:
     except OSError as error:
         listening.close()
         raise StartError(
-            f"Cannot listen on {host}:{port} ({error.strerror}); set {variable} to a free port."
+            f"Cannot listen on {_with_port(host, port)} ({error.strerror}); "
+            f"set {variable} to a free port."
         ) from None
     return listening
 
 
-def require_listener(url: str, variable: str) -> None:
-    """Check that a value is a URL and that something listens on its host and port.
+def require_listener(places: Sequence[tuple[str, int]], variable: str) -> None:
+    """Check that something listens on one of these hosts and ports, unless there are none.
 
     Raises:
-        StartError: it is not a URL, or nothing listens there.
+        StartError: nothing listens there.
     """
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        raise StartError(f"{variable} must be a URL.") from None
-    if not parts.scheme:
-        raise StartError(f"{variable} must be a URL.")
-    if host is None:
-        return  # a Unix socket: the migration reports whether it works
-    port = port or (5432 if variable == "DATABASE_URL" else 6379)
-    try:
-        socket.create_connection((host, port), timeout=5).close()
-    except OSError as error:
+    reasons = []
+    for host, port in places:
+        try:
+            socket.create_connection((host, port), timeout=5).close()
+        except OSError as error:
+            reasons.append(f"{_with_port(host, port)} ({error.strerror or error})")
+        else:
+            return
+    if reasons:
         raise StartError(
-            f"{variable}: nothing listens on {host}:{port} ({error.strerror or error}); "
+            f"{variable}: nothing listens on {', '.join(reasons)}; "
             f"start the server or correct the URL."
-        ) from None
+        )
 
 
 def free_port() -> int:

@@ -114,9 +114,14 @@ class System:
             "PARSER_PORT": str(self._parser_address[1]),
             "PARSER_URL": http_url(*self._parser_address),
         }
+        settings = ApiSettings.load()
+        places = {
+            "DATABASE_URL": settings.database_address.places,
+            "REDIS_URL": settings.redis_address.places,
+        }
         for variable, kind in (("DATABASE_URL", Postgres), ("REDIS_URL", Valkey)):
             if url := self._environment.get(variable):
-                require_listener(url, variable)
+                require_listener(places[variable], variable)
                 environment[variable] = url
             else:
                 server = kind(self._folder)

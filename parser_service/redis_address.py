@@ -33,6 +33,11 @@ class RedisAddress:
     shown: str
     options: Mapping[str, Any] = field(repr=False)
 
+    @property
+    def places(self) -> list[tuple[str, int]]:
+        """The host and port; none if Redis is on a Unix socket."""
+        return [] if self.medium == "unix" else [(self.options["host"], self.options["port"])]
+
 
 def read_redis_url(url: str, ca_bundle: Path | None = None) -> RedisAddress:
     """Translate a URL.
@@ -79,6 +84,10 @@ def _split(url: str) -> tuple[SplitResult, int]:
         raise ValueError(
             "not a Redis URL; write redis://host:6379/0, or rediss:// with TLS, "
             "or unix:///path/of/redis.sock"
+        )
+    if "@" in parts.path + parts.query:  # what precedes it may be a part of the password
+        raise ValueError(
+            "it has an @ after a / or ?; write %2F, %3F and %40 for / ? @ in a password or a name"
         )
     if parts.fragment:
         raise ValueError("it has a #, which ends a URL; write %23 for a # in a password")

@@ -114,7 +114,9 @@ async def test_all_clients_verify_the_certificate(
         ("postgresql://u:secret@h:port/d", "the port must be 1-65535"),
         ("postgresql://u:secret@h/d?host=a,b&port=1,2,3", "1 hosts and 3 ports"),
         ("postgresql://u:sec#ret@h/d", "write %23"),
-        ("postgresql://u:sec/ret@h/d", "write %2F"),
+        ("postgresql://u:12/secret@h/d", "write %2F"),
+        ("postgresql://u:12?secret=@h/d", "%3F"),
+        ("postgresql://h/d/e", "write %2F"),
         ("mysql://u:secret@h/d", "not a PostgreSQL URL"),
     ],
 )

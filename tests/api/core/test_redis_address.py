@@ -104,6 +104,8 @@ async def test_both_clients_verify_the_certificate(valkey: Valkey, tmp_path: Pat
         ("redis://:secret@host:port/0", "host and port cannot be read"),
         ("redis://:secret#@host/0", "%23"),
         ("redis://h/0#secret", "write %23"),
+        ("redis://:1234/secret@host/0", "%2F"),
+        ("redis://:1234?secret=@host/0", "%3F"),
         ("unix://", "a socket's path is missing"),
         ("unix://run/redis.sock", "a socket's path is missing"),
         ("http://:secret@host/0", "not a Redis URL"),

@@ -1,5 +1,7 @@
 """Celery's tasks: shells round coroutines of the core, which tests call without them."""
 
+from collections.abc import Sequence
+
 import structlog
 from celery import Task
 
@@ -19,14 +21,28 @@ def parse_url(self: Task, request_id: int, url: str) -> None:  # noqa: ARG001 - 
         request_id: the row; its URL is what counts.
         url: the same URL. The task's signature is fixed: others may send or read its messages.
     """
-    with structlog.contextvars.bound_contextvars(trace_id=self.request.get("trace_id")):
-        process.current().run(lambda context: context.handover.start([request_id]))
+    trace_id = self.request.get("trace_id")
+    with structlog.contextvars.bound_contextvars(trace_id=trace_id):
+        _hand_over([request_id], [trace_id])
 
 
-@celery_app.task(name=PARSE_URLS)
-def parse_urls(request_ids: list[int]) -> None:
-    """Hand several requests to the parsers that were accepted at the same time."""
-    process.current().run(lambda context: context.handover.start(request_ids))
+@celery_app.task(name=PARSE_URLS, bind=True)
+def parse_urls(self: Task, request_ids: list[int]) -> None:
+    """Hand several requests to the parsers that were accepted at the same time.
+
+    Args:
+        self: the task; its header `trace_ids` is in the order of the ids. An API of an older
+            version sends none.
+        request_ids: the rows.
+    """
+    trace_ids = self.request.get("trace_ids") or [None] * len(request_ids)
+    with structlog.contextvars.bound_contextvars(trace_ids=trace_ids):
+        _hand_over(request_ids, trace_ids)
+
+
+def _hand_over(request_ids: Sequence[int], trace_ids: Sequence[str | None]) -> None:
+    traces = dict(zip(request_ids, trace_ids, strict=False))
+    process.current().run(lambda context: context.handover.start(request_ids, traces=traces))
 
 
 @celery_app.task(name=SWEEP)

@@ -136,4 +136,8 @@ class Publisher:
                 )
             case _:
                 ids = [item.request_id for item in batch]
-                self._sender.send(PARSE_URLS, queue=API_QUEUE, args=[ids])
+                # In a header: a worker of an older version knows one argument only.
+                trace_ids = [item.trace_id for item in batch]
+                self._sender.send(
+                    PARSE_URLS, queue=API_QUEUE, args=[ids], headers={"trace_ids": trace_ids}
+                )

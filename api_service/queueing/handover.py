@@ -1,6 +1,6 @@
 """Hand requests over to the parsers: claim their rows, then push their jobs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 
@@ -21,13 +21,23 @@ class Handover:
         self._database = database
         self._jobs = jobs
 
-    async def start(self, request_ids: Sequence[int]) -> None:
-        """Hand pending requests to the parsers; leave those with another status alone."""
+    async def start(
+        self, request_ids: Sequence[int], *, traces: Mapping[int, str | None] | None = None
+    ) -> None:
+        """Hand pending requests to the parsers; leave those with another status alone.
+
+        Args:
+            request_ids: the rows.
+            traces: the trace ids that came with the message, for lines on what is not started.
+        """
         async with self._database.transaction() as session:
             started = await QueueRepository(session).mark_processing(request_ids)
         await self.push(started)
-        if len(started) < len(request_ids):
-            log.info("not started: not pending", requests=len(request_ids) - len(started))
+        ids = {request.request_id for request in started}
+        for request_id in request_ids:
+            if request_id not in ids:
+                trace_id = (traces or {}).get(request_id)
+                log.info("not started: not pending", request_id=request_id, trace_id=trace_id)
 
     async def push(self, requests: Sequence[JobToPush]) -> None:
         """Push the jobs of requests that were just claimed.

@@ -6,6 +6,7 @@ knowingly, and these tests notice if only one copy is mended. Words may differ, 
 
 import ast
 import inspect
+import json
 from collections.abc import Iterator
 from types import ModuleType
 
@@ -57,6 +58,53 @@ def test_the_url_of_redis_is_read_alike() -> None:
 @pytest.mark.parametrize("name", ["_name_service", "_dumps", "_text"])
 def test_lines_of_the_log_are_made_alike(name: str) -> None:
     assert _code(api_log, name) == _code(parser_log, name)
+
+
+class Unspeakable:
+    """An object that cannot be written down."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def _itself() -> list[object]:
+    itself: list[object] = []
+    itself.append(itself)
+    return itself
+
+
+def _nested() -> object:
+    value: object = 1
+    for _ in range(10_000):
+        value = [value]
+    return value
+
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.integers()
+    | st.floats()
+    | st.binary()
+    | st.text(st.characters(codec=None, exclude_categories=()))
+    | st.builds(lambda: 10**5000)
+    | st.sampled_from([2**64, "\ud800", Unspeakable(), _itself(), object()]),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner),
+    max_leaves=5,
+)
+
+
+@pytest.mark.parametrize("module", [api_log, parser_log])
+@example({"job_id": 2**64, "event": "page fetched"})
+@example({"error": "\ud800"})
+@example({"value": _nested()})
+@given(st.dictionaries(st.text(st.characters(codec=None, exclude_categories=())), ANYTHING))
+def test_a_line_of_the_log_is_one_line_of_json_whatever_it_is_about(
+    module: ModuleType, event: dict[str, object]
+) -> None:
+    line = module._dumps(event)
+    assert "\n" not in line
+    assert len(json.loads(line)) <= len(event)
+    line.encode()
 
 
 def test_logs_are_configured_alike_but_for_the_libraries_that_are_silenced() -> None:

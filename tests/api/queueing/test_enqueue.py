@@ -31,7 +31,8 @@ async def _messages(redis: aioredis.Redis) -> list[tuple[str, Any, Any]]:
         message = json.loads(raw)
         arguments = json.loads(base64.b64decode(message["body"]))[0]
         headers = message["headers"]
-        found.append((headers["task"], arguments, headers.get("trace_id")))
+        traces = headers.get("trace_ids", headers.get("trace_id"))
+        found.append((headers["task"], arguments, traces))
     return found
 
 
@@ -55,6 +56,21 @@ async def test_requests_that_come_meanwhile_share_a_message(
         for number in (arguments[0] if task == "api.parse_urls" else arguments[:1])
     ]
     assert ids == list(range(30))
+
+
+async def test_each_request_of_a_shared_message_keeps_its_trace(
+    publisher: Publisher, redis: aioredis.Redis
+) -> None:
+    traces = {number: f"trace-{number}" if number % 3 else None for number in range(30)}
+    await asyncio.gather(*(publisher.parse_url(n, "u", trace) for n, trace in traces.items()))
+    found: dict[int, str | None] = {}
+    for task, arguments, trace in await _messages(redis):
+        if task == "api.parse_urls":
+            assert len(arguments) == 1  # all that a worker of an older version knows
+            found.update(zip(arguments[0], trace, strict=True))
+        else:
+            found[arguments[0]] = trace
+    assert found == traces
 
 
 async def test_what_cannot_be_sent_is_reported_and_does_not_raise(unused_tcp_port: int) -> None:

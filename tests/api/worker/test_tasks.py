@@ -1,11 +1,14 @@
 """The Celery tasks, as shells: what they do round a use case."""
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
+from celery.app.trace import build_tracer
 
 from api_service import tasks
+from api_service.celery_app import celery_app
 from api_service.queueing.sweep import Cooldown
 from api_service.retention import CleanupProgress
 from api_service.worker import process
@@ -48,6 +51,49 @@ def test_sweeps_that_have_piled_up_are_skipped() -> None:
     for _ in range(3):
         tasks.sweep.apply()
     assert here.left == 2
+
+
+class Handover:
+    """Keeps what it is asked to start."""
+
+    def __init__(self) -> None:
+        self.traces: dict[int, str | None] = {}
+
+    async def start(self, _: Sequence[int], *, traces: dict[int, str | None]) -> None:
+        self.traces = traces
+
+
+class Context:
+    """A worker's collaborators, as far as these tasks use them; runs a use case on itself."""
+
+    sweep_cooldown = Cooldown(3600)
+
+    def __init__(self) -> None:
+        self.handover = Handover()
+
+    def run(self, call: Callable[..., Any]) -> Any:
+        return asyncio.run(call(self))
+
+
+@pytest.mark.parametrize(
+    ("task", "arguments", "headers", "traces"),
+    [
+        ("api.parse_url", [1, "u"], {"trace_id": "a"}, {1: "a"}),
+        ("api.parse_url", [1, "u"], {}, {1: None}),
+        ("api.parse_urls", [[1, 2]], {"trace_ids": ["a", None]}, {1: "a", 2: None}),
+        ("api.parse_urls", [[1, 2]], {}, {1: None, 2: None}),
+        ("api.parse_urls", [[1, 2]], {"trace_ids": ["a"]}, {1: "a"}),
+    ],
+)
+def test_traces_come_with_the_message_of_an_api_of_any_version(
+    task: str, arguments: list[Any], headers: dict[str, Any], traces: dict[int, str | None]
+) -> None:
+    here = Context()
+    process.install(here)
+    request = {"id": "1", "task": task, "args": arguments, "kwargs": {}, **headers}
+    trace_task = build_tracer(task, celery_app.tasks[task], app=celery_app)
+    assert trace_task("1", arguments, {}, request).info is None
+    assert here.handover.traces == traces
 
 
 def test_a_task_without_a_worker_process_says_so() -> None:

@@ -3,16 +3,18 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import pytest
 import redis.asyncio as aioredis
+import structlog
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from redis.exceptions import DataError, RedisError, ResponseError
 
+from parser_service import log
 from parser_service.config import Settings
 from parser_service.dependencies import job_queue, open_pipeline, open_redis
 from parser_service.exceptions import BlockedAddressError, ConnectError
@@ -211,6 +213,19 @@ def test_whatever_is_in_the_lists_the_job_behind_it_is_run(
     asyncio.run(run())
 
 
+@pytest.fixture
+def real_log_lines() -> Iterator[None]:
+    before = structlog.get_config()
+    renderer = structlog.processors.JSONRenderer(serializer=log._dumps)
+    structlog.configure(
+        processors=[structlog.contextvars.merge_contextvars, renderer],
+        cache_logger_on_first_use=False,
+    )
+    yield
+    structlog.configure(**before)
+
+
+@pytest.mark.usefixtures("real_log_lines")
 @pytest.mark.parametrize("job_id", [2**63, 2**64, 10**400, -(2**70), "\x00", "\U0001f600" * 300])
 async def test_a_job_with_any_id_has_a_result(
     settings: Settings, redis: aioredis.Redis, job_id: object

@@ -3,12 +3,14 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
 import pytest_asyncio
 
-from api_service.celery_app import celery_app
+from api_service.celery_app import broker_options, celery_app
+from api_service.config import Settings
 from tests.support import invariants
 from tests.support.deployment import Deployment, deployed
 from tests.support.keys import DONE, DONE_BYTES, QUEUE, result_key, taken_key
@@ -55,10 +57,15 @@ async def test_an_api_killed_between_commit_and_publication_loses_no_request(
     assert await _statuses(deployment, [request_id]) == {request_id: "success"}
 
 
+def _celery_connection(deployment: Deployment) -> Any:
+    options = broker_options(Settings(redis_url=deployment.redis.url))
+    return celery_app.connection_for_write(transport_options=options)
+
+
 async def test_a_message_without_a_row_harms_nobody(deployment: Deployment, load: Load) -> None:
     async with deployment.database() as connection:
         unknown = await connection.fetchval("SELECT max(id) + 1000 FROM parse_requests")
-    with celery_app.connection_for_write(deployment.redis.url) as connection:
+    with _celery_connection(deployment) as connection:
         celery_app.send_task(
             "api.parse_url", args=[unknown, "http://a.example/"], queue="api", connection=connection
         )
@@ -77,7 +84,7 @@ async def test_doubled_messages_and_jobs_end_each_request_once(
             job = {"id": ids[0], "url": load.urls[0], "token": token, "reply": DONE}
             await redis.lpush(QUEUE, *[json.dumps(job)] * 2)
         hold.let_go()
-    with celery_app.connection_for_write(deployment.redis.url) as connection:
+    with _celery_connection(deployment) as connection:
         for _ in range(2):
             celery_app.send_task(
                 "api.parse_url", args=[ids[0], load.urls[0]], queue="api", connection=connection

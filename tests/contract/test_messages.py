@@ -130,7 +130,7 @@ def test_the_parsers_answer_has_the_members_of_the_apis() -> None:
 
 @pytest.mark.parametrize("levels", [10, 19, 25, 64, 200, 900, 100_000])
 def test_json_ld_of_any_depth_reaches_the_api_as_the_parser_wrote_it(levels: int) -> None:
-    text = '{"@type":"Thing","x":%s}' % ("[" * levels + "]" * levels)  # noqa: UP031 - braces
+    text = '{"@type":"Thing","x":%s}' % ("[" * levels + "]" * levels)
     objects = list(JsonLd.parse([text, '{"@type":"Person"}']).objects)
     assert objects[-1] == {"@type": "Person"}
     message = _latest("result")["success"]

@@ -16,6 +16,8 @@ MAX_DEPTH = 64
 """Levels of lists and objects that a fact may have; deeper ones become null."""
 MAX_TEXT_DEPTH = 96
 """Levels that a text may have; pydantic refuses 200. Deeper ones become null before parsing."""
+MAX_PIECES = 1_000_000
+"""Strings and brackets in a text that has to be cut: 0.3 s, in which nothing else is done."""
 MAX_DIGITS = 4000
 """Digits of a whole number; Python refuses 4300. A longer one becomes null."""
 
@@ -113,10 +115,16 @@ def read_error(text: str | None) -> ErrorFacts | None:
 
 
 def _cut(text: str) -> str:
-    """Put null in place of each list and object that is deeper than `MAX_TEXT_DEPTH`."""
+    """Put null in place of each list and object that is deeper than `MAX_TEXT_DEPTH`.
+
+    Raises:
+        ValueError: it is cut off itself, or has more than `MAX_PIECES`.
+    """
     kept = []
     depth = end = 0
-    for found in _STRING_OR_BRACKET.finditer(text):
+    for count, found in enumerate(_STRING_OR_BRACKET.finditer(text)):
+        if count > MAX_PIECES:
+            raise ValueError("it has too many pieces")
         match text[found.start()]:
             case "[" | "{":
                 depth += 1

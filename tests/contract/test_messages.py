@@ -17,6 +17,7 @@ from pydantic import BaseModel, TypeAdapter
 from api_service.parser_client import messages
 from api_service.responses import ParseSyncAnswer
 from parser_service import responses
+from parser_service.markup.json_ld import JsonLd
 from parser_service.redis_queue import messages as parser_messages
 from parser_service.responses import FetchAnswer
 
@@ -125,3 +126,21 @@ def test_what_is_no_result_reads_as_a_failure(value: bytes) -> None:
 def test_the_parsers_answer_has_the_members_of_the_apis() -> None:
     ours = ParseSyncAnswer.model_json_schema()["properties"]
     assert FetchAnswer.model_json_schema()["properties"].keys() == ours.keys()
+
+
+@pytest.mark.parametrize("levels", [10, 19, 25, 64, 200, 900, 100_000])
+def test_json_ld_of_any_depth_reaches_the_api_as_the_parser_wrote_it(levels: int) -> None:
+    text = '{"@type":"Thing","x":%s}' % ("[" * levels + "]" * levels)
+    objects = list(JsonLd.parse([text, '{"@type":"Person"}']).objects)
+    assert objects[-1] == {"@type": "Person"}
+    message = _latest("result")["success"]
+    message["metadata"]["json_ld"] = objects
+    written = parser_messages.SuccessResult.model_validate(message)
+    for value in (
+        written.model_dump_json().encode(),
+        parser_messages.encode_with_html_appended(written),
+    ):
+        read = messages.read_result(value)
+        assert isinstance(read, messages.PageResult)
+        assert read.metadata is not None
+        assert read.metadata.json_ld == objects

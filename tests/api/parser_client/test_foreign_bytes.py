@@ -190,11 +190,11 @@ def test_any_bytes_are_an_answer_or_a_value_error(value: bytes) -> None:
 
 
 @pytest.mark.parametrize("piece", ['"', "[", '{"a":', "]", '"\\"', "[]", '[""],'])
-def test_reading_takes_a_time_in_proportion_to_the_size(piece: str) -> None:
-    value = (PAGE % (',"x":' + piece * 300_000)).encode()
+def test_reading_takes_a_bounded_time(piece: str) -> None:
+    value = (PAGE % (',"x":' + piece * 4_000_000)).encode()
     began = perf_counter()
     read_result(value)
-    assert perf_counter() - began < 5  # 0.3 s on a free machine; in quadratic time, minutes
+    assert perf_counter() - began < 5  # 0.5 s on a free machine; in quadratic time, hours
 
 
 async def test_a_value_of_another_type_is_an_unreadable_result(raw: aioredis.Redis) -> None:

@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     """Seconds after which a request of which Redis has no trace is pushed again; above the
     parsers' deadline for a page."""
     retention_days: Annotated[int, Field(ge=1)] = 30
-    """Days after which a request is deleted."""
+    """Days after its end at which a request is deleted; one that takes longer to end fails."""
     metrics_host: str = "127.0.0.1"
     """The address on which a worker and beat expose metrics; the API has a route for it."""
     metrics_port: Annotated[int, Field(ge=0, le=65534)] = 0

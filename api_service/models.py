@@ -33,7 +33,7 @@ class ParseRequest(Base):
 
     __tablename__ = "parse_requests"
     __table_args__ = (
-        # Read by the daily cleanup.
+        # Read by the daily clean-up.
         Index("ix_parse_requests_created_at", "created_at"),
         # Read by every service, repeatedly: it does not grow with ended requests.
         Index(

@@ -5,14 +5,13 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, delete, func, literal, select, text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api_service.models import ParseRequest
 from api_service.status_enum import StatusEnum, before
 
 # The partial index's condition, word for word: else the planner does not use the index.
@@ -72,6 +71,23 @@ _COUNT_UNFINISHED = text(f"""
     SELECT count(*) FROM (
         SELECT 1 FROM parse_requests WHERE {UNFINISHED} LIMIT :limit
     ) AS unfinished
+""")
+
+# A request ends after it was accepted, so the index on `created_at` leads to all of them. Its
+# `updated_at` is its end: a row that has ended never changes. As an array, since a join could read
+# the whole table.
+_DELETE_ENDED = text("""
+    DELETE FROM parse_requests
+    WHERE id = ANY(ARRAY(
+        SELECT id FROM parse_requests
+        WHERE created_at < now() - CAST(:age AS interval)
+            AND created_at >= coalesce(CAST(:after AS timestamptz), '-infinity')
+            AND status IN ('success', 'failure')
+            AND updated_at < now() - CAST(:age AS interval)
+        ORDER BY created_at LIMIT :limit
+        FOR UPDATE SKIP LOCKED
+    ))
+    RETURNING created_at
 """)
 
 # Through the partial index: ended requests cost nothing.
@@ -198,22 +214,21 @@ class ParseRequestRepository:
             found[row.state] = Unfinished(row.requests, row.suspects, row.oldest_age)
         return found
 
-    async def delete_older_than(self, age: timedelta, *, limit: int) -> int:
-        """Delete up to `limit` requests; spare one that has not ended and still moves."""
-        cutoff = func.now() - literal(age)
-        doomed = (
-            select(ParseRequest.id)
-            .where(ParseRequest.created_at < cutoff)
-            .where(
-                ParseRequest.status.in_([s for s in StatusEnum if s.is_final])
-                | (ParseRequest.updated_at < cutoff)
-            )
-            .order_by(ParseRequest.created_at)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        statement = delete(ParseRequest).where(ParseRequest.id.in_(doomed)).returning(literal(1))
-        return len((await self._session.execute(statement)).all())
+    async def delete_ended(
+        self, age: timedelta, *, after: datetime | None, limit: int
+    ) -> Sequence[datetime]:
+        """Delete up to `limit` requests that ended longer than `age` ago, oldest first.
+
+        Args:
+            age: time since the end.
+            after: leave out requests accepted before; None looks at all.
+            limit: most requests to delete.
+
+        Returns:
+            When each deleted request was accepted.
+        """
+        parameters = {"age": age, "after": after, "limit": limit}
+        return (await self._session.execute(_DELETE_ENDED, parameters)).scalars().all()
 
 
 def moving_to(status: StatusEnum) -> str:

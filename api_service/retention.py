@@ -1,4 +1,8 @@
-"""Delete requests that were kept long enough. Beat starts it once a day."""
+"""Delete requests that were kept long enough, and end those that never ended. Beat starts it daily.
+
+1. Fail with `expired` what has not ended within the retention: what was accepted has an end.
+2. Delete what ended before the retention began.
+"""
 
 import math
 from collections.abc import Callable
@@ -9,49 +13,78 @@ from time import monotonic
 import structlog
 
 from api_service.database import Database
+from api_service.endings.service import Endings
 from api_service.metrics import worker as metrics
 from api_service.repository import ParseRequestRepository
 
 DELETE_BATCH = 200
-"""Requests deleted in one transaction."""
+"""Requests deleted, or ended, in one transaction."""
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class CleanupProgress:
-    """The number of deleted requests, and whether none is left to delete."""
+    """The numbers of deleted and of expired requests, and whether none is left."""
 
     deleted: int
     is_done: bool
+    expired: int = 0
 
 
 class Retention:
-    """Deletes requests older than `keep`, in small batches.
+    """Deletes requests that ended longer than `keep` ago, in small batches.
 
     Args:
-        keep: how long requests are kept.
+        keep: how long requests are kept after their end, and how long one may take to end.
         clock: running time in seconds.
     """
 
     def __init__(
-        self, *, database: Database, keep: timedelta, clock: Callable[[], float] = monotonic
+        self,
+        *,
+        database: Database,
+        endings: Endings,
+        keep: timedelta,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         self._database = database
+        self._endings = endings
         self._keep = keep
         self._clock = clock
 
     async def clean_up(self, *, seconds: float = math.inf) -> CleanupProgress:
-        """Delete old requests; start no other batch after `seconds`."""
+        """End and delete old requests; start no other batch after `seconds`."""
         until = self._clock() + seconds
+        expired, is_done = await self._expire(until)
         deleted = 0
+        if is_done:
+            deleted, is_done = await self._delete(until)
+        if expired:
+            log.warning("requests expired", expired=expired)
+        log.info("old requests deleted", deleted=deleted)
+        return CleanupProgress(deleted, is_done, expired)
+
+    async def _expire(self, until: float) -> tuple[int, bool]:
+        """Return how many requests were ended, and whether none is left to end."""
+        expired = 0
+        while True:
+            batch = await self._endings.expire(self._keep, limit=DELETE_BATCH)
+            expired += batch
+            if batch < DELETE_BATCH or self._clock() > until:
+                return expired, batch < DELETE_BATCH
+
+    async def _delete(self, until: float) -> tuple[int, bool]:
+        """Return how many requests were deleted, and whether none is left to delete."""
+        deleted = 0
+        after = None  # so that no batch reads again what the one before has spared or deleted
         while True:
             async with self._database.transaction() as session:
-                repository = ParseRequestRepository(session)
-                batch = await repository.delete_older_than(self._keep, limit=DELETE_BATCH)
-            deleted += batch
-            metrics.DELETED.inc(batch)
-            is_done = batch < DELETE_BATCH
-            if is_done or self._clock() > until:
-                log.info("old requests deleted", deleted=deleted)
-                return CleanupProgress(deleted, is_done)
+                batch = await ParseRequestRepository(session).delete_ended(
+                    self._keep, after=after, limit=DELETE_BATCH
+                )
+            deleted += len(batch)
+            metrics.DELETED.inc(len(batch))
+            if len(batch) < DELETE_BATCH or self._clock() > until:
+                return deleted, len(batch) < DELETE_BATCH
+            after = max(batch)

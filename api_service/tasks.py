@@ -56,7 +56,7 @@ def sweep() -> None:
 
 @celery_app.task(name=CLEANUP, bind=True, max_retries=None)
 def cleanup_parse_requests(self: Task) -> int:
-    """Delete requests older than `RETENTION_DAYS`; return how many.
+    """Delete requests that ended `RETENTION_DAYS` ago, and expire others; return how many.
 
     Deletes in short slices so that requests and sweeps run between them: this worker does one
     thing at a time.

@@ -73,7 +73,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerContext]:
             database=database,
             handover=handover,
             endings=endings,
-            retention=Retention(database=database, keep=keep),
+            retention=Retention(database=database, endings=endings, keep=keep),
             sweep=sweep,
             results=queues.results,
             census=queues.census,

@@ -1,6 +1,7 @@
 """All SQL on the ends of attempts. One method for each status change; nothing here commits."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Row, func, select
@@ -13,6 +14,7 @@ from api_service.endings.attempts import (
     StatusChange,
     SucceededAttempt,
 )
+from api_service.page.facts import ErrorFacts
 from api_service.parser_client.token import request_id_of
 from api_service.repository import JobToPush, job_to_push
 from api_service.status_enum import StatusEnum
@@ -88,6 +90,26 @@ class EndingRepository:
         rows = result.all()
         failed = [_status_change(row) for row in rows if row.status == StatusEnum.FAILURE]
         return [job_to_push(row) for row in rows if row.status != StatusEnum.FAILURE], failed
+
+    async def find_expired(self, age: timedelta, *, limit: int) -> list[int]:
+        """Lock up to `limit` unfinished requests accepted longer than `age` ago."""
+        parameters = {"age": age, "limit": limit}
+        return list((await self._session.execute(statements.FIND_EXPIRED, parameters)).scalars())
+
+    async def start_expired(self, request_ids: Sequence[int]) -> None:
+        """Move from `pending` to `processing`, without an attempt, what is about to end."""
+        await self._session.execute(statements.START_EXPIRED, {"ids": list(request_ids)})
+
+    async def mark_expired(
+        self, request_ids: Sequence[int], error: ErrorFacts
+    ) -> list[StatusChange]:
+        """Move from `processing` to `failure` whatever the attempt; return what changed."""
+        parameters = {
+            "ids": list(request_ids),
+            "error": error.model_dump_json(exclude_none=True),
+        }
+        result = await self._session.execute(statements.MARK_EXPIRED, parameters)
+        return [_status_change(row) for row in result]
 
     async def notify_ended(self, request_ids: Sequence[int]) -> None:
         """Wake long polls on these requests when this transaction commits."""

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
 
 import structlog
 
@@ -112,6 +113,20 @@ class Endings:
         for change in failed:
             metrics.request_failed("attempts_exhausted", age=change.age)
         return again, failed
+
+    async def expire(self, age: timedelta, *, limit: int) -> int:
+        """Fail up to `limit` requests that have not ended within `age`; return how many."""
+        message = f"The request did not end within {age.days} days."
+        error = ErrorFacts(code="expired", message=message)
+        async with self._database.transaction() as session:
+            repository = EndingRepository(session)
+            found = await repository.find_expired(age, limit=limit)
+            await repository.start_expired(found)
+            expired = await repository.mark_expired(found, error)
+            await self._finish(session, expired)
+        for change in expired:
+            metrics.request_expired(age=change.age)
+        return len(expired)
 
     async def _record_alone(self, request_id: int, result: Result) -> None:
         try:

@@ -1,4 +1,4 @@
-"""The SQL that ends attempts. Each is one statement over arrays, for any number of requests.
+"""The SQL that ends attempts and requests. Each statement takes any number of requests.
 
 The legal moves of `status_enum.py` are part of each condition, so late and doubled results
 change nothing.
@@ -8,7 +8,7 @@ change nothing.
 
 from sqlalchemy import text
 
-from api_service.repository import NEW_TOKEN, TO_PUSH, moving_to
+from api_service.repository import NEW_TOKEN, TO_PUSH, UNFINISHED, moving_to
 from api_service.status_enum import StatusEnum
 
 _CHANGED = (
@@ -66,4 +66,27 @@ COUNT_DEAD_ATTEMPTS = text(f"""
     WHERE r.id = ANY(CAST(:ids AS bigint[])) AND r.token = ANY(CAST(:tokens AS text[]))
         AND {moving_to(StatusEnum.FAILURE)}
     RETURNING {TO_PUSH}, {_CHANGED}
+""")
+
+# An expression, not `created_at < now() - age`: the index on `created_at` also holds the ended
+# requests of that age, which may be a million, and must not be chosen.
+FIND_EXPIRED = text(f"""
+    SELECT id FROM parse_requests
+    WHERE {UNFINISHED} AND created_at + CAST(:age AS interval) < now()
+    ORDER BY id LIMIT :limit
+    FOR UPDATE SKIP LOCKED
+""")
+
+START_EXPIRED = text(f"""
+    UPDATE parse_requests r
+    SET status = 'processing', token = NULL, updated_at = now()
+    WHERE r.id = ANY(CAST(:ids AS bigint[])) AND {moving_to(StatusEnum.PROCESSING)}
+""")
+
+MARK_EXPIRED = text(f"""
+    UPDATE parse_requests r
+    SET status = 'failure', token = NULL, next_attempt_at = NULL, suspect_since = NULL,
+        updated_at = now(), error = CAST(:error AS jsonb)
+    WHERE r.id = ANY(CAST(:ids AS bigint[])) AND {moving_to(StatusEnum.FAILURE)}
+    RETURNING {_CHANGED}
 """)

@@ -27,6 +27,7 @@ CODES = frozenset(
         "malformed_response",
         "internal_error",
         "attempts_exhausted",
+        "expired",
     }
 )
 """Codes that are counted by name."""
@@ -116,6 +117,13 @@ def request_failed(code: str, *, age: float) -> None:
     _ended["failure"].inc()
     _failed[code if code in CODES else OTHER].inc()
     _given_up.inc()
+    ACCEPTED_TO_ENDED.observe(age)
+
+
+def request_expired(*, age: float) -> None:
+    """Count a request that ended as `failure` because its time was over, without an attempt."""
+    _ended["failure"].inc()
+    _failed["expired"].inc()
     ACCEPTED_TO_ENDED.observe(age)
 
 

@@ -52,6 +52,16 @@ MARKS: dict[str, tuple[Mark, StatusEnum, StatusEnum]] = {
         PROCESSING,
         FAILURE,
     ),
+    "start_expired": (
+        lambda s: EndingRepository(s).start_expired([ID]),
+        PENDING,
+        PROCESSING,
+    ),
+    "mark_expired": (
+        lambda s: EndingRepository(s).mark_expired([ID], ERROR),
+        PROCESSING,
+        FAILURE,
+    ),
     "mark_success": (_success(TOKEN), PROCESSING, SUCCESS),
     "mark_success, no token": (_success(None), PROCESSING, SUCCESS),
     "mark_attempts_failed": (_failed(TOKEN, POLICY, None), PROCESSING, FAILURE),

@@ -173,8 +173,8 @@ async def test_what_clean_up_deletes_is_counted(
     jobs: WorkerContext, connection: asyncpg.Connection
 ) -> None:
     await connection.execute(
-        "INSERT INTO parse_requests (url, status, created_at) SELECT 'https://a.example/',"
-        " 'success', now() - interval '40 days' FROM generate_series(1, 7)"
+        "INSERT INTO parse_requests (url, status, created_at, updated_at) SELECT 'https://a.example/',"
+        " 'success', t, t FROM generate_series(1, 7), (SELECT now() - interval '40 days') AS at(t)"
     )
     counted = Growth(worker.REGISTRY)
     await jobs.retention.clean_up()
@@ -194,4 +194,4 @@ async def test_a_task_that_is_not_published_is_counted(
 def test_the_codes_are_those_of_the_wire() -> None:
     text = (ROOT / "docs" / "wire-contract.md").read_text().partition("## Codes")[2]
     documented = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
-    assert documented | {"attempts_exhausted"} == worker.CODES
+    assert documented | {"attempts_exhausted", "expired"} == worker.CODES

@@ -22,6 +22,7 @@ from api_service.idempotency.repository import IdempotencyRepository
 from api_service.page.facts import ErrorFacts, PageFacts
 from api_service.queueing.repository import QueueRepository
 from api_service.repository import ParseRequestRepository, RequestKey
+from api_service.retention import DELETE_BATCH
 from tests.support.servers import dsn
 
 pytestmark = pytest.mark.slow
@@ -151,7 +152,15 @@ CASES = {
         _on_keys("find", "somebody", "key-5", age=timedelta(hours=24)), {KEYS_PRIMARY}, 1
     ),
     "clean-up: requests": Case(
-        _on_requests("delete_older_than", timedelta(days=30), limit=1000), {CREATED, PRIMARY}, 2100
+        _on_requests("delete_ended", timedelta(days=30), after=None, limit=DELETE_BATCH),
+        {CREATED, PRIMARY},
+        2 * DELETE_BATCH + 100,
+    ),
+    "clean-up: what has expired": Case(
+        _on_endings("find_expired", timedelta(days=30), limit=DELETE_BATCH), {OPEN}, UNFINISHED
+    ),
+    "clean-up: expire": Case(
+        _on_endings("mark_expired", PUSHED_IDS[:DELETE_BATCH], TIMEOUT), {OPEN, PRIMARY}, UNFINISHED
     ),
     "clean-up: keys": Case(
         _on_keys("delete_older_than", timedelta(hours=24), limit=1000),

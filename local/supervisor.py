@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
+from local.logs import open_log
 from local.parent_death import die_with_parent
 
 RESTART_PAUSE_SECONDS = 0.5
@@ -16,7 +17,6 @@ MAX_RESTART_PAUSE_SECONDS = 10.0
 HEALTHY_SECONDS = 30
 WATCH_SECONDS = 120
 CHECK_PERIOD_SECONDS = 5
-MAX_LOG_BYTES = 10 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,8 @@ class SupervisedProcess:
         self.spec = spec
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = False
+        self.ends: list[int] = []
+        """The status of each time that the process ended unasked."""
         self._running: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -84,6 +86,7 @@ class SupervisedProcess:
             status = await self._run_once()
             if self._is_stopping():
                 return
+            self.ends.append(status)
             if monotonic() - started > HEALTHY_SECONDS:
                 pause = RESTART_PAUSE_SECONDS
             print(
@@ -110,10 +113,9 @@ class SupervisedProcess:
                 os.killpg(process.pid, signal.SIGKILL)
 
     async def _run_once(self) -> int:
-        _rotate(self.spec.log)
         if self.spec.alive_file is not None:  # an earlier process left it
             self.spec.alive_file.unlink(missing_ok=True)
-        with self.spec.log.open("ab") as log:
+        with open_log(self.spec.log) as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self.spec.command,
                 stdin=asyncio.subprocess.DEVNULL,
@@ -141,9 +143,3 @@ def _touch_time(file: Path) -> int:
         return file.stat().st_mtime_ns
     except FileNotFoundError:
         return 0
-
-
-def _rotate(log: Path) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        if log.stat().st_size > MAX_LOG_BYTES:
-            log.replace(log.with_suffix(".log.old"))

@@ -7,12 +7,16 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from urllib.request import ProxyHandler, build_opener
 
 from api_service.config import Settings as ApiSettings
 from local.addresses import http_url, open_listening_socket, read_address, require_listener
 from local.errors import StartError
+from local.kept_server import KeptServer
+from local.logs import keep_small
+from local.migration import migrate
 from local.postgres import Postgres
+from local.readiness import require_redis, wait_until_ready
+from local.server import Server
 from local.supervisor import WATCH_SECONDS, ProcessSpec, SupervisedProcess
 from local.valkey import Valkey
 from parser_service.config import Settings as ParserSettings
@@ -23,9 +27,6 @@ API_COMMAND = (
     " --timeout-graceful-shutdown 4"
 )
 BEAT_COMMAND = "python -m api_service.worker.beat"
-READY_SECONDS = 60
-WITHOUT_PROXY = build_opener(ProxyHandler({}))
-"""Asks our own API, whatever proxy the environment names."""
 # A stop takes at most 10 s: these two, and the moment that the servers need. The table
 # "Stopping" in docs/operations.md has all such times.
 SERVICE_STOP_SECONDS = 5.0
@@ -45,11 +46,17 @@ class System:
         self._parser_address = read_address(environment, "PARSER", 8001)
         self._watch_seconds = _read_watch_seconds(environment)
         self._metrics_port = 0
-        self._servers: list[Postgres | Valkey] = []
+        self._servers: dict[str, Server] = {}
+        self._kept: list[KeptServer] = []
         self._before_worker: list[SupervisedProcess] = []
         self._worker: SupervisedProcess | None = None
         self._lock: int | None = None
         self._api_socket = socket.socket()
+        self._rotation: asyncio.Task[None] | None = None
+
+    @property
+    def _logs(self) -> Path:
+        return self._folder / "logs"
 
     @property
     def api_url(self) -> str:
@@ -68,9 +75,23 @@ class System:
         try:
             self._prepare()
             environment = self._start_servers()
-            await self._migrate(environment)
+            if "REDIS_URL" not in self._servers:
+                await require_redis(ApiSettings.load().redis_address)
+            await migrate(ROOT, environment, self._logs / "migrate.log")
             self._start_services(environment)
-            if await self._wait_until_ready(stopping):
+            for kept in self._kept:
+                kept.keep()
+            services = [*self._before_worker, *([self._worker] if self._worker else [])]
+            logs = [service.spec.log for service in services]
+            logs += [server.log for server in self._servers.values()]
+            self._rotation = asyncio.create_task(keep_small(logs))
+            if await wait_until_ready(
+                self.api_url,
+                services=services,
+                check_servers=self._require_given_servers,
+                stopping=stopping,
+                logs=self._logs,
+            ):
                 print(f"ready {self.api_url}", flush=True)
                 await stopping.wait()
             print("stopping", flush=True)
@@ -102,7 +123,7 @@ class System:
             raise StartError(
                 f"Cannot use {self._folder}: {error.strerror}; set DATA_DIR to a writable folder."
             ) from None
-        (self._folder / "logs").mkdir(exist_ok=True)
+        self._logs.mkdir(exist_ok=True)
 
     def _start_servers(self) -> dict[str, str]:
         """Start the servers that no URL names; return the services' environment."""
@@ -114,38 +135,30 @@ class System:
             "PARSER_PORT": str(self._parser_address[1]),
             "PARSER_URL": http_url(*self._parser_address),
         }
+        self._require_given_servers()
+        for variable, kind in (("DATABASE_URL", Postgres), ("REDIS_URL", Valkey)):
+            if url := self._environment.get(variable):
+                environment[variable] = url
+            else:
+                server = kind(self._folder)
+                print(f"starting {server.name}; its data is in {server.data}", flush=True)
+                self._servers[variable] = server
+                self._kept.append(KeptServer(server))
+                server.start()
+                environment[variable] = server.url
+        print(f"the logs are in {self._logs}", flush=True)
+        return environment
+
+    def _require_given_servers(self) -> None:
+        """Check that the servers that URLs name are there."""
         settings = ApiSettings.load()
         places = {
             "DATABASE_URL": settings.database_address.places,
             "REDIS_URL": settings.redis_address.places,
         }
-        for variable, kind in (("DATABASE_URL", Postgres), ("REDIS_URL", Valkey)):
-            if url := self._environment.get(variable):
-                require_listener(places[variable], variable)
-                environment[variable] = url
-            else:
-                server = kind(self._folder)
-                print(f"starting {server.name} in {self._folder}", flush=True)
-                self._servers.append(server)
-                server.start()
-                environment[variable] = server.url
-        return environment
-
-    async def _migrate(self, environment: dict[str, str]) -> None:
-        log = self._folder / "logs" / "migrate.log"
-        with log.open("ab") as output:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "alembic", "upgrade", "head"),
-                stdout=output,
-                stderr=output,
-                cwd=ROOT,
-                env=os.environ | environment,
-                start_new_session=True,
-            )
-            if await process.wait() == 0:
-                return
-        lines = log.read_text(errors="replace").strip().splitlines() or ["no output"]
-        raise StartError(f"Cannot migrate the database: {lines[-1][:300]} (see {log})")
+        for variable, found in places.items():
+            if self._environment.get(variable):
+                require_listener(found, variable)
 
     def _start_services(self, environment: dict[str, str]) -> None:
         schedule = str(self._folder / "beat-schedule")
@@ -189,37 +202,12 @@ class System:
         return ProcessSpec(
             name=name,
             command=command,
-            log=self._folder / "logs" / f"{name}.log",
+            log=self._logs / f"{name}.log",
             environment=environment | alive | metrics | {"PYTHONPATH": str(ROOT)},
             pass_fds=(self._api_socket.fileno(),) if name == "api" else (),
             alive_file=Path(next(iter(alive.values()))) if name in ("beat", "api") else None,
             watch_seconds=self._watch_seconds,
         )
-
-    async def _wait_until_ready(self, stopping: asyncio.Event) -> bool:
-        """Wait until everything answers; return False if a stop was requested before."""
-        waiting = "nothing answered yet"
-        for _ in range(READY_SECONDS * 10):
-            if stopping.is_set():
-                return False
-            waiting = await asyncio.to_thread(self._why_not_ready)
-            if not waiting:
-                return True
-            await asyncio.sleep(0.1)
-        raise StartError(
-            f"Not ready within {READY_SECONDS} s: {waiting} "
-            f"The logs are in {self._folder / 'logs'}."
-        )
-
-    def _why_not_ready(self) -> str:
-        """Return what is missing; empty if everything answers."""
-        try:
-            with WITHOUT_PROXY.open(f"{self.api_url}/ready", timeout=5) as response:
-                response.read()
-        except OSError as error:
-            body = getattr(error, "read", lambda: b"")()
-            return f"{body.decode(errors='replace')[:300] or error}"
-        return ""
 
     async def _stop(self) -> None:
         self._api_socket.close()
@@ -229,7 +217,9 @@ class System:
         # The worker stops after the parsers, so that it persists their last results.
         if self._worker is not None:
             await self._worker.stop(WORKER_STOP_SECONDS)
-        await asyncio.gather(*(asyncio.to_thread(server.stop) for server in self._servers))
+        await asyncio.gather(*(kept.stop() for kept in self._kept))
+        if self._rotation is not None:
+            self._rotation.cancel()
         if self._lock is not None:
             os.close(self._lock)
 

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 from local.addresses import free_port
+from local.logs import open_log
+from local.orphans import end_processes_in
 from local.parent_death import die_with_parent
 from local.server import Server, wheel_folder
 
@@ -34,9 +36,8 @@ class Valkey(Server):
         durable: bool = True,
         password: str | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(folder.resolve() / "valkey.log")
         self._folder = folder.resolve() / "valkey"
-        self._log = folder.resolve() / "valkey.log"
         self._durable = durable
         self.port = port or free_port()
         self._password = secrets.token_hex(16) if password is None else password
@@ -49,13 +50,20 @@ class Valkey(Server):
         """Return the value for REDIS_URL."""
         return f"redis://:{self._password}@127.0.0.1:{self.port}/0"
 
-    def start(self) -> None:
-        """Start the server.
+    @property
+    def data(self) -> Path:
+        return self._folder
+
+    def prepare(self) -> None:
+        """Create the data folder if it does not exist; end what an earlier server left in it.
 
         Raises:
-            StartError: the server does not run.
+            StartError: that cannot be ended.
         """
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        end_processes_in(self._folder, "valkey-server")
+
+    def launch(self) -> None:
         settings = {
             "bind": "127.0.0.1",
             "port": str(self.port),
@@ -69,21 +77,20 @@ class Valkey(Server):
         }
         # Through standard input: every user can read a command line, and this has the password.
         text = "".join(f"{name} {_quoted(value)}\n" for name, value in settings.items())
-        with self._log.open("ab") as log:
+        with open_log(self.log) as log:
             self.process = subprocess.Popen(
                 [self._binary, "-"],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=die_with_parent(),  # noqa: PLW1509 - no threads here yet
+                preexec_fn=die_with_parent(),  # noqa: PLW1509 - it only calls prctl
             )
         assert self.process.stdin  # noqa: S101 - Popen opened a pipe
         self.process.stdin.write(text.encode())
         self.process.stdin.close()
-        self._wait_until(self._is_ready, self._log)
 
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
                 connection.sendall(f"AUTH {self._password}\r\nPING\r\n".encode())

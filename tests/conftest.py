@@ -1,5 +1,6 @@
 """Provide the fixtures that every folder uses."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from tests.support.servers import (  # noqa: F401 - fixtures are used by name
 )
 from tests.support.site import Site, open_site
 from tests.support.system import RunningSystem, running
+
+# Tests, and the processes that they start, must not find the servers that somebody works with.
+for _variable in ("DATABASE_URL", "REDIS_URL"):
+    os.environ.pop(_variable, None)
 
 
 @pytest.fixture

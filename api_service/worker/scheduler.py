@@ -5,6 +5,7 @@ for an hour. Here a period goes by the process's own running time. A schedule by
 looked at again when its time has passed by that measure.
 """
 
+import logging
 from time import monotonic
 from typing import Any
 
@@ -29,6 +30,8 @@ class SteadyScheduler(PersistentScheduler):  # type: ignore[misc] # Celery carri
 def _start(**_: Any) -> None:
     settings = Settings.load()
     log.configure("beat", settings.log_level)  # also where Celery's command line runs beat
+    if settings.log_level != "DEBUG":
+        logging.getLogger("celery.beat").setLevel(logging.WARNING)  # else a line for each sweep
     exposition.serve(metrics.REGISTRY, host=settings.metrics_host, port=settings.metrics_port)
 
     def on_publish(sender: str, **_: Any) -> None:

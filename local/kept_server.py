@@ -1,0 +1,76 @@
+"""Keep a server running: start it again whenever it ends unasked."""
+
+import asyncio
+from time import monotonic
+
+from local.errors import StartError
+from local.server import Server
+from local.supervisor import HEALTHY_SECONDS, MAX_RESTART_PAUSE_SECONDS, RESTART_PAUSE_SECONDS
+
+LOOK_SECONDS = 0.1
+
+
+class KeptServer:
+    """Watch a server that has been started, until it is stopped."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._keeping: asyncio.Task[None] | None = None
+
+    def keep(self) -> None:
+        """Begin to watch."""
+        self._keeping = asyncio.create_task(self._keep())
+
+    async def stop(self) -> None:
+        """Stop the server; its data stays."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.gather(self._keeping, return_exceptions=True)
+        await asyncio.to_thread(self._server.stop)
+
+    async def _keep(self) -> None:
+        server, pause = self._server, RESTART_PAUSE_SECONDS
+        while True:
+            started = monotonic()
+            status = await self._ended()
+            if monotonic() - started > HEALTHY_SECONDS:
+                pause = RESTART_PAUSE_SECONDS
+            print(
+                f"{server.name} ended with status {status}; restarting in {pause:g} s "
+                f"({server.log})",
+                flush=True,
+            )
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, MAX_RESTART_PAUSE_SECONDS)
+            try:
+                await self._start_again()
+            except (StartError, OSError) as error:
+                print(error, flush=True)
+            else:
+                print(f"{server.name} is running again", flush=True)
+
+    async def _ended(self) -> int:
+        while True:
+            if self._server.process is None:
+                return -1
+            if (status := self._server.process.poll()) is not None:
+                return status
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _start_again(self) -> None:
+        """Start the server with the data that it had.
+
+        It is launched by the main thread: a child gets its signal when the thread that made it
+        ends, see `parent_death.py`.
+        """
+        await asyncio.to_thread(self._server.prepare)
+        self._server.launch()
+        while True:
+            try:
+                await asyncio.to_thread(self._server.wait_until_ready)
+            except StartError as error:
+                if self._server.process is None or self._server.process.poll() is not None:
+                    raise
+                print(error, flush=True)  # a long recovery: it must not be interrupted
+            else:
+                return

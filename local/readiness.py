@@ -1,0 +1,98 @@
+"""Wait until the system answers, and say why it does not."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from time import monotonic
+from urllib.request import ProxyHandler, build_opener
+
+from redis.exceptions import RedisError
+
+from api_service.process.redis_connection import open_redis
+from api_service.redis_address import RedisAddress
+from local.errors import StartError
+from local.logs import last_line
+from local.supervisor import SupervisedProcess
+
+READY_SECONDS = 50
+"""A start that cannot succeed ends within a minute, stopping included."""
+ANSWER_SECONDS = 5
+MAX_ENDS = 3
+"""A service that ended so often before the system was ready will not run."""
+WITHOUT_PROXY = build_opener(ProxyHandler({}))
+"""Asks our own API, whatever proxy the environment names."""
+
+
+async def require_redis(address: RedisAddress) -> None:
+    """Check that Redis takes commands: a wrong password is seen here and not in some log.
+
+    Raises:
+        StartError: it does not; the message has the server's reason.
+    """
+    client = open_redis(address, timeout=ANSWER_SECONDS)
+    try:
+        await client.ping()
+    except (RedisError, OSError) as error:
+        raise StartError(f"REDIS_URL: Redis refuses to work with it: {error}.") from None
+    finally:
+        await client.aclose()
+
+
+async def wait_until_ready(
+    url: str,
+    *,
+    services: Sequence[SupervisedProcess],
+    check_servers: Callable[[], None],
+    stopping: asyncio.Event,
+    logs: Path,
+) -> bool:
+    """Wait until everything answers; return False if a stop was requested before.
+
+    Args:
+        url: the API's.
+        services: those that must keep running.
+        check_servers: raises StartError if a server that the system needs is gone.
+        stopping: set when a stop is requested.
+        logs: the folder of logs, for the message.
+
+    Raises:
+        StartError: the system does not get ready.
+    """
+    end = monotonic() + READY_SECONDS
+    waiting = "Nothing answered yet."
+    while (left := end - monotonic()) > 0:
+        if stopping.is_set():
+            return False
+        reason = await asyncio.to_thread(_why_not_ready, url, min(ANSWER_SECONDS, left))
+        if not reason:
+            return True
+        waiting = reason
+        await asyncio.to_thread(check_servers)
+        for service in services:
+            if len(service.ends) >= MAX_ENDS:
+                raise StartError(_last_words(service))
+        await asyncio.sleep(0.1)
+    ended = [_last_words(service) for service in services if service.ends]
+    raise StartError(
+        " ".join([f"Not ready within {READY_SECONDS} s: {waiting}", *ended, f"Logs: {logs}."])
+    )
+
+
+def _last_words(service: SupervisedProcess) -> str:
+    spec, ends = service.spec, service.ends
+    times = "once" if len(ends) == 1 else f"{len(ends)} times"
+    return (
+        f"{spec.name} ended {times} during the start, with status {ends[-1]}: "
+        f"{last_line(spec.log) or 'it wrote nothing'} ({spec.log})"
+    )
+
+
+def _why_not_ready(url: str, seconds: float) -> str:
+    """Return what is missing; empty if everything answers."""
+    try:
+        with WITHOUT_PROXY.open(f"{url}/ready", timeout=seconds) as response:
+            response.read()
+    except OSError as error:
+        body = getattr(error, "read", lambda: b"")()
+        return f"{body.decode(errors='replace')[:300] or error}"
+    return ""

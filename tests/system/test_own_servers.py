@@ -1,0 +1,175 @@
+"""The servers that `make run` starts come back when they are killed, and their logs stay small."""
+
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from time import monotonic
+
+import psutil
+import pytest
+import redis
+
+from local import logs
+from local.addresses import free_port
+from local.logs import rotate
+from local.orphans import drop_stale_lock, processes_in
+from local.postgres import Postgres
+from local.valkey import Valkey
+from tests.support.site import Site
+from tests.support.system import RunningSystem, open_to_all, results, running, submit
+from tests.support.waiting import until
+
+BACK_SECONDS = 10
+
+
+@pytest.fixture(scope="module")
+def own_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
+    with running(tmp_path_factory.mktemp("own")) as system:
+        yield system
+
+
+def _first(system: RunningSystem, program: str) -> psutil.Process:
+    """Return the server's first process: those that it forks are its children."""
+    found = [child for child in system.supervisor.children() if child.name() == program]
+    assert len(found) == 1
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    ("program", "name"), [("postgres", "PostgreSQL"), ("valkey-server", "Valkey")]
+)
+async def test_a_killed_server_of_ours_is_back_within_ten_seconds_and_nothing_is_lost(
+    own_system: RunningSystem, site: Site, program: str, name: str
+) -> None:
+    slow = site.raw("/slow", b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<title>A", delay=1)
+    async with own_system.client() as client:
+        before = [await submit(client, slow) for _ in range(30)]
+        killed = _first(own_system, program)
+        killed.kill()
+        started = monotonic()
+        await until(lambda: f"{name} ended with status -9" in own_system.output(), seconds=5)
+        await until(lambda: f"{name} is running again" in own_system.output(), seconds=15)
+
+        async def is_ready() -> bool:
+            return (await client.get("/ready")).status_code == 200
+
+        await until(is_ready, seconds=15)
+        assert monotonic() - started < BACK_SECONDS
+        assert _first(own_system, program).pid != killed.pid
+        after = [await submit(client, slow) for _ in range(5)]
+        async for result in results(client, before + after, seconds=90):
+            assert result["status"] == "success", result
+
+
+def _server(folder: Path) -> Postgres:
+    open_to_all(folder)
+    return Postgres(folder, port=free_port())
+
+
+def test_children_of_a_killed_postmaster_do_not_prevent_a_start(tmp_path: Path) -> None:
+    server = _server(tmp_path)
+    server.start()
+    assert server.process
+    children = psutil.Process(server.process.pid).children()
+    children[0].suspend()  # it does not notice that its postmaster is gone
+    server.process.kill()
+    server.process.wait()
+    server.start()
+    try:
+        _, alive = psutil.wait_procs(children[:1], timeout=1)
+        assert not [child for child in alive if child.status() != psutil.STATUS_ZOMBIE]
+    finally:
+        server.stop()
+    assert processes_in(server.data / "data", "postgres") == []
+
+
+def test_a_lock_whose_process_id_was_given_to_another_program_does_not_prevent_a_start(
+    tmp_path: Path,
+) -> None:
+    server = _server(tmp_path)
+    server.start()
+    lock = server.data / "data" / "postmaster.pid"
+    text = lock.read_text()
+    assert server.process
+    server.process.kill()
+    server.process.wait()
+    owner = server.data.stat().st_uid
+    with subprocess.Popen(["sleep", "600"], user=owner, cwd="/") as stranger:
+        lock.write_text(re.sub(r"^\d+", str(stranger.pid), text))
+        try:
+            server.start()
+        finally:
+            stranger.kill()
+    server.stop()
+
+
+def test_a_lock_without_a_process_is_left_to_the_server(tmp_path: Path) -> None:
+    lock = tmp_path / "postmaster.pid"
+    for text in ("4194304999\n", "", "nonsense"):
+        lock.write_text(text)
+        drop_stale_lock(lock)
+        assert lock.exists()
+    drop_stale_lock(tmp_path / "none")
+
+
+def test_an_earlier_valkey_has_ended_before_the_next_one_reads_its_file(tmp_path: Path) -> None:
+    first, second = Valkey(tmp_path), Valkey(tmp_path)
+    first.start()
+    with redis.Redis.from_url(first.url) as client:
+        client.set("kept", "1")
+    second.start()
+    try:
+        assert first.process
+        assert first.process.poll() == -signal.SIGKILL
+        with redis.Redis.from_url(second.url) as client:
+            assert client.get("kept") == b"1"
+    finally:
+        second.stop()
+
+
+def test_a_log_is_rotated_while_its_process_writes_and_no_line_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "MAX_LOG_BYTES", 1000)
+    log = tmp_path / "a.log"
+    writing = logs.open_log(log)
+    for number in range(100):
+        writing.write(b"line %d of a log\n" % number)
+    writing.flush()
+    rotate(log)
+    writing.write(b"the next line\n")
+    writing.flush()
+    rotate(log)
+    writing.close()
+    old = tmp_path / "a.log.old"
+    assert log.read_text() == "the next line\n"
+    assert len(old.read_text().splitlines()) == 100
+    assert [file.stat().st_mode & 0o777 for file in (log, old)] == [0o600, 0o600]
+
+
+async def test_logs_of_a_running_system_are_kept_small_and_private(
+    own_system: RunningSystem,
+) -> None:
+    found = [*(own_system.folder / "logs").glob("*.log"), *own_system.folder.glob("*.log")]
+    names = {file.stem for file in found}
+    assert names >= {"api", "beat", "worker", "parser", "postgres", "valkey"}
+    assert {file.stat().st_mode & 0o777 for file in found} == {0o600}
+    log = own_system.folder / "logs" / "beat.log"
+    with log.open("ab") as file:
+        file.write(b"x" * logs.MAX_LOG_BYTES + b"\n")
+    await until(lambda: log.stat().st_size < logs.MAX_LOG_BYTES, seconds=10)
+    assert log.with_suffix(".log.old").stat().st_size > logs.MAX_LOG_BYTES
+
+
+def test_beat_writes_no_line_each_second(own_system: RunningSystem) -> None:
+    assert "Sending due task" not in own_system.log("beat")
+
+
+def test_the_terminal_says_where_everything_is(own_system: RunningSystem) -> None:
+    output = own_system.output()
+    places = re.findall(r"(?:data is|logs are) in (\S+)", output)
+    assert len(places) == 3
+    assert (Path(places[0]) / "data" / "PG_VERSION").exists()
+    assert all(Path(place).is_dir() for place in places)

@@ -64,7 +64,7 @@ pins: $(VENV)/develop ## compile the pinned requirements from pyproject.toml
 	$(PIN) --group local --constraint tests/requirements.txt --output-file local/requirements.txt
 	$(PIN) --group bench --constraint tests/requirements.txt --output-file benchmarks/requirements.txt
 
-clean: ## remove the virtual environment and caches; .data with its databases stays
+clean: ## remove the virtual environment and caches; databases stay in .data, root's perhaps in /var/tmp
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(VENV)/bin/python:

@@ -109,6 +109,7 @@ class Settings(BaseSettings):
 
 
 def _explain(item: Any) -> str:
-    """Name the variable and say what is wrong; its value may hold a password."""
+    """Name the variable, its value unless it may hold a password, and what is wrong with it."""
     name = str(item["loc"][0]).upper() if item["loc"] else "settings"
-    return f"{name}: {item['msg'].removeprefix('Value error, ')}."
+    value = "" if name.endswith("_URL") else f" is {str(item['input'])[:100]!r}"
+    return f"{name}{value}: {item['msg'].removeprefix('Value error, ')}."

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import BinaryIO
 
 MAX_LOG_BYTES = 10 * 1024 * 1024
 CHECK_PERIOD_SECONDS = 1.0
+FAULT = re.compile(r"error|exception|fatal", re.IGNORECASE)
+"""What a line that tells why a process ended says. Others of its pair may write after it."""
 
 
 def open_log(log: Path) -> BinaryIO:
@@ -41,11 +44,21 @@ def rotate(log: Path) -> None:
 
 def last_line(log: Path) -> str:
     """Return the last line that says something, shortened; empty if there is none."""
+    return next(reversed(_last_lines(log)), "")
+
+
+def last_fault(log: Path) -> str:
+    """Return the last line that tells of a fault, else the last line."""
+    lines = _last_lines(log)
+    return next(reversed([line for line in lines if FAULT.search(line)] or lines), "")
+
+
+def _last_lines(log: Path) -> list[str]:
     with contextlib.suppress(FileNotFoundError), log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - 8192))
-        lines = [line.strip() for line in file.read().decode(errors="replace").splitlines()]
-        return next((line[:300] for line in reversed(lines) if line), "")
-    return ""
+        text = file.read().decode(errors="replace")
+        return [line.strip()[:300] for line in text.splitlines() if line.strip()]
+    return []
 
 
 async def keep_small(logs: Sequence[Path]) -> None:

@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 from api_service.process.redis_connection import open_redis
 from api_service.redis_address import RedisAddress
 from local.errors import StartError
-from local.logs import last_line
+from local.logs import last_fault
 from local.supervisor import SupervisedProcess
 
 READY_SECONDS = 50
@@ -83,7 +83,7 @@ def _last_words(service: SupervisedProcess) -> str:
     times = "once" if len(ends) == 1 else f"{len(ends)} times"
     return (
         f"{spec.name} ended {times} during the start, with status {ends[-1]}: "
-        f"{last_line(spec.log) or 'it wrote nothing'} ({spec.log})"
+        f"{last_fault(spec.log) or 'it wrote nothing'} ({spec.log})"
     )
 
 

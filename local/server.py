@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from local.errors import StartError
-from local.logs import last_line
+from local.logs import last_fault
 
 SERVER_START_SECONDS = 30
 SERVER_STOP_SECONDS = 8
@@ -76,7 +76,7 @@ class Server(ABC):
         while time.monotonic() < end:
             if self.process is None or self.process.poll() is not None:
                 raise StartError(
-                    f"{self.name} ended while it started: {last_line(self.log)} (see {self.log})"
+                    f"{self.name} ended while it started: {last_fault(self.log)} (see {self.log})"
                 )
             if self.is_ready():
                 return

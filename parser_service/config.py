@@ -2,7 +2,7 @@
 
 import re
 import sys
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     fetch_max_body: Annotated[int, Field(ge=1024)] = 10 * MIB
     """Bytes of a body after decompression."""
     fetch_nameservers: Annotated[tuple[str, ...], NoDecode] = ()
-    """DNS servers to ask instead of the machine's own, as `host` or `host:port`."""
+    """DNS servers to ask instead of the machine's own, as `address` or `address:port`."""
     fetch_ca_bundle: Path | None = None
     """A file of certificates to trust instead of the system's."""
     fetch_max_redirects: Annotated[int, Field(ge=0, le=20)] = 5
@@ -92,7 +92,10 @@ class Settings(BaseSettings):
     def _split_nameservers(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
-        return tuple(part.strip() for part in value.split(",") if part.strip())
+        parts = tuple(part.strip() for part in value.split(",") if part.strip())
+        for part in parts:
+            _check_nameserver(part)
+        return parts
 
     @field_validator("redis_url")
     @classmethod
@@ -121,6 +124,18 @@ class Settings(BaseSettings):
             sys.exit("\n".join(_explain(item) for item in error.errors()))
 
 
+def _check_nameserver(text: str) -> None:
+    """Refuse what is no address, with or without a port: a name would have to be looked up."""
+    found = re.fullmatch(r"(?:\[(.+)\]|([\d.]+))(?::(\d{1,5}))?", text)
+    host, port = (found[1] or found[2], int(found[3] or 53)) if found else (text, 53)
+    try:
+        ip_address(host)
+    except ValueError:
+        port = 0
+    if not 1 <= port <= 65535:
+        raise ValueError(f"{text} is not an address; write 192.0.2.1 or 192.0.2.1:53")
+
+
 def _ports(text: str) -> set[int]:
     """Parse a list of ports like `80,443,8000-8080`."""
     ports: set[int] = set()
@@ -134,5 +149,7 @@ def _ports(text: str) -> set[int]:
 
 
 def _explain(item: Any) -> str:
+    """Name the variable, its value unless it may hold a password, and what is wrong with it."""
     name = str(item["loc"][0]).upper() if item["loc"] else "settings"
-    return f"{name}: {item['msg'].removeprefix('Value error, ')}."
+    value = "" if name.endswith("_URL") else f" is {str(item['input'])[:100]!r}"
+    return f"{name}{value}: {item['msg'].removeprefix('Value error, ')}."

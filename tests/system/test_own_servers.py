@@ -1,6 +1,8 @@
 """The servers that `make run` starts come back when they are killed, and their logs stay small."""
 
+import os
 import re
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -18,7 +20,7 @@ from local.orphans import drop_stale_lock, processes_in
 from local.postgres import Postgres
 from local.valkey import Valkey
 from tests.support.site import Site
-from tests.support.system import RunningSystem, open_to_all, results, running, submit
+from tests.support.system import RunningSystem, open_to_all, results, running, start, submit
 from tests.support.waiting import until
 
 BACK_SECONDS = 10
@@ -173,3 +175,21 @@ def test_the_terminal_says_where_everything_is(own_system: RunningSystem) -> Non
     assert len(places) == 3
     assert (Path(places[0]) / "data" / "PG_VERSION").exists()
     assert all(Path(place).is_dir() for place in places)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only as root does PostgreSQL run as another user")
+def test_the_terminal_names_the_folder_of_a_database_that_cannot_be_in_the_data_folder(
+    tmp_path: Path,
+) -> None:
+    open_to_all(tmp_path)
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    place = Postgres(closed / "data").data
+    assert place.parent == Path("/var/tmp")
+    system = start(closed / "data")
+    try:
+        assert f"its data is in {place}\n" in system.output()
+        assert (place / "data" / "PG_VERSION").exists()
+    finally:
+        system.stop()
+        shutil.rmtree(place)

@@ -52,6 +52,8 @@ class BoundedHttp(HttpToolsProtocol):
     2. A body that is too slow: whoever reads it learns it from the scope (`request_context.py`),
        and the connection is closed after the answer.
     3. An answer that its client does not take: the connection is broken off.
+
+    Time is measured from look to look, so that a quick request costs no look at the clock.
     """
 
     def __init__(
@@ -66,7 +68,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._limits = limits
         self._look_timer: asyncio.TimerHandle | None = None
         self._part = _Part.HEADER
-        self._since = 0.0
+        self._since: float | None = None
         self._header_bytes = 0
         self._is_silent = True
         self._body_pace = Pace(limits.body_seconds, limits.least_rate)
@@ -76,7 +78,6 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._await_header()
         self._look_timer = self.loop.call_later(self._limits.look_seconds, self._look)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -90,7 +91,9 @@ class BoundedHttp(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         self._is_silent = False
         if self._part is _Part.NOTHING:
-            self._await_header()
+            self._part = _Part.HEADER
+            self._since = None
+            self._header_bytes = 0
         self._header_bytes += len(data)
         super().data_received(data)
         if self._part is _Part.HEADER and self._header_bytes > MAX_HEADER:
@@ -100,15 +103,9 @@ class BoundedHttp(HttpToolsProtocol):
                 "header_too_large",
             )
 
-    def on_message_begin(self) -> None:
-        if self._part is not _Part.HEADER:
-            self._await_header()
-        self._header_bytes = 0
-        super().on_message_begin()
-
     def on_headers_complete(self) -> None:
         self._part = _Part.BODY
-        self._body_pace.begin(self.loop.time())
+        self._since = None
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -118,10 +115,6 @@ class BoundedHttp(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._part = _Part.NOTHING
         super().on_message_complete()
-
-    def on_response_complete(self) -> None:
-        self._since = self.loop.time()  # from now on, the rest of the body is of no use
-        super().on_response_complete()
 
     def resume_writing(self) -> None:
         self._answer_pace.count(_DRAINED)
@@ -134,11 +127,6 @@ class BoundedHttp(HttpToolsProtocol):
         else:
             self._answer_and_close(HTTPStatus.BAD_REQUEST, "This is not HTTP.", "bad_request")
 
-    def _await_header(self) -> None:
-        self._part = _Part.HEADER
-        self._since = self.loop.time()
-        self._header_bytes = 0
-
     def _stop_looking(self) -> None:
         if self._look_timer is not None:
             self._look_timer.cancel()
@@ -148,23 +136,28 @@ class BoundedHttp(HttpToolsProtocol):
         now = self.loop.time()
         self._look_timer = self.loop.call_later(self._limits.look_seconds, self._look)
         if self.flow.read_paused:  # then it is not the client who is slow
-            self._since = now
-            self._body_pace.begin(now)
+            self._since = None
         elif not self.transport.is_closing():
             self._look_at_request(now)
         self._look_at_answer(now)
 
     def _look_at_request(self, now: float) -> None:
-        if self._part is _Part.HEADER and now - self._since >= self._limits.header_seconds:
+        if self._since is None:  # the first look at this header, or at this body
+            self._since = now
+            self._body_pace.begin(now)
+        elif self._part is _Part.HEADER and now - self._since >= self._limits.header_seconds:
             self._refuse(
                 HTTPStatus.REQUEST_TIMEOUT,
                 "The header did not arrive in time; send it at once.",
                 "request_timeout",
             )
-        elif self._part is _Part.BODY and self._body_pace.is_too_slow(now):
-            self._end_body()
-        elif self._part is _Part.BODY and self._is_answered_since(now - self._limits.body_seconds):
-            self.transport.close()
+        elif self._part is _Part.BODY:
+            if self._is_answering():
+                self._since = now
+            if self._body_pace.is_too_slow(now):
+                self._end_body()
+            elif now - self._since >= self._limits.body_seconds:
+                self.transport.close()  # it goes on sending what was answered long ago
 
     def _refuse(self, status: HTTPStatus, detail: str, code: str) -> None:
         """Answer a header that is not complete, unless an earlier request is still answered."""
@@ -214,9 +207,6 @@ class BoundedHttp(HttpToolsProtocol):
     def _is_answering(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle  # None before the first request
         return cycle is not None and not cycle.response_complete
-
-    def _is_answered_since(self, moment: float) -> bool:
-        return not self._is_answering() and self._since <= moment
 
     def _answer_and_close(self, status: HTTPStatus, detail: str, code: str) -> None:
         """Answer a request of which the application learns nothing."""

@@ -184,6 +184,7 @@ def _offer_page(site: Site, size: int) -> None:
 PARSE_SYNC = "/parse_sync?url=http%3A%2F%2Fa.example%2F"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["result", "parse_sync"])
 async def test_clients_that_read_nothing_cost_little_memory_and_are_cut_off(
     start_api: StartApi, connection: asyncpg.Connection, site: Site, kind: str

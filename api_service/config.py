@@ -41,6 +41,16 @@ class Settings(BaseSettings):
     """Seconds that a POST tries to publish its task before it answers without."""
     max_queue_depth: Annotated[int, Field(ge=1)] = 250_000
     """Unfinished requests from which on the API accepts no more."""
+    request_header_timeout: Annotated[float, Field(gt=0)] = 10.0
+    """Seconds in which a client's request line and header must arrive."""
+    request_body_timeout: Annotated[float, Field(gt=0)] = 10.0
+    """Seconds in which a request's body must arrive, or keep to `least_rate` meanwhile."""
+    response_timeout: Annotated[float, Field(gt=0)] = 30.0
+    """Seconds in which a client must read its answer, or keep to `least_rate` meanwhile."""
+    least_rate: Annotated[int, Field(ge=1)] = 1024
+    """Bytes per second at which a client must send or read what takes longer than that."""
+    max_answer_bytes: Annotated[int, Field(ge=1)] = 32 * 1024 * 1024
+    """Bytes of large answers that one API process holds until their clients have read them."""
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 3
     """Attempts at a page before its request fails."""
     retry_delay: Annotated[float, Field(gt=0)] = 2.0

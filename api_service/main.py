@@ -2,9 +2,9 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from fastapi import FastAPI
 
@@ -12,6 +12,7 @@ from api_service import routes
 from api_service.assembly.api import open_api
 from api_service.capabilities import CAPABILITIES
 from api_service.config import Settings
+from api_service.edge.connection_limits import STATE_KEY, ConnectionLimits
 from api_service.edge.draining import Draining
 from api_service.edge.problems import render_errors_as_problems
 from api_service.edge.request_context import RequestContext
@@ -33,7 +34,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     draining = Draining()
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
         async with AsyncExitStack() as stack:
             try:
                 current = settings or Settings.load()
@@ -44,7 +45,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 _end_process(str(error))
             draining.begin_on_sigterm()
             await stack.enter_async_context(touch_while_alive(current.alive_file))
-            yield
+            yield {STATE_KEY: _connection_limits(current)}
 
     app = FastAPI(
         title="Page Parser",
@@ -60,6 +61,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(RequestContext, draining=draining)
     render_errors_as_problems(app)
     return app
+
+
+def _connection_limits(settings: Settings) -> ConnectionLimits:
+    return ConnectionLimits(
+        header_seconds=settings.request_header_timeout,
+        body_seconds=settings.request_body_timeout,
+        response_seconds=settings.response_timeout,
+        least_rate=settings.least_rate,
+    )
 
 
 def _end_process(sentence: str) -> NoReturn:

@@ -21,6 +21,9 @@ UNFINISHED = "status IN ('pending', 'processing')"
 # is also read by `parser_client/token.py`.
 NEW_TOKEN = "r.id || '-' || substr(replace(gen_random_uuid()::text, '-', ''), 1, 16)"  # noqa: S105
 
+MAX_HTML_IN_ROW = 128 * 1024
+"""Bytes of HTML that are read with the other columns of a result."""
+
 TO_PUSH = "r.id, r.url, r.token, r.trace_id, r.options, r.alone"
 """The columns of a row that becomes a `JobToPush`."""
 
@@ -60,10 +63,18 @@ _OLDER_FACTS = """
     )) || jsonb_build_object('metadata', metadata, 'redirects', redirects)
 """
 
+# HTML is read here only up to a length: PostgreSQL knows the length without reading the text.
 _RESULT = text(f"""
-    SELECT id AS request_id, status, title, html_content AS html, error::text AS error,
+    SELECT id AS request_id, status, title, error::text AS error,
+        octet_length(html_content) AS html_bytes,
+        CASE WHEN octet_length(html_content) <= :max_html THEN html_content END AS html,
         CASE WHEN facts IS NULL THEN {_OLDER_FACTS} ELSE facts END::text AS facts
     FROM parse_requests
+    WHERE id = :id AND owner_id IS NOT DISTINCT FROM CAST(:owner_id AS uuid)
+""")
+
+_HTML = text("""
+    SELECT html_content FROM parse_requests
     WHERE id = :id AND owner_id IS NOT DISTINCT FROM CAST(:owner_id AS uuid)
 """)
 
@@ -148,6 +159,26 @@ class JobToPush:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredResult:
+    """The row of a request, as far as its result goes.
+
+    Attributes:
+        error, facts: JSON texts.
+        html: None if there is none, or if it has more than `MAX_HTML_IN_ROW` bytes; then
+            `find_html` reads it.
+        html_bytes: its length.
+    """
+
+    request_id: int
+    status: StatusEnum
+    title: str | None
+    error: str | None
+    facts: str | None
+    html: str | None
+    html_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Unfinished:
     """The unfinished requests of one state.
 
@@ -197,10 +228,21 @@ class ParseRequestRepository:
                 )
         return result.all()
 
-    async def find_result(self, key: RequestKey) -> Row[Any] | None:
-        """Read `request_id, status, title, html` and, as JSON text, `error` and `facts`."""
+    async def find_result(self, key: RequestKey) -> StoredResult | None:
+        """Read a result, without its HTML if that is long."""
+        parameters = {
+            "id": key.request_id,
+            "owner_id": key.owner_id,
+            "max_html": MAX_HTML_IN_ROW,
+        }
+        row = (await self._session.execute(_RESULT, parameters)).one_or_none()
+        return None if row is None else StoredResult(**row._mapping)  # noqa: SLF001 - SQLAlchemy's name
+
+    async def find_html(self, key: RequestKey) -> str | None:
+        """Read the whole page."""
         parameters = {"id": key.request_id, "owner_id": key.owner_id}
-        return (await self._session.execute(_RESULT, parameters)).one_or_none()
+        html: str | None = (await self._session.execute(_HTML, parameters)).scalar_one_or_none()
+        return html
 
     async def count_unfinished(self, *, limit: int) -> int:
         """Count the requests that have not ended, up to `limit`."""

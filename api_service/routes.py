@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Response
 
 from api_service.dependencies import CurrentCaller, TraceId, provided
+from api_service.edge.held_response import HeldResponse
 from api_service.edge.problems import Declared, problems
 from api_service.idempotency.dependencies import OptionalKey
 from api_service.requests import ParseAsyncBody, ParseSyncQuery, WaitQuery
@@ -46,6 +47,7 @@ ACCEPTED: Declared = {
     }
 }
 MALFORMED = "The request is malformed; `detail` says how."
+RESULT_UNAVAILABLE = "The database does not answer, or too many large answers are being read."
 DATABASE_UNAVAILABLE = "The database does not answer; try again after `Retry-After` seconds."
 
 
@@ -58,6 +60,7 @@ DATABASE_UNAVAILABLE = "The database does not answer; try again after `Retry-Aft
     | problems(
         {
             400: "The body cannot be read.",
+            408: "The body did not arrive in time.",
             413: "The body is longer than any URL.",
             409: "The first request with this Idempotency-Key is being accepted right now.",
             422: "The request is malformed, or its Idempotency-Key was used for another one.",
@@ -108,7 +111,7 @@ async def status(
     summary="Result of a request",
     tags=["Pages"],
     responses=problems(
-        {404: "There is no request with this id.", 422: MALFORMED, 503: DATABASE_UNAVAILABLE}
+        {404: "There is no request with this id.", 422: MALFORMED, 503: RESULT_UNAVAILABLE}
     ),
 )
 async def result(
@@ -118,9 +121,7 @@ async def result(
     caller: CurrentCaller,
 ) -> Response:
     """Answer with the page of a `success`, the reason of a `failure`, or neither yet."""
-    answer = await service.result(caller, request_id, wait=query.wait)
-    # Rendered here: FastAPI would validate and copy the HTML again.
-    return Response(answer.model_dump_json(), media_type="application/json")
+    return HeldResponse(await service.result(caller, request_id, wait=query.wait))
 
 
 @router.get(
@@ -132,7 +133,7 @@ async def result(
         {
             422: MALFORMED,
             502: "The page could not be fetched; see `code` and `detail`.",
-            503: "The parser does not answer; try again after `Retry-After` seconds.",
+            503: "The parser does not answer, or too many large answers are being read.",
         }
     ),
 )
@@ -140,5 +141,4 @@ async def parse_sync(
     query: Annotated[ParseSyncQuery, Query()], service: Service, trace_id: TraceId
 ) -> Response:
     """Fetch a page while the client waits. Nothing is stored."""
-    answer = await service.parse_now(query.url, options=query, trace_id=trace_id)
-    return Response(answer, media_type="application/json")
+    return HeldResponse(await service.parse_now(query.url, options=query, trace_id=trace_id))

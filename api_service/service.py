@@ -10,6 +10,7 @@ import structlog
 
 from api_service.caller import Caller
 from api_service.database import Database
+from api_service.edge.answer_memory import AnswerMemory, HeldAnswer
 from api_service.endings.wakeups import RECHECK_SECONDS, EndingListener
 from api_service.exceptions import DatabaseUnavailableError, NotFoundError
 from api_service.idempotency.service import KeyedRequest, ScopedKey
@@ -19,7 +20,12 @@ from api_service.process.deadline import Deadline
 from api_service.queueing.admission import Admission
 from api_service.queueing.batching import Batcher
 from api_service.queueing.enqueue import Publisher
-from api_service.repository import NewRequest, ParseRequestRepository, RequestKey
+from api_service.repository import (
+    NewRequest,
+    ParseRequestRepository,
+    RequestKey,
+    StoredResult,
+)
 from api_service.requests import PageOptions
 from api_service.responses import AcceptedAnswer, ResultAnswer, StatusAnswer
 from api_service.status_enum import StatusEnum
@@ -47,10 +53,12 @@ class ParseRequestService:
         ending_listener: EndingListener,
         parser: ParserHttp,
         admission: Admission,
+        answers: AnswerMemory,
         timeout: float,
     ) -> None:
         self._database = database
         self._admission = admission
+        self._answers = answers
         self._publisher = publisher
         self._ending_listener = ending_listener
         self._parser = parser
@@ -58,13 +66,16 @@ class ParseRequestService:
         self._intake = Batcher(self._add, limit=SERVICE_BATCH, timeout=timeout)
         self._statuses = Batcher(self._find_statuses, limit=SERVICE_BATCH, timeout=timeout)
 
-    async def parse_now(self, url: str, *, options: PageOptions, trace_id: str | None) -> bytes:
+    async def parse_now(
+        self, url: str, *, options: PageOptions, trace_id: str | None
+    ) -> HeldAnswer:
         """Fetch and parse a page; store nothing. Returns a `ParseSyncAnswer` in JSON.
 
         Raises:
-            PageError, InvalidUrlError, ParserUnavailableError: see `ParserHttp.fetch`.
+            PageError, InvalidUrlError, ParserUnavailableError, AnswerMemoryFullError: see
+                `ParserHttp.fetch`.
         """
-        return await self._parser.fetch(url, trace_id, options.enabled())
+        return await self._parser.fetch(url, trace_id, options.enabled(), memory=self._answers)
 
     async def submit(
         self,
@@ -155,30 +166,55 @@ class ParseRequestService:
         }
         return [found.get(key) for key in keys]
 
-    async def result(self, caller: Caller, request_id: int, *, wait: float = 0) -> ResultAnswer:
+    async def result(self, caller: Caller, request_id: int, *, wait: float = 0) -> HeldAnswer:
         """Return a request's result now, or as soon as it ends, after `wait` seconds at most.
+
+        Returns:
+            A `ResultAnswer` in JSON.
 
         Raises:
             NotFoundError: the caller has no such request.
+            AnswerMemoryFullError: too many large answers are being read.
         """
         if wait:
             await self.status(caller, request_id, wait=wait)
         key = RequestKey(request_id, caller.owner_id)
-        return await _timeout_as_unavailable(self._deadline.run(self._find_result(key)))
+        row = await _timeout_as_unavailable(self._deadline.run(self._find_result(key)))
+        if row.html is not None or not row.html_bytes:
+            return await self._answers.hold(_result_in_json(row, row.html))
 
-    async def _find_result(self, key: RequestKey) -> ResultAnswer:
+        async def with_whole_page() -> bytes:
+            html = await _timeout_as_unavailable(self._deadline.run(self._find_html(key)))
+            return _result_in_json(row, html)
+
+        return await self._answers.make(row.html_bytes, with_whole_page, alone=True)
+
+    async def _find_result(self, key: RequestKey) -> StoredResult:
         async with self._database.read_session() as session:
             row = await ParseRequestRepository(session).find_result(key)
         if row is None:
             raise NotFoundError
-        return ResultAnswer(
-            request_id=row.request_id,
-            status=row.status,
-            title=row.title,
-            html=row.html,
-            error=read_error(row.error),
-            **dict(read_facts(row.facts)),
-        )
+        return row
+
+    async def _find_html(self, key: RequestKey) -> str:
+        async with self._database.read_session() as session:
+            html = await ParseRequestRepository(session).find_html(key)
+        if html is None:  # deleted since the other columns were read
+            raise NotFoundError
+        return html
+
+
+def _result_in_json(row: StoredResult, html: str | None) -> bytes:
+    """Write a `ResultAnswer` without the copies that `model_dump_json` makes of the page."""
+    answer = ResultAnswer(
+        request_id=row.request_id,
+        status=row.status,
+        title=row.title,
+        html=html,
+        error=read_error(row.error),
+        **dict(read_facts(row.facts)),
+    )
+    return answer.__pydantic_serializer__.to_json(answer)
 
 
 async def _timeout_as_unavailable(outcome: Awaitable[T]) -> T:

@@ -24,7 +24,7 @@ from parser_service.config import Settings as ParserSettings
 ROOT = Path(__file__).resolve().parent.parent
 API_COMMAND = (
     "uvicorn api_service.main:app --no-access-log --no-server-header --log-level warning"
-    " --timeout-graceful-shutdown 4"
+    " --timeout-graceful-shutdown 4 --http api_service.edge.protocol:BoundedHttp"
 )
 BEAT_COMMAND = "python -m api_service.worker.beat"
 # A stop takes at most 10 s: these two, and the moment that the servers need. The table

@@ -7,6 +7,7 @@ from api_service.assembly.stores import open_stores
 from api_service.capabilities import CAPABILITIES
 from api_service.celery_app import broker_options, celery_app
 from api_service.config import Settings
+from api_service.edge.answer_memory import AnswerMemory
 from api_service.edge.draining import Draining
 from api_service.endings.wakeups import EndingListener
 from api_service.parser_client.http import ParserHttp
@@ -49,6 +50,7 @@ async def open_api(settings: Settings, draining: Draining) -> AsyncIterator[Coll
             ending_listener=ending_listener,
             parser=parser,
             admission=admission,
+            answers=AnswerMemory(settings.max_answer_bytes),
             timeout=settings.database_timeout,
         )
         collaborators = Collaborators(

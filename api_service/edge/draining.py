@@ -1,4 +1,4 @@
-"""Stop without cutting clients off. No other module knows the inside of uvicorn."""
+"""Stop without cutting clients off. Only this module and `protocol.py` know uvicorn's inside."""
 
 import asyncio
 import signal

@@ -9,6 +9,7 @@ import structlog
 from fastapi import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api_service.edge.connection_limits import BODY_TOO_SLOW
 from api_service.edge.draining import Draining
 from api_service.metrics.api import http_request_served
 
@@ -54,7 +55,7 @@ class RequestContext:
 
         with structlog.contextvars.bound_contextvars(trace_id=trace_id):
             try:
-                await self._app(scope, _limited(receive), send_with_trace_id)
+                await self._app(scope, _limited(receive, scope), send_with_trace_id)
             finally:
                 seconds = perf_counter() - started
                 log.info(
@@ -69,7 +70,7 @@ class RequestContext:
                 http_request_served(scope["method"], route, status, seconds)
 
 
-def _limited(receive: Receive) -> Receive:
+def _limited(receive: Receive, scope: Scope) -> Receive:
     received = 0
 
     async def limited() -> Message:
@@ -79,6 +80,9 @@ def _limited(receive: Receive) -> Receive:
         if received > MAX_BODY:
             status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
             raise HTTPException(status, f"The body is longer than {MAX_BODY} bytes.")
+        if scope.get(BODY_TOO_SLOW) and message.get("more_body"):
+            status = HTTPStatus.REQUEST_TIMEOUT
+            raise HTTPException(status, "The body did not arrive in time; send it at once.")
         return message
 
     return limited

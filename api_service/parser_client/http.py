@@ -1,6 +1,7 @@
 """Call the parser's synchronous entrance, `GET /fetch`."""
 
 from collections.abc import Mapping
+from functools import partial
 from http import HTTPStatus
 from urllib.parse import urlencode
 
@@ -8,6 +9,7 @@ import aiohttp
 import structlog
 from yarl import URL
 
+from api_service.edge.answer_memory import AnswerMemory, HeldAnswer
 from api_service.parser_client.exceptions import (
     InvalidUrlError,
     PageError,
@@ -42,7 +44,14 @@ class ParserHttp:
         """Close the connections."""
         await self._session.close()
 
-    async def fetch(self, url: str, trace_id: str | None, options: Mapping[str, bool]) -> bytes:
+    async def fetch(
+        self,
+        url: str,
+        trace_id: str | None,
+        options: Mapping[str, bool],
+        *,
+        memory: AnswerMemory,
+    ) -> HeldAnswer:
         """Fetch and parse a page now.
 
         Returns:
@@ -52,15 +61,17 @@ class ParserHttp:
             PageError: the page could not be fetched.
             InvalidUrlError: the parser does not accept the URL.
             ParserUnavailableError: the parser does not answer, or its answer is unreadable.
+            AnswerMemoryFullError: too many large answers are being read.
         """
         headers = {"X-Request-ID": trace_id} if trace_id else {}
         query = urlencode({"url": url} | {name: str(on).lower() for name, on in options.items()})
         target = URL(f"{self._url}?{query}", encoded=True)
         try:
             async with self._session.get(target, headers=headers, allow_redirects=False) as answer:
+                if answer.status == HTTPStatus.OK:
+                    size = answer.content_length or 0
+                    return await memory.make(size, partial(_read_answer, answer), alone=False)
                 body = await answer.read()
-            if answer.status == HTTPStatus.OK:
-                return body if answer.content_type == OUR_ANSWER else _complete_answer(body)
             if answer.status == HTTPStatus.BAD_GATEWAY:
                 raise _page_error(body)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
@@ -70,6 +81,11 @@ class ParserHttp:
             raise InvalidUrlError
         log.error("parser answered unexpectedly", status=answer.status)
         raise ParserUnavailableError
+
+
+async def _read_answer(answer: aiohttp.ClientResponse) -> bytes:
+    body = await answer.read()
+    return body if answer.content_type == OUR_ANSWER else _complete_answer(body)
 
 
 def _page_error(body: bytes) -> PageError:

@@ -340,7 +340,7 @@ async def test_every_error_is_declared(client: httpx.AsyncClient) -> None:
         for method, operation in methods.items()
     }
     assert declared == {
-        "POST /parse_async": {"202", "400", "409", "413", "422", "503"},
+        "POST /parse_async": {"202", "400", "408", "409", "413", "422", "503"},
         "GET /status/{request_id}": {"200", "404", "422", "503"},
         "GET /result/{request_id}": {"200", "404", "422", "503"},
         "GET /parse_sync": {"200", "422", "502", "503"},

@@ -1,0 +1,142 @@
+"""Bound the memory of answers that clients have not read yet."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+
+from api_service.edge.exceptions import AnswerMemoryFullError
+
+SMALL_ANSWER = 64 * 1024
+"""Bytes up to which an answer is not counted: the server and the kernel take it whole."""
+PIECE = 64 * 1024
+"""Bytes of an answer that the server gets at a time."""
+WAIT_SECONDS = 4.0
+"""Seconds that a request waits for memory before it is refused."""
+
+
+class HeldAnswer:
+    """Hold an answer's body until it is sent, in pieces that are freed one by one."""
+
+    def __init__(self, body: bytes, *, memory: "AnswerMemory", share: int) -> None:
+        self.size = len(body)
+        self._memory = memory
+        self._share = share
+        self._pieces = deque(body[start : start + PIECE] for start in range(0, len(body), PIECE))
+
+    def pieces(self) -> Iterator[bytes]:
+        """Take the pieces; the memory of each is free once the next one is asked for."""
+        while self._pieces:
+            piece = self._pieces.popleft()
+            yield piece
+            self._give_back(min(self._share, len(piece)))
+
+    def drop(self) -> None:
+        """Free the rest. It may be called again."""
+        self._pieces.clear()
+        self._give_back(self._share)
+
+    def __del__(self) -> None:
+        # An answer that never got to its client must not keep its share for ever.
+        self._give_back(self._share)
+
+    def _give_back(self, size: int) -> None:
+        if size:
+            self._share -= size
+            self._memory.give_back(size)
+
+
+class AnswerMemory:
+    """Let answers into memory up to a number of bytes; the others wait for their turn.
+
+    Args:
+        limit: bytes of all answers. A larger one is let in alone.
+        timeout: seconds that an answer waits at most.
+    """
+
+    def __init__(self, limit: int, *, timeout: float = WAIT_SECONDS) -> None:
+        self._limit = limit
+        self._free = limit
+        self._timeout = timeout
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._making = asyncio.Lock()
+
+    async def hold(self, body: bytes) -> HeldAnswer:
+        """Hold a body that is already there.
+
+        Raises:
+            AnswerMemoryFullError: the memory did not become free in time.
+        """
+        if len(body) <= SMALL_ANSWER:
+            return HeldAnswer(body, memory=self, share=0)
+        share = await self._share(len(body))
+        return HeldAnswer(body, memory=self, share=share)
+
+    async def make(
+        self, size: int, make_body: Callable[[], Awaitable[bytes]], *, alone: bool
+    ) -> HeldAnswer:
+        """Make a body once there is room for it, and hold it.
+
+        Args:
+            size: bytes that the body will have, about.
+            make_body: makes it.
+            alone: one at a time, because making it takes several times its size.
+
+        Raises:
+            AnswerMemoryFullError: the memory did not become free in time.
+            Exception: what making the body raised.
+        """
+        share = await self._share(size, alone=alone)
+        try:
+            body = await make_body()
+            # The size was a guess: JSON escapes some characters, and a parser may not tell it.
+            actual = len(body) if len(body) > SMALL_ANSWER else 0
+            self.give_back(share - actual)
+            share = actual
+            return HeldAnswer(body, memory=self, share=share)
+        except BaseException:
+            self.give_back(share)
+            raise
+        finally:
+            if alone:
+                self._making.release()
+
+    def give_back(self, size: int) -> None:
+        """Free bytes, for those who wait; a negative number takes them without waiting."""
+        self._free += size
+        while self._waiting and self._waiting[0][0] <= self._free:
+            wanted, turn = self._waiting.popleft()
+            if not turn.done():  # else it was given up in the same moment
+                self._free -= wanted
+                turn.set_result(None)
+
+    async def _share(self, size: int, *, alone: bool = False) -> int:
+        """Wait for a share of the memory, and for the right to make an answer alone."""
+        wanted = min(size, self._limit)
+        taken = 0
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._take(wanted)
+                taken = wanted
+                if alone:
+                    await self._making.acquire()
+        except BaseException as error:
+            self.give_back(taken)
+            if isinstance(error, TimeoutError):
+                raise AnswerMemoryFullError from error
+            raise
+        return wanted
+
+    async def _take(self, wanted: int) -> None:
+        if not self._waiting and wanted <= self._free:
+            self._free -= wanted
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((wanted, turn))
+        try:
+            await turn
+        except asyncio.CancelledError:
+            came = turn.done() and not turn.cancelled()  # in the same moment
+            if not came:
+                self._waiting = deque(entry for entry in self._waiting if entry[1] is not turn)
+            self.give_back(wanted if came else 0)
+            raise

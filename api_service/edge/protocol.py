@@ -1,0 +1,221 @@
+"""Cut off clients that send or read too slowly.
+
+uvicorn itself waits for ever, so the API runs with `--http api_service.edge.protocol:BoundedHttp`.
+Long polls are not affected: a connection on which the API is at work is not watched, unless bytes
+are on their way.
+"""
+
+import asyncio
+import fcntl
+import secrets
+import struct
+import termios
+from enum import Enum, auto
+from http import HTTPStatus
+from typing import Any, cast
+
+import structlog
+from starlette.types import Scope
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from api_service.edge.connection_limits import (
+    BODY_TOO_SLOW,
+    STATE_KEY,
+    ConnectionLimits,
+    Pace,
+)
+from api_service.edge.problems import MEDIA_TYPE, Problem
+
+MAX_HEADER = 64 * 1024
+"""Bytes of a request's header, about."""
+_DRAINED = 48 * 1024
+"""Bytes that a client took when the server may write again: from the high to the low water mark."""
+
+log = structlog.get_logger()
+
+
+class _Part(Enum):
+    """What the server waits for from a client."""
+
+    NOTHING = auto()
+    HEADER = auto()
+    BODY = auto()
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """Speak HTTP as uvicorn does, with limits on the time that a client takes.
+
+    1. A header that is not complete in time: 408, and the connection is closed. A connection on
+       which nothing ever arrived is closed without a word.
+    2. A body that is too slow: whoever reads it learns it from the scope (`request_context.py`),
+       and the connection is closed after the answer.
+    3. An answer that its client does not take: the connection is broken off.
+
+    Time is measured from look to look, so that a quick request costs no look at the clock.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        limits: ConnectionLimits = app_state.get(STATE_KEY) or ConnectionLimits()
+        self._limits = limits
+        self._look_timer: asyncio.TimerHandle | None = None
+        self._part = _Part.HEADER
+        self._since: float | None = None
+        self._header_bytes = 0
+        self._is_silent = True
+        self._body_pace = Pace(limits.body_seconds, limits.least_rate)
+        self._answer_pace = Pace(limits.response_seconds, limits.least_rate)
+        self._is_sending = False
+        self._unsent = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._look_timer = self.loop.call_later(self._limits.look_seconds, self._look)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_looking()
+        super().connection_lost(exc)
+
+    def handle_websocket_upgrade(self) -> None:
+        self._stop_looking()
+        super().handle_websocket_upgrade()
+
+    def data_received(self, data: bytes) -> None:
+        self._is_silent = False
+        if self._part is _Part.NOTHING:
+            self._part = _Part.HEADER
+            self._since = None
+            self._header_bytes = 0
+        self._header_bytes += len(data)
+        super().data_received(data)
+        if self._part is _Part.HEADER and self._header_bytes > MAX_HEADER:
+            self._refuse(
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+                f"The header is longer than {MAX_HEADER} bytes.",
+                "header_too_large",
+            )
+
+    def on_headers_complete(self) -> None:
+        self._part = _Part.BODY
+        self._since = None
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._body_pace.count(len(body))
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._part = _Part.NOTHING
+        super().on_message_complete()
+
+    def resume_writing(self) -> None:
+        self._answer_pace.count(_DRAINED)
+        super().resume_writing()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words for its log
+        # uvicorn's own is plain text, and it would write it into an answer that is being sent.
+        if self._is_answering():
+            self.transport.close()
+        else:
+            self._answer_and_close(HTTPStatus.BAD_REQUEST, "This is not HTTP.", "bad_request")
+
+    def _stop_looking(self) -> None:
+        if self._look_timer is not None:
+            self._look_timer.cancel()
+            self._look_timer = None
+
+    def _look(self) -> None:
+        now = self.loop.time()
+        self._look_timer = self.loop.call_later(self._limits.look_seconds, self._look)
+        if self.flow.read_paused:  # then it is not the client who is slow
+            self._since = None
+        elif not self.transport.is_closing():
+            self._look_at_request(now)
+        self._look_at_answer(now)
+
+    def _look_at_request(self, now: float) -> None:
+        if self._since is None:  # the first look at this header, or at this body
+            self._since = now
+            self._body_pace.begin(now)
+        elif self._part is _Part.HEADER and now - self._since >= self._limits.header_seconds:
+            self._refuse(
+                HTTPStatus.REQUEST_TIMEOUT,
+                "The header did not arrive in time; send it at once.",
+                "request_timeout",
+            )
+        elif self._part is _Part.BODY:
+            if self._is_answering():
+                self._since = now
+            if self._body_pace.is_too_slow(now):
+                self._end_body()
+            elif now - self._since >= self._limits.body_seconds:
+                self.transport.close()  # it goes on sending what was answered long ago
+
+    def _refuse(self, status: HTTPStatus, detail: str, code: str) -> None:
+        """Answer a header that is not complete, unless an earlier request is still answered."""
+        if self._is_answering():
+            self.cycle.keep_alive = False
+        elif self._is_silent:
+            self.transport.close()
+        else:
+            self._answer_and_close(status, detail, code)
+
+    def _end_body(self) -> None:
+        if not self._is_answering():
+            self.transport.close()
+            return
+        self.cycle.keep_alive = False
+        cast("Scope", self.cycle.scope)[BODY_TOO_SLOW] = True
+        self.cycle.message_event.set()
+
+    def _look_at_answer(self, now: float) -> None:
+        """Watch what the server holds back because the client does not take it.
+
+        The bytes in the kernel count as well: it takes them in lumps that may be minutes apart.
+        """
+        waiting = self.transport.get_write_buffer_size()
+        if not waiting:
+            self._is_sending = False
+            return
+        unsent = waiting + self._unsent_by_the_kernel()
+        if self._is_sending:
+            self._answer_pace.count(max(0, self._unsent - unsent))
+        else:
+            self._is_sending = True
+            self._answer_pace.begin(now)
+        self._unsent = unsent
+        if self._answer_pace.is_too_slow(now):
+            log.info("client does not read its answer", unsent=unsent)
+            self.transport.abort()
+
+    def _unsent_by_the_kernel(self) -> int:
+        try:
+            descriptor = self.transport.get_extra_info("socket").fileno()
+            answer = fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4))
+        except (OSError, ValueError):  # not a socket of a kind that tells
+            return 0
+        return int(struct.unpack("i", answer)[0])
+
+    def _is_answering(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first request
+        return cycle is not None and not cycle.response_complete
+
+    def _answer_and_close(self, status: HTTPStatus, detail: str, code: str) -> None:
+        """Answer a request of which the application learns nothing."""
+        problem = Problem(title=status.phrase, status=status, detail=detail, code=code)
+        body = problem.model_dump_json(exclude_none=True).encode()
+        head = (
+            f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: {MEDIA_TYPE}\r\n"
+            f"content-length: {len(body)}\r\ncache-control: no-store\r\n"
+            f"x-request-id: {secrets.token_hex(8)}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()

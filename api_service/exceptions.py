@@ -3,6 +3,26 @@
 from http import HTTPStatus
 from typing import ClassVar
 
+PAGE_CODES = frozenset(
+    {
+        "invalid_url",
+        "blocked_address",
+        "dns_error",
+        "connect_error",
+        "tls_error",
+        "timeout",
+        "too_large",
+        "too_many_redirects",
+        "http_status",
+        "unsupported_content_type",
+        "bad_encoding",
+        "robots_disallowed",
+        "malformed_response",
+        "internal_error",
+    }
+)
+"""Our parser's codes of pages that failed. A foreign parser may send codes of its own."""
+
 
 class ApiError(Exception):
     """Tell a client why its request cannot be served.
@@ -12,9 +32,11 @@ class ApiError(Exception):
         retry_after: seconds after which the client may ask again.
         retryable: of a page that failed: whether trying again later may help.
         page_status: of a page that failed: its own HTTP status, if that is the reason.
+        known_codes: of an error whose code another program chooses: the codes that we know.
     """
 
     code: str
+    known_codes: ClassVar[frozenset[str]] = frozenset()
     http_status: ClassVar[HTTPStatus]
     message: str
     retry_after: ClassVar[int | None] = None

@@ -14,6 +14,7 @@ from api_service.capabilities import CAPABILITIES
 from api_service.config import Settings
 from api_service.edge.connection_limits import STATE_KEY, ConnectionLimits
 from api_service.edge.draining import Draining
+from api_service.edge.openapi import DescribedApi
 from api_service.edge.problems import render_errors_as_problems
 from api_service.edge.request_context import RequestContext
 from api_service.exceptions import ApiError, SchemaOutdatedError
@@ -26,6 +27,11 @@ or later with `POST /parse_async`, then `GET /status/{request_id}` and `GET /res
 
 A request that was accepted with 202 is stored and ends as `success` or `failure`.
 Errors are `application/problem+json` (RFC 9457) with a stable `code` and a sentence in `detail`.
+Every answer has an `X-Request-ID`. `HEAD` works wherever `GET` does.
+
+Besides the errors of the routes below, `no_such_path` (404) and `method_not_allowed` (405) answer
+other paths and methods, and `bad_request` (400), `request_timeout` (408) and `header_too_large`
+(431) answer what is not HTTP or arrives too slowly.
 """
 
 
@@ -47,7 +53,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             await stack.enter_async_context(touch_while_alive(current.alive_file))
             yield {STATE_KEY: _connection_limits(current)}
 
-    app = FastAPI(
+    app = DescribedApi(
         title="Page Parser",
         version="0.1.0",
         summary="Turns URLs into titles, HTML and metadata, now or later.",

@@ -6,9 +6,26 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Response
 
 from api_service.dependencies import CurrentCaller, TraceId, provided
+from api_service.edge.exceptions import (
+    AnswerMemoryFullError,
+    BadRequestError,
+    BodyTooLargeError,
+    InvalidRequestError,
+    RequestTimeoutError,
+)
 from api_service.edge.held_response import HeldResponse
 from api_service.edge.problems import Declared, problems
+from api_service.exceptions import DatabaseUnavailableError, NotFoundError, QueueFullError
 from api_service.idempotency.dependencies import OptionalKey
+from api_service.idempotency.exceptions import (
+    IdempotencyConflictError,
+    IdempotencyMismatchError,
+)
+from api_service.parser_client.exceptions import (
+    InvalidUrlError,
+    PageError,
+    ParserUnavailableError,
+)
 from api_service.requests import ParseAsyncBody, ParseSyncQuery, WaitQuery
 from api_service.responses import (
     AcceptedAnswer,
@@ -39,16 +56,10 @@ ACCEPTED: Declared = {
                 "description": "Path of the status.",
                 "schema": {"type": "string"},
             },
-            "Retry-After": {
-                "description": "Seconds before the first poll.",
-                "schema": {"type": "integer"},
-            },
+            "Retry-After": {"$ref": "#/components/headers/Retry-After"},
         }
     }
 }
-MALFORMED = "The request is malformed; `detail` says how."
-RESULT_UNAVAILABLE = "The database does not answer, or too many large answers are being read."
-DATABASE_UNAVAILABLE = "The database does not answer; try again after `Retry-After` seconds."
 
 
 @router.post(
@@ -58,14 +69,14 @@ DATABASE_UNAVAILABLE = "The database does not answer; try again after `Retry-Aft
     tags=["Pages"],
     responses=ACCEPTED
     | problems(
-        {
-            400: "The body cannot be read.",
-            408: "The body did not arrive in time.",
-            413: "The body is longer than any URL.",
-            409: "The first request with this Idempotency-Key is being accepted right now.",
-            422: "The request is malformed, or its Idempotency-Key was used for another one.",
-            503: "Too many requests are unfinished, or the database does not answer.",
-        }
+        BadRequestError,
+        RequestTimeoutError,
+        IdempotencyConflictError,
+        BodyTooLargeError,
+        InvalidRequestError,
+        IdempotencyMismatchError,
+        QueueFullError,
+        DatabaseUnavailableError,
     ),
 )
 async def parse_async(
@@ -91,11 +102,9 @@ async def parse_async(
     "/status/{request_id}",
     summary="Status of a request",
     tags=["Pages"],
-    responses=problems(
-        {404: "There is no request with this id.", 422: MALFORMED, 503: DATABASE_UNAVAILABLE}
-    ),
+    responses=problems(NotFoundError, InvalidRequestError, DatabaseUnavailableError),
 )
-async def status(
+async def get_status(
     request_id: RequestId,
     query: Annotated[WaitQuery, Query()],
     service: Service,
@@ -111,10 +120,10 @@ async def status(
     summary="Result of a request",
     tags=["Pages"],
     responses=problems(
-        {404: "There is no request with this id.", 422: MALFORMED, 503: RESULT_UNAVAILABLE}
+        NotFoundError, InvalidRequestError, DatabaseUnavailableError, AnswerMemoryFullError
     ),
 )
-async def result(
+async def get_result(
     request_id: RequestId,
     query: Annotated[WaitQuery, Query()],
     service: Service,
@@ -130,11 +139,11 @@ async def result(
     summary="Fetch and parse a page now",
     tags=["Pages"],
     responses=problems(
-        {
-            422: MALFORMED,
-            502: "The page could not be fetched; see `code` and `detail`.",
-            503: "The parser does not answer, or too many large answers are being read.",
-        }
+        InvalidRequestError,
+        InvalidUrlError,
+        PageError,
+        ParserUnavailableError,
+        AnswerMemoryFullError,
     ),
 )
 async def parse_sync(

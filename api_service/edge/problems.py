@@ -1,6 +1,7 @@
 """Render errors as RFC 9457 problems, and declare them for routes."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -8,24 +9,28 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
+from api_service.edge.exceptions import (
+    BadRequestError,
+    BodyRefusedError,
+    InternalError,
+    InvalidRequestError,
+    MethodNotAllowedError,
+    NoSuchPathError,
+)
+from api_service.edge.sentences import sentence
 from api_service.exceptions import ApiError
 
 MEDIA_TYPE = "application/problem+json"
-MAX_DETAIL = 300
-"""Characters of a validation error's sentence."""
+REF = "#/components/schemas/Problem"
+"""Where the OpenAPI schema has `Problem`; see `openapi.py`."""
 
 Declared = dict[int | str, dict[str, Any]]
 """The answers that a route declares, by status."""
 
-# Sentences for errors that pydantic's own words do not explain to a client.
-_SENTENCES = {
-    "json_invalid": "The body is not JSON.",
-    "model_attributes_type": (
-        "Send a JSON object with Content-Type: application/json, such as "
-        '{"url": "https://example.com/"}.'
-    ),
-}
+_ALWAYS_WITH_RETRY_AFTER = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 class Problem(BaseModel):
@@ -46,15 +51,30 @@ class Problem(BaseModel):
     ] = None
 
 
-def problems(descriptions: Mapping[int, str]) -> Declared:
-    """Declare a route's error bodies: a description for each status."""
-    return {
-        status: {
-            "description": description,
-            "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}},
-        }
-        for status, description in descriptions.items()
+def problems(*errors: type[ApiError]) -> Declared:
+    """Declare the errors that a route answers with, by status."""
+    by_status = defaultdict(list)
+    for error in errors:
+        by_status[error.http_status].append(error)
+    return {int(status): _declaration(status, found) for status, found in by_status.items()}
+
+
+def _declaration(status: HTTPStatus, errors: Sequence[type[ApiError]]) -> dict[str, Any]:
+    named = [f"`{error.code}`: {error.message}" for error in errors if not error.known_codes]
+    others = [error.message for error in errors if error.known_codes]
+    codes = {error.code for error in errors if not error.known_codes}
+    known = {code for error in errors for code in error.known_codes}
+    code: dict[str, Any] = {"type": "string", "enum": sorted(codes)}
+    if known:  # another program chooses the code, and a client must bear with any
+        code = {"type": "string", "examples": sorted(codes | known)}
+    narrowed = {"type": "object", "required": ["code"], "properties": {"code": code}}
+    declared: dict[str, Any] = {
+        "description": "\n\n".join(named + others),
+        "content": {MEDIA_TYPE: {"schema": {"allOf": [{"$ref": REF}, narrowed]}}},
     }
+    if status in _ALWAYS_WITH_RETRY_AFTER or any(error.retry_after for error in errors):
+        declared["headers"] = {"Retry-After": {"$ref": "#/components/headers/Retry-After"}}
+    return declared
 
 
 def render_errors_as_problems(app: FastAPI) -> None:
@@ -64,47 +84,78 @@ def render_errors_as_problems(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http_exception)
 
 
+def problem_body(error: ApiError, *, status: int | None = None) -> bytes:
+    """Write the body that answers an error.
+
+    Args:
+        error: what went wrong.
+        status: of the answer, if it is not the error's own.
+    """
+    shown = HTTPStatus(status or error.http_status)
+    problem = Problem(
+        title=shown.phrase,
+        status=shown,
+        detail=error.message,
+        code=error.code,
+        retryable=error.retryable,
+        page_status=error.page_status,
+    )
+    return problem.model_dump_json(exclude_none=True).encode()
+
+
+def problem_response(
+    error: ApiError, *, status: int | None = None, headers: dict[str, str] | None = None
+) -> Response:
+    """Answer an error."""
+    headers = dict(headers or {})
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    return Response(
+        problem_body(error, status=status),
+        status_code=status or error.http_status,
+        headers=headers,
+        media_type=MEDIA_TYPE,
+    )
+
+
 async def _on_api_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)  # noqa: S101 - registered for this class
-    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-    problem = _problem(error.http_status, error.message, error.code)
-    problem.retryable, problem.page_status = error.retryable, error.page_status
-    return _render(problem, headers)
+    return problem_response(error)
 
 
 async def _on_invalid_request(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
-    first = error.errors()[0]
-    detail = _SENTENCES.get(first["type"]) or _sentence(first)[:MAX_DETAIL]
-    return _render(_problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, "invalid_request"))
+    return problem_response(InvalidRequestError(sentence(error.errors()[0])))
 
 
-def _sentence(error: Mapping[str, Any]) -> str:
-    """Name the field and what is wrong with it.
-
-    The input is not echoed: it may be long, and may not even be valid Unicode.
-    """
-    where = ".".join(str(part) for part in error["loc"] if part not in ("body", "query", "path"))
-    message: str = error["msg"].removeprefix("Value error, ")
-    return f"{where}: {message}" if where else message
-
-
-async def _on_http_exception(_: Request, error: Exception) -> Response:
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    """Answer what the framework raises with codes and words of ours."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
-    status = HTTPStatus(error.status_code)
-    code = status.phrase.lower().replace(" ", "_")
-    detail = str(error.detail).removesuffix(".") + "."
-    return _render(_problem(status, detail, code), dict(error.headers or {}))
+    if isinstance(error, BodyRefusedError):
+        return problem_response(error.error)
+    match error.status_code:
+        case HTTPStatus.NOT_FOUND:
+            return problem_response(NoSuchPathError())
+        case HTTPStatus.METHOD_NOT_ALLOWED:
+            methods = _methods_of(request)
+            headers = {"Allow": ", ".join(methods)}
+            return problem_response(MethodNotAllowedError(methods), headers=headers)
+        case HTTPStatus.BAD_REQUEST:
+            return problem_response(BadRequestError())
+    is_ours = error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+    kind = InternalError if is_ours else BadRequestError
+    shown = kind(str(error.detail).removesuffix(".") + ".")
+    return problem_response(shown, status=error.status_code, headers=dict(error.headers or {}))
 
 
-def _problem(status: HTTPStatus, detail: str, code: str) -> Problem:
-    return Problem(title=status.phrase, status=status, detail=detail, code=code)
+def _methods_of(request: Request) -> list[str]:
+    """List the methods that the path takes.
 
+    The framework names those of one route only, although a path may have several.
+    """
 
-def _render(problem: Problem, headers: dict[str, str] | None = None) -> Response:
-    return Response(
-        problem.model_dump_json(exclude_none=True),
-        status_code=problem.status,
-        headers=headers,
-        media_type=MEDIA_TYPE,
-    )
+    def is_taken(method: str) -> bool:
+        scope = {**request.scope, "method": "GET" if method == "HEAD" else method}
+        return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+
+    return [method for method in _METHODS if is_taken(method)]

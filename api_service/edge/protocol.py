@@ -11,7 +11,6 @@ import secrets
 import struct
 import termios
 from enum import Enum, auto
-from http import HTTPStatus
 from typing import Any, cast
 
 import structlog
@@ -26,7 +25,13 @@ from api_service.edge.connection_limits import (
     ConnectionLimits,
     Pace,
 )
-from api_service.edge.problems import MEDIA_TYPE, Problem
+from api_service.edge.exceptions import (
+    BadRequestError,
+    HeaderTooLargeError,
+    RequestTimeoutError,
+)
+from api_service.edge.problems import MEDIA_TYPE, problem_body
+from api_service.exceptions import ApiError
 
 MAX_HEADER = 64 * 1024
 """Bytes of a request's header, about."""
@@ -97,11 +102,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._header_bytes += len(data)
         super().data_received(data)
         if self._part is _Part.HEADER and self._header_bytes > MAX_HEADER:
-            self._refuse(
-                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-                f"The header is longer than {MAX_HEADER} bytes.",
-                "header_too_large",
-            )
+            self._refuse(HeaderTooLargeError(f"The header is longer than {MAX_HEADER} bytes."))
 
     def on_headers_complete(self) -> None:
         self._part = _Part.BODY
@@ -125,7 +126,7 @@ class BoundedHttp(HttpToolsProtocol):
         if self._is_answering():
             self.transport.close()
         else:
-            self._answer_and_close(HTTPStatus.BAD_REQUEST, "This is not HTTP.", "bad_request")
+            self._answer_and_close(BadRequestError("This is not HTTP."))
 
     def _stop_looking(self) -> None:
         if self._look_timer is not None:
@@ -146,11 +147,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._since = now
             self._body_pace.begin(now)
         elif self._part is _Part.HEADER and now - self._since >= self._limits.header_seconds:
-            self._refuse(
-                HTTPStatus.REQUEST_TIMEOUT,
-                "The header did not arrive in time; send it at once.",
-                "request_timeout",
-            )
+            self._refuse(RequestTimeoutError("The header did not arrive in time; send it at once."))
         elif self._part is _Part.BODY:
             if self._is_answering():
                 self._since = now
@@ -159,14 +156,14 @@ class BoundedHttp(HttpToolsProtocol):
             elif now - self._since >= self._limits.body_seconds:
                 self.transport.close()  # it goes on sending what was answered long ago
 
-    def _refuse(self, status: HTTPStatus, detail: str, code: str) -> None:
+    def _refuse(self, error: ApiError) -> None:
         """Answer a header that is not complete, unless an earlier request is still answered."""
         if self._is_answering():
             self.cycle.keep_alive = False
         elif self._is_silent:
             self.transport.close()
         else:
-            self._answer_and_close(status, detail, code)
+            self._answer_and_close(error)
 
     def _end_body(self) -> None:
         if not self._is_answering():
@@ -208,10 +205,10 @@ class BoundedHttp(HttpToolsProtocol):
         cycle: RequestResponseCycle | None = self.cycle  # None before the first request
         return cycle is not None and not cycle.response_complete
 
-    def _answer_and_close(self, status: HTTPStatus, detail: str, code: str) -> None:
+    def _answer_and_close(self, error: ApiError) -> None:
         """Answer a request of which the application learns nothing."""
-        problem = Problem(title=status.phrase, status=status, detail=detail, code=code)
-        body = problem.model_dump_json(exclude_none=True).encode()
+        status = error.http_status
+        body = problem_body(error)
         head = (
             f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: {MEDIA_TYPE}\r\n"
             f"content-length: {len(body)}\r\ncache-control: no-store\r\n"

@@ -1,16 +1,22 @@
-"""Wrap every HTTP request: trace id, limit on the body, log line, metrics."""
+"""Wrap every HTTP request: trace id, HEAD, limit on the body, unforeseen errors, log, metrics."""
 
 import re
 import secrets
-from http import HTTPStatus
+from collections.abc import Iterable
 from time import perf_counter
 
 import structlog
-from fastapi import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api_service.edge.connection_limits import BODY_TOO_SLOW
 from api_service.edge.draining import Draining
+from api_service.edge.exceptions import (
+    BodyRefusedError,
+    BodyTooLargeError,
+    InternalError,
+    RequestTimeoutError,
+)
+from api_service.edge.problems import problem_response
 from api_service.metrics.api import http_request_served
 
 TRACE_HEADER = b"x-request-id"
@@ -23,7 +29,14 @@ log = structlog.get_logger()
 
 
 class RequestContext:
-    """Give each request a trace id, limit its body, log its answer and count it.
+    """Handle what every request has in common.
+
+    1. Give it a trace id, and the answer as `X-Request-ID`.
+    2. Treat HEAD as GET, and drop the body of the answer.
+    3. Limit its body.
+    4. Answer an error that nothing foresaw as a problem, and log it once.
+    5. Forbid caches to store the answer, unless it says otherwise.
+    6. Log the answer and count it.
 
     Args:
         app: the application that answers.
@@ -40,34 +53,61 @@ class RequestContext:
             return
         started = perf_counter()
         trace_id = _trace_id(scope)
-        scope["trace_id"] = trace_id
-        status = 500
-
-        async def send_with_trace_id(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                headers = [*message["headers"], (TRACE_HEADER, trace_id.encode())]
-                if self._draining.has_begun:
-                    headers.append((b"connection", b"close"))
-                message["headers"] = headers
-            await send(message)
-
+        method = scope["method"]
+        # A copy, because the server goes by the method that the client sent.
+        inner = {**scope, "trace_id": trace_id, "method": "GET" if method == "HEAD" else method}
+        answer = _Answer(send, trace_id, self._draining, has_body=method != "HEAD")
         with structlog.contextvars.bound_contextvars(trace_id=trace_id):
             try:
-                await self._app(scope, _limited(receive, scope), send_with_trace_id)
+                await self._app(inner, _limited(receive, scope), answer.send)
+            except Exception:
+                log.exception("request failed")
+                # What has begun cannot be taken back: the server closes the connection.
+                if not answer.has_begun:
+                    await problem_response(InternalError())(inner, receive, answer.send)
             finally:
                 seconds = perf_counter() - started
                 log.info(
                     "request served",
-                    method=scope["method"],
+                    method=method,
                     path=scope["path"][:200],
-                    status=status,
+                    status=answer.status,
                     ms=round(seconds * 1000, 1),
                 )
                 # Label by route template; raw paths are unbounded.
-                route = getattr(scope.get("route"), "path", None)
-                http_request_served(scope["method"], route, status, seconds)
+                route = getattr(inner.get("route"), "path", None)
+                http_request_served(method, route, answer.status, seconds)
+
+
+class _Answer:
+    """Send one answer, with the headers that every answer has."""
+
+    def __init__(self, send: Send, trace_id: str, draining: Draining, *, has_body: bool) -> None:
+        self.status = 500
+        self.has_begun = False
+        self._send = send
+        self._trace_id = trace_id
+        self._draining = draining
+        self._has_body = has_body
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.has_begun = True
+            self.status = message["status"]
+            message["headers"] = self._completed(message["headers"])
+        elif not self._has_body:
+            if message.get("more_body"):
+                return
+            message = {"type": "http.response.body"}
+        await self._send(message)
+
+    def _completed(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        completed = [*headers, (TRACE_HEADER, self._trace_id.encode())]
+        if all(name.lower() != b"cache-control" for name, _ in completed):
+            completed.append((b"cache-control", b"no-store"))
+        if self._draining.has_begun:
+            completed.append((b"connection", b"close"))
+        return completed
 
 
 def _limited(receive: Receive, scope: Scope) -> Receive:
@@ -78,11 +118,10 @@ def _limited(receive: Receive, scope: Scope) -> Receive:
         message = await receive()
         received += len(message.get("body", b""))
         if received > MAX_BODY:
-            status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-            raise HTTPException(status, f"The body is longer than {MAX_BODY} bytes.")
+            error = BodyTooLargeError(f"The body is longer than {MAX_BODY} bytes.")
+            raise BodyRefusedError(error)
         if scope.get(BODY_TOO_SLOW) and message.get("more_body"):
-            status = HTTPStatus.REQUEST_TIMEOUT
-            raise HTTPException(status, "The body did not arrive in time; send it at once.")
+            raise BodyRefusedError(RequestTimeoutError())
         return message
 
     return limited

@@ -8,28 +8,11 @@ from time import time
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary
 
+from api_service.exceptions import PAGE_CODES
+
 REGISTRY = CollectorRegistry()
 
-CODES = frozenset(
-    {
-        "invalid_url",
-        "blocked_address",
-        "dns_error",
-        "connect_error",
-        "tls_error",
-        "timeout",
-        "too_large",
-        "too_many_redirects",
-        "http_status",
-        "unsupported_content_type",
-        "bad_encoding",
-        "robots_disallowed",
-        "malformed_response",
-        "internal_error",
-        "attempts_exhausted",
-        "expired",
-    }
-)
+CODES = PAGE_CODES | {"attempts_exhausted", "expired"}
 """Codes that are counted by name."""
 OTHER = "other"
 """The label of all other codes; a foreign parser may send any."""

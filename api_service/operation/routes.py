@@ -19,7 +19,7 @@ ScrapeGauges = Annotated[Gauges, Depends(provided(Gauges))]
 
 
 @router.get("/health", summary="Whether this process lives", tags=["Operation"])
-async def health() -> Health:
+async def get_health() -> Health:
     """Answer as long as the event loop turns; check nothing else."""
     return Health()
 
@@ -30,7 +30,7 @@ async def health() -> Health:
     tags=["Operation"],
     responses={503: {"description": "Something is missing.", "model": Readiness}},
 )
-async def ready(check: Check, response: Response) -> Readiness:
+async def get_readiness(check: Check, response: Response) -> Readiness:
     """Check the database, Redis, the parsers and the workers, and name what is missing."""
     readiness = await check.run()
     if readiness.status != "ready":

@@ -7,21 +7,32 @@ MAX_URL_LENGTH = 2083
 MAX_NORMALISED_LENGTH = 8192
 """Characters of a URL in its normal form, with its letters escaped: the parser's limit."""
 
+_SCHEME = "must begin with http:// or https://, such as https://example.com/"
+_HOST = "must have a valid host and port, such as https://example.com/"
+
 
 def normalise_url(text: str) -> str:
     """The WHATWG URL Standard's reading of an http or https URL: what a browser would ask for.
 
     The parser gets this form and never the raw text, so that no two parsers of URLs can
     disagree about its host.
+
+    Raises:
+        ValueError: it has none. The message ends a sentence that begins with the URL's name.
     """
     try:
         url = ada_url.URL(text)
     except ValueError:  # also UnicodeEncodeError, for a lone surrogate
-        raise ValueError("this is not an absolute URL") from None
+        has_scheme = text.strip().lower().startswith(("http:", "https:"))
+        raise ValueError(_HOST if has_scheme else _SCHEME) from None
     if url.protocol not in ("http:", "https:"):
-        raise ValueError("only http and https URLs can be fetched")
+        raise ValueError(_SCHEME)
     if url.username or url.password:
-        raise ValueError("a URL with a user name or password is not accepted")
-    if not url.hostname or url.port == "0" or len(url.href) > MAX_NORMALISED_LENGTH:
-        raise ValueError("this URL cannot be fetched")
+        raise ValueError("must be without user name and password")
+    if not url.hostname or url.port == "0":
+        raise ValueError(_HOST)
+    if len(url.href) > MAX_NORMALISED_LENGTH:
+        raise ValueError(
+            f"must have at most {MAX_NORMALISED_LENGTH:,} characters once its letters are escaped"
+        )
     return str(url.href)

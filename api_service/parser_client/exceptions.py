@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from api_service.exceptions import ApiError
+from api_service.exceptions import PAGE_CODES, ApiError
 
 
 class ParserUnavailableError(ApiError):
@@ -23,6 +23,8 @@ class PageError(ApiError):
     """
 
     http_status = HTTPStatus.BAD_GATEWAY
+    known_codes = PAGE_CODES
+    message = "The page could not be fetched or parsed."
 
     def __init__(
         self, message: str, *, code: str, retryable: bool, page_status: int | None = None

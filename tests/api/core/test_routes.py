@@ -214,7 +214,9 @@ async def test_a_body_that_is_no_json_gets_a_sentence_that_helps(
 async def test_a_huge_body_is_refused(client: httpx.AsyncClient) -> None:
     body = b'{"url": "' + b"a" * 1_000_000 + b'"}'
     headers = {"Content-Type": "application/json"}
-    _is_problem(await client.post("/parse_async", content=body, headers=headers), 413)
+    response = await client.post("/parse_async", content=body, headers=headers)
+    _is_problem(response, 413)
+    assert response.json()["code"] == "body_too_large"
 
 
 async def test_the_longest_url_is_accepted(client: httpx.AsyncClient) -> None:
@@ -223,8 +225,29 @@ async def test_the_longest_url_is_accepted(client: httpx.AsyncClient) -> None:
 
 
 async def test_other_routes_and_methods_are_problems_too(client: httpx.AsyncClient) -> None:
-    _is_problem(await client.get("/nowhere"), 404)
-    _is_problem(await client.get("/parse_async"), 405)
+    for method, path, status, code in (
+        ("GET", "/nowhere", 404, "no_such_path"),
+        ("HEAD", "/nowhere", 404, ""),
+        ("GET", "/status/1", 404, "not_found"),
+        ("GET", "/parse_async", 405, "method_not_allowed"),
+        ("DELETE", "/metrics", 405, "method_not_allowed"),
+    ):
+        response = await client.request(method, path)
+        if method == "HEAD":
+            assert (response.status_code, response.content) == (status, b"")
+            continue
+        _is_problem(response, status)
+        assert response.json()["code"] == code
+    assert (await client.get("/parse_async")).headers["allow"] == "POST"
+    assert (await client.post("/health")).headers["allow"] == "GET, HEAD"
+
+
+async def test_no_cache_keeps_an_answer(client: httpx.AsyncClient) -> None:
+    request_id = await _submit(client)
+    for path in (f"/status/{request_id}", f"/result/{request_id}", "/status/99", "/nowhere"):
+        response = await client.get(path)
+        assert response.headers["cache-control"] == "no-store"
+        assert response.headers["x-request-id"]
 
 
 def _is_problem(response: httpx.Response, status: int) -> None:
@@ -340,12 +363,12 @@ async def test_every_error_is_declared(client: httpx.AsyncClient) -> None:
         for method, operation in methods.items()
     }
     assert declared == {
-        "POST /parse_async": {"202", "400", "408", "409", "413", "422", "503"},
-        "GET /status/{request_id}": {"200", "404", "422", "503"},
-        "GET /result/{request_id}": {"200", "404", "422", "503"},
-        "GET /parse_sync": {"200", "422", "502", "503"},
-        "GET /health": {"200"},
-        "GET /ready": {"200", "503"},
+        "POST /parse_async": {"202", "400", "408", "409", "413", "422", "500", "503"},
+        "GET /status/{request_id}": {"200", "404", "422", "500", "503"},
+        "GET /result/{request_id}": {"200", "404", "422", "500", "503"},
+        "GET /parse_sync": {"200", "422", "500", "502", "503"},
+        "GET /health": {"200", "500"},
+        "GET /ready": {"200", "500", "503"},
     }
 
 

@@ -9,8 +9,8 @@ import pytest
 from fastapi import FastAPI, HTTPException
 from pydantic import BaseModel
 
-from api_service.edge.problems import problems, render_errors_as_problems
-from api_service.exceptions import ApiError
+from api_service.edge.problems import REF, problems, render_errors_as_problems
+from api_service.exceptions import ApiError, NotFoundError
 from tests.support.app_client import AppClient
 
 
@@ -43,6 +43,12 @@ async def client() -> AsyncIterator[AppClient]:
     @app.get("/teapot")
     async def teapot() -> None:
         raise HTTPException(418, "Short and stout", headers={"X-Spout": "here"})
+
+    @app.get("/several/{number}")
+    async def read(number: int) -> None: ...
+
+    @app.delete("/several/{number}")
+    async def delete(number: int) -> None: ...
 
     @app.post("/body")
     async def body(body: _Body) -> None: ...
@@ -84,7 +90,7 @@ async def test_an_error_of_the_framework_keeps_its_status_and_headers(
     assert _problem(response) == {
         "title": "I'm a Teapot",
         "detail": "Short and stout.",
-        "code": "i'm_a_teapot",
+        "code": "bad_request",
     }
 
 
@@ -95,12 +101,45 @@ async def test_malformed_input_names_the_field_and_is_not_echoed(
     assert response.status_code == 422
     found = _problem(response)
     assert found["code"] == "invalid_request"
-    assert found["detail"].startswith("number: ")
+    assert found["detail"] == "number must be a whole number, such as 42."
     assert "secret" not in response.text
 
 
-def test_declared_problems_have_their_schema() -> None:
-    declared = problems({404: "No such thing."})
-    assert declared[404]["description"] == "No such thing."
-    schema = declared[404]["content"]["application/problem+json"]["schema"]
-    assert {"title", "status", "detail", "code"} <= set(schema["required"])
+async def test_a_path_that_does_not_exist_is_told_from_a_thing_that_does_not(
+    client: httpx.AsyncClient,
+) -> None:
+    for path in ("/nowhere", "/busy/er", "/%ff"):
+        response = await client.get(path)
+        assert response.status_code == 404
+        assert _problem(response) == {
+            "title": "Not Found",
+            "detail": "There is nothing at this path; see /docs.",
+            "code": "no_such_path",
+        }
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow", "words"),
+    [
+        ("GET", "/body", "POST", "This path takes POST only."),
+        ("POST", "/busy", "GET, HEAD", "This path takes GET and HEAD only."),
+        ("BREW", "/several/1", "GET, HEAD, DELETE", "This path takes GET, HEAD and DELETE only."),
+    ],
+)
+async def test_a_wrong_method_is_told_the_right_ones(
+    client: httpx.AsyncClient, method: str, path: str, allow: str, words: str
+) -> None:
+    response = await client.request(method, path)
+    assert (response.status_code, response.headers["allow"]) == (405, allow)
+    found = _problem(response)
+    assert (found["code"], found["detail"]) == ("method_not_allowed", words)
+
+
+def test_declared_problems_refer_to_one_schema_and_list_their_codes() -> None:
+    declared = problems(NotFoundError, _BusyError)
+    assert declared.keys() == {404, 503}
+    assert declared[404]["description"] == "`not_found`: There is no request with this id."
+    assert ("headers" in declared[404], "headers" in declared[503]) == (False, True)
+    reference, narrowed = declared[404]["content"]["application/problem+json"]["schema"]["allOf"]
+    assert reference == {"$ref": REF}
+    assert narrowed["properties"]["code"] == {"type": "string", "enum": ["not_found"]}

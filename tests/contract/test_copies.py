@@ -7,6 +7,8 @@ knowingly, and these tests notice if only one copy is mended. Words may differ, 
 import ast
 import inspect
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from types import ModuleType
 
@@ -58,6 +60,30 @@ def test_the_url_of_redis_is_read_alike() -> None:
 @pytest.mark.parametrize("name", ["_name_service", "_dumps", "_text"])
 def test_lines_of_the_log_are_made_alike(name: str) -> None:
     assert _code(api_log, name) == _code(parser_log, name)
+
+
+@pytest.mark.parametrize("module", [api_log, parser_log])
+def test_a_traceback_in_the_log_shows_no_values(module: ModuleType) -> None:
+    """In a process of its own, whose log may be set up."""
+    program = f"""
+import structlog
+from {module.__name__} import configure
+
+def fail(url):
+    raise LookupError("nothing here")
+
+configure("test", "info")
+try:
+    fail("https://a.example/?key=" + "sec" + "ret")
+except LookupError:
+    structlog.get_logger().exception("failed")
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    [line] = map(json.loads, run.stdout.splitlines())
+    assert [frame["name"] for frame in line["exception"][0]["frames"]] == ["<module>", "fail"]
+    assert "secret" not in run.stdout
 
 
 class Unspeakable:

@@ -12,6 +12,7 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Message, Scope
 from structlog.testing import LogCapture
 
+from api_service.edge import request_context
 from api_service.edge.draining import Draining
 from api_service.edge.request_context import MAX_BODY, RequestContext
 from tests.support.app_client import AppClient
@@ -76,7 +77,7 @@ async def test_a_request_gets_a_trace_id_or_keeps_its_own(client: httpx.AsyncCli
 
 
 @pytest.fixture
-def lines() -> Iterator[list[dict[str, Any]]]:
+def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
     """Provide the lines of the log, with what is bound to the context."""
     before = structlog.get_config()
     capture = LogCapture()
@@ -84,6 +85,8 @@ def lines() -> Iterator[list[dict[str, Any]]]:
         processors=[structlog.contextvars.merge_contextvars, capture],
         cache_logger_on_first_use=False,
     )
+    # The logger of today may have been used with the settings of an earlier test, and keeps them.
+    monkeypatch.setattr(request_context, "log", structlog.get_logger())
     yield cast("list[dict[str, Any]]", capture.entries)
     structlog.configure(**before)
 

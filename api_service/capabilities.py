@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from api_service.endings.service import EndingStep
 
-Opener = Callable[[Settings, Collaborators], AbstractAsyncContextManager[None]]
+CapabilityOpener = Callable[[Settings, Collaborators], AbstractAsyncContextManager[None]]
 """Makes a capability's collaborators from those that are there, and closes them at the end."""
 
 
@@ -37,7 +37,7 @@ class Capability:
 
     name: str
     router: "Callable[[], APIRouter] | None" = None
-    open: Opener | None = None
+    open: CapabilityOpener | None = None
     ending_steps: "tuple[EndingStep, ...]" = ()
     task_modules: tuple[str, ...] = ()
     beat_schedule: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -20,11 +20,11 @@ API_QUEUE = "api"
 CONTROL_QUEUE = "api.control"
 """For the system's own short tasks: a backlog of requests must not delay them."""
 
-PARSE_URL = "api.parse_url"
-PARSE_URLS = "api.parse_urls"
-CLEANUP = "api.cleanup_parse_requests"
-PULSE = "api.pulse"
-SWEEP = "api.sweep"
+HAND_OVER_TASK = "api.parse_url"
+HAND_OVER_BATCH_TASK = "api.parse_urls"
+CLEANUP_TASK = "api.cleanup_parse_requests"
+PULSE_TASK = "api.pulse"
+SWEEP_TASK = "api.sweep"
 
 LOCAL_BROKER = "redis://localhost"
 """Stands for a Unix socket, whose path kombu would take for a database."""
@@ -82,9 +82,9 @@ def _configuration() -> dict[str, Any]:
         "task_default_queue": API_QUEUE,
         "task_queues": [Queue(API_QUEUE), Queue(CONTROL_QUEUE)],
         "task_routes": {
-            CLEANUP: {"queue": CONTROL_QUEUE},
-            PULSE: {"queue": CONTROL_QUEUE},
-            SWEEP: {"queue": CONTROL_QUEUE},
+            CLEANUP_TASK: {"queue": CONTROL_QUEUE},
+            PULSE_TASK: {"queue": CONTROL_QUEUE},
+            SWEEP_TASK: {"queue": CONTROL_QUEUE},
         },
         "task_serializer": "json",
         "accept_content": ["json"],
@@ -107,11 +107,11 @@ def _configuration() -> dict[str, Any]:
 def _beat_schedule() -> dict[str, Any]:
     return {
         "cleanup": {
-            "task": CLEANUP,
+            "task": CLEANUP_TASK,
             "schedule": crontab(hour="0", minute="0"),
         },
         "sweep": {
-            "task": SWEEP,
+            "task": SWEEP_TASK,
             # No `expires`: worker and beat clocks may differ. A backlog of sweeps is skipped
             # cheaply, see `tasks.py`.
             "schedule": MonotonicInterval(SWEEP_SECONDS),

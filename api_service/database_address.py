@@ -15,16 +15,16 @@ SCHEMES = ("postgres", "postgresql", "postgresql+asyncpg")
 DIALECT = "postgresql+asyncpg://"
 """The URL for SQLAlchemy, which finds everything else in the arguments."""
 TLS_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
-SESSIONS = ("any", "primary", "standby", "read-write", "read-only", "prefer-standby")
-PLACES = ("host", "port", "user", "password", "dbname", "database")
-FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
+SESSION_KINDS = ("any", "primary", "standby", "read-write", "read-only", "prefer-standby")
+PLACE_OPTIONS = ("host", "port", "user", "password", "dbname", "database")
+FILE_OPTIONS = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 TLS_OPTIONS = (
-    *("sslmode", *FILES, "sslpassword", "sslnegotiation"),
+    *("sslmode", *FILE_OPTIONS, "sslpassword", "sslnegotiation"),
     *("ssl_min_protocol_version", "ssl_max_protocol_version"),
 )
-COUNTS = ("connect_timeout", "statement_cache_size", "prepared_statement_cache_size")
-SERVER_SETTINGS = ("application_name", "options")
-OTHERS = ("ssl", "passfile", "target_session_attrs", "fallback_application_name")
+COUNT_OPTIONS = ("connect_timeout", "statement_cache_size", "prepared_statement_cache_size")
+SERVER_SETTING_OPTIONS = ("application_name", "options")
+OTHER_OPTIONS = ("ssl", "passfile", "target_session_attrs", "fallback_application_name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def _read_options(query: str) -> dict[str, Any]:
     given: defaultdict[str, list[str]] = defaultdict(list)
     for name, value in parse_qsl(query, keep_blank_values=True):
         given[name].append(value)
-    known = (*PLACES, *TLS_OPTIONS, *COUNTS, *SERVER_SETTINGS, *OTHERS)
+    known = (*PLACE_OPTIONS, *TLS_OPTIONS, *COUNT_OPTIONS, *SERVER_SETTING_OPTIONS, *OTHER_OPTIONS)
     for name in given:
         if name not in known:
             raise ValueError(
@@ -115,13 +115,13 @@ def _read_options(query: str) -> dict[str, Any]:
     options: dict[str, Any] = {name: values[-1] for name, values in given.items()}
     if "host" in given:
         options["host"] = ",".join(given["host"])
-    for name in COUNTS:
+    for name in COUNT_OPTIONS:
         if name in options:
             options[name] = _count(name, options[name])
     _check_choice(options, "sslmode", TLS_MODES)
-    _check_choice(options, "target_session_attrs", SESSIONS)
+    _check_choice(options, "target_session_attrs", SESSION_KINDS)
     _check_choice(options, "sslnegotiation", ("postgres", "direct"))
-    for name in FILES:
+    for name in FILE_OPTIONS:
         if name in options and options[name] != "system" and not Path(options[name]).is_file():
             raise ValueError(f"the option {name} names {options[name]!r}, which is not a file")
     return options
@@ -200,7 +200,7 @@ def _tls(options: Mapping[str, Any], ca_bundle: Path | None) -> dict[str, Any]:
 
 
 def _server_settings(options: Mapping[str, Any]) -> dict[str, str]:
-    settings = {name: options[name] for name in SERVER_SETTINGS if name in options}
+    settings = {name: options[name] for name in SERVER_SETTING_OPTIONS if name in options}
     if "fallback_application_name" in options:
         settings.setdefault("application_name", options["fallback_application_name"])
     return settings

@@ -65,7 +65,7 @@ class DatabaseUnavailableError(ApiError):
     retry_after = 5
 
 
-class QueueFullError(ApiError):
+class TooManyUnfinishedError(ApiError):
     """Too many requests are unfinished. Nothing was stored."""
 
     code = "queue_full"

@@ -54,7 +54,7 @@ _STATUS = text(f"""
 """)
 
 # Facts of rows that a version up to migration 0003 wrote, in the form of today.
-_OLDER_FACTS = """
+_FACTS_IN_OLD_COLUMNS = """
     jsonb_strip_nulls(jsonb_build_object(
         'title_source', title_source, 'final_url', final_url, 'http_status', http_status,
         'content_type', content_type, 'charset', charset, 'bytes', bytes,
@@ -68,7 +68,7 @@ _RESULT = text(f"""
     SELECT id AS request_id, status, title, error::text AS error,
         octet_length(html_content) AS html_bytes,
         CASE WHEN octet_length(html_content) <= :max_html THEN html_content END AS html,
-        CASE WHEN facts IS NULL THEN {_OLDER_FACTS} ELSE facts END::text AS facts
+        CASE WHEN facts IS NULL THEN {_FACTS_IN_OLD_COLUMNS} ELSE facts END::text AS facts
     FROM parse_requests
     WHERE id = :id AND owner_id IS NOT DISTINCT FROM CAST(:owner_id AS uuid)
 """)
@@ -273,7 +273,7 @@ class ParseRequestRepository:
         return (await self._session.execute(_DELETE_ENDED, parameters)).scalars().all()
 
 
-def moving_to(status: StatusEnum) -> str:
+def may_move_to(status: StatusEnum) -> str:
     """Write the condition, in SQL, that a row `r` may move to a status."""
     origins = ", ".join(f"'{origin}'" for origin in sorted(before(status)))
     return f"r.status IN ({origins})"

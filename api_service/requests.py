@@ -23,7 +23,7 @@ PageUrl = Annotated[
 ]
 
 
-class PageOptions(BaseModel):
+class ClientOptions(BaseModel):
     """Options of a request, besides its URL."""
 
     respect_robots: Annotated[
@@ -42,10 +42,10 @@ class PageOptions(BaseModel):
 
     def enabled(self) -> dict[str, bool]:
         """Return the options that are on, by name."""
-        return {name: True for name in PageOptions.model_fields if getattr(self, name)}
+        return {name: True for name in ClientOptions.model_fields if getattr(self, name)}
 
 
-class ParseAsyncBody(PageOptions):
+class ParseAsyncBody(ClientOptions):
     """The body of `POST /parse_async`."""
 
     # In JSON a boolean is a boolean; anything else that pydantic would accept is a mistake.
@@ -54,7 +54,7 @@ class ParseAsyncBody(PageOptions):
     url: PageUrl
 
 
-class ParseSyncQuery(PageOptions):
+class ParseSyncQuery(ClientOptions):
     """The query of `GET /parse_sync`."""
 
     url: PageUrl

@@ -14,8 +14,8 @@ from api_service.edge.exceptions import (
     RequestTimeoutError,
 )
 from api_service.edge.held_response import HeldResponse
-from api_service.edge.problems import Declared, problems
-from api_service.exceptions import DatabaseUnavailableError, NotFoundError, QueueFullError
+from api_service.edge.problems import DeclaredAnswers, problems
+from api_service.exceptions import DatabaseUnavailableError, NotFoundError, TooManyUnfinishedError
 from api_service.idempotency.dependencies import OptionalKey
 from api_service.idempotency.exceptions import (
     IdempotencyConflictError,
@@ -49,7 +49,7 @@ RequestId = Annotated[
 ]
 
 
-ACCEPTED: Declared = {
+ACCEPTED: DeclaredAnswers = {
     202: {
         "headers": {
             "Location": {
@@ -75,7 +75,7 @@ ACCEPTED: Declared = {
         BodyTooLargeError,
         InvalidRequestError,
         IdempotencyMismatchError,
-        QueueFullError,
+        TooManyUnfinishedError,
         DatabaseUnavailableError,
     ),
 )

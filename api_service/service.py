@@ -26,7 +26,7 @@ from api_service.repository import (
     RequestKey,
     StoredResult,
 )
-from api_service.requests import PageOptions
+from api_service.requests import ClientOptions
 from api_service.responses import AcceptedAnswer, ResultAnswer, StatusAnswer
 from api_service.status_enum import StatusEnum
 
@@ -67,7 +67,7 @@ class ParseRequestService:
         self._statuses = Batcher(self._find_statuses, limit=SERVICE_BATCH, timeout=timeout)
 
     async def parse_now(
-        self, url: str, *, options: PageOptions, trace_id: str | None
+        self, url: str, *, options: ClientOptions, trace_id: str | None
     ) -> HeldAnswer:
         """Fetch and parse a page; store nothing. Returns a `ParseSyncAnswer` in JSON.
 
@@ -82,7 +82,7 @@ class ParseRequestService:
         caller: Caller,
         url: str,
         *,
-        options: PageOptions,
+        options: ClientOptions,
         trace_id: str | None,
         key: ScopedKey | None = None,
     ) -> AcceptedAnswer:
@@ -92,7 +92,7 @@ class ParseRequestService:
         sweep finds its row.
 
         Raises:
-            QueueFullError: too many requests are unfinished.
+            TooManyUnfinishedError: too many requests are unfinished.
             IdempotencyConflictError, IdempotencyMismatchError: the key is in use, or was used
                 for another request.
         """
@@ -107,7 +107,7 @@ class ParseRequestService:
             )
         structlog.contextvars.bind_contextvars(request_id=request_id)
         if is_new:
-            await self._publisher.parse_url(request_id, url, trace_id)
+            await self._publisher.publish_request(request_id, url, trace_id)
         return AcceptedAnswer(request_id=request_id, status=StatusEnum.PENDING)
 
     async def _add(self, requests: Sequence[NewRequest]) -> Sequence[int]:

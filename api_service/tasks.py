@@ -5,14 +5,21 @@ from collections.abc import Sequence
 import structlog
 from celery import Task
 
-from api_service.celery_app import CLEANUP, PARSE_URL, PARSE_URLS, PULSE, SWEEP, celery_app
+from api_service.celery_app import (
+    CLEANUP_TASK,
+    HAND_OVER_BATCH_TASK,
+    HAND_OVER_TASK,
+    PULSE_TASK,
+    SWEEP_TASK,
+    celery_app,
+)
 from api_service.worker import process
 
 CLEANUP_SECONDS = 2.0
 CLEANUP_PAUSE = 1.0
 
 
-@celery_app.task(name=PARSE_URL, bind=True)
+@celery_app.task(name=HAND_OVER_TASK, bind=True)
 def parse_url(self: Task, request_id: int, url: str) -> None:  # noqa: ARG001 - see below
     """Hand a request to the parsers, without waiting for the page.
 
@@ -26,7 +33,7 @@ def parse_url(self: Task, request_id: int, url: str) -> None:  # noqa: ARG001 - 
         _hand_over([request_id], [trace_id])
 
 
-@celery_app.task(name=PARSE_URLS, bind=True)
+@celery_app.task(name=HAND_OVER_BATCH_TASK, bind=True)
 def parse_urls(self: Task, request_ids: list[int]) -> None:
     """Hand several requests to the parsers that were accepted at the same time.
 
@@ -45,7 +52,7 @@ def _hand_over(request_ids: Sequence[int], trace_ids: Sequence[str | None]) -> N
     process.current().run(lambda context: context.handover.start(request_ids, traces=traces))
 
 
-@celery_app.task(name=SWEEP)
+@celery_app.task(name=SWEEP_TASK)
 def sweep() -> None:
     """Repair what crashes and losses left; see `queueing/sweep.py`."""
     here = process.current()
@@ -54,7 +61,7 @@ def sweep() -> None:
         here.sweep_cooldown.restart()
 
 
-@celery_app.task(name=CLEANUP, bind=True, max_retries=None)
+@celery_app.task(name=CLEANUP_TASK, bind=True, max_retries=None)
 def cleanup_parse_requests(self: Task) -> int:
     """Delete requests that ended `RETENTION_DAYS` ago, and expire others; return how many.
 
@@ -71,7 +78,7 @@ def cleanup_parse_requests(self: Task) -> int:
     return progress.deleted
 
 
-@celery_app.task(name=PULSE)
+@celery_app.task(name=PULSE_TASK)
 def pulse() -> None:
     """Record that this worker consumes; see `worker/pulse.py`."""
     process.current().run(lambda context: context.census.record_heartbeat())

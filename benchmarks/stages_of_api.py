@@ -101,10 +101,12 @@ async def publish(
 ) -> None:
     """Time the publishing of Celery messages."""
     publisher = Publisher(celery_app, timeout=10, broker_options=broker_options(settings))
-    await publisher.parse_url(0, "", None)  # opens the connection; 0 is the id of no row
+    await publisher.publish_request(0, "", None)  # opens the connection; 0 is the id of no row
     for some in split(list(zip(ids, urls, strict=True)), batch):
         with watch.stage("publish", len(some)):
-            calls = [publisher.parse_url(number, url, "0123456789abcdef") for number, url in some]
+            calls = [
+                publisher.publish_request(number, url, "0123456789abcdef") for number, url in some
+            ]
             assert all(await asyncio.gather(*calls))
     await publisher.close()
 

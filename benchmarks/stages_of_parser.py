@@ -20,7 +20,7 @@ from parser_service.markup.content_type import Markup
 from parser_service.page import PageOptions
 from parser_service.parser import ParsedPage, RawPage, parse
 from parser_service.redis_queue.host_limits import HostLimits
-from parser_service.redis_queue.job_queue import JobQueue, TakenJob
+from parser_service.redis_queue.job_queue import JobQueue, TakenMessage
 from parser_service.redis_queue.messages import Job, SuccessResult, encode_with_html_appended
 
 
@@ -38,8 +38,8 @@ async def run_parser_stages(watch: Stopwatch, settings: Settings, *, jobs: int, 
 
 async def _take(
     watch: Stopwatch, queue: JobQueue, jobs: int, batch: int
-) -> list[tuple[TakenJob, Job]]:
-    found: list[tuple[TakenJob, Job]] = []
+) -> list[tuple[TakenMessage, Job]]:
+    found: list[tuple[TakenMessage, Job]] = []
     while len(found) < jobs:
         with watch.stage("pop", 0):
             some = await queue.take(batch)
@@ -53,23 +53,23 @@ async def _visit(
     watch: Stopwatch,
     redis: aioredis.Redis,
     settings: Settings,
-    taken: Sequence[tuple[TakenJob, Job]],
+    taken: Sequence[tuple[TakenMessage, Job]],
     batch: int,
 ) -> None:
     limits = host_limits(redis, settings)
     assert isinstance(limits, HostLimits)
     guard = _guard(settings)
 
-    async def one(message: TakenJob, job: Job) -> None:
+    async def one(message: TakenMessage, job: Job) -> None:
         async with JobAccess(limits, message.raw, token=job.token) as access:
-            await access.wait_for_slot(guard.admit(job.url), [])
+            await access.obtain_slot(guard.admit(job.url), [])
 
     with watch.stage("slot of the host, taken and left", len(taken)):
         await run_concurrently(batch, [partial(one, *item) for item in taken])
 
 
 async def _fetch(
-    watch: Stopwatch, settings: Settings, taken: Sequence[tuple[TakenJob, Job]], batch: int
+    watch: Stopwatch, settings: Settings, taken: Sequence[tuple[TakenMessage, Job]], batch: int
 ) -> list[FetchedPage]:
     guard = _guard(settings)
     transport = GuardedTransport(
@@ -81,7 +81,7 @@ async def _fetch(
     async with httpx.AsyncClient(transport=transport, trust_env=False, timeout=None) as client:
         fetcher = Fetcher(client=client, guard=guard, settings=settings)
 
-        async def one(message: TakenJob, job: Job) -> FetchedPage:
+        async def one(message: TakenMessage, job: Job) -> FetchedPage:
             async with JobAccess(None, message.raw) as access:
                 return await fetcher.fetch(job.url, access=access, options=PageOptions.of(job))
 
@@ -96,7 +96,7 @@ def _parse(watch: Stopwatch, pages: Sequence[FetchedPage]) -> list[ParsedPage]:
 
 def _write(
     watch: Stopwatch,
-    taken: Sequence[tuple[TakenJob, Job]],
+    taken: Sequence[tuple[TakenMessage, Job]],
     pages: Sequence[FetchedPage],
     facts: Sequence[ParsedPage],
 ) -> list[bytes]:
@@ -125,7 +125,7 @@ def _write(
 async def _store(
     watch: Stopwatch,
     queue: JobQueue,
-    taken: Sequence[tuple[TakenJob, Job]],
+    taken: Sequence[tuple[TakenMessage, Job]],
     results: Sequence[bytes],
     batch: int,
 ) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from local.errors import StartError
 
-BACKLOG = 2048
+LISTEN_BACKLOG = 2048
 
 
 def read_address(environment: dict[str, str], prefix: str, default: int) -> tuple[str, int]:
@@ -40,7 +40,7 @@ def open_listening_socket(host: str, port: int, variable: str) -> socket.socket:
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         listening.bind((host, port))
-        listening.listen(BACKLOG)
+        listening.listen(LISTEN_BACKLOG)
     except OSError as error:
         listening.close()
         raise StartError(

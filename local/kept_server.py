@@ -5,9 +5,9 @@ from time import monotonic
 
 from local.errors import StartError
 from local.server import Server
-from local.supervisor import HEALTHY_SECONDS, MAX_RESTART_PAUSE_SECONDS, RESTART_PAUSE_SECONDS
+from local.supervisor import FIRST_RESTART_PAUSE_SECONDS, HEALTHY_SECONDS, MAX_RESTART_PAUSE_SECONDS
 
-LOOK_SECONDS = 0.1
+CHECK_PERIOD_SECONDS = 0.1
 
 
 class KeptServer:
@@ -29,12 +29,12 @@ class KeptServer:
         await asyncio.to_thread(self._server.stop)
 
     async def _keep(self) -> None:
-        server, pause = self._server, RESTART_PAUSE_SECONDS
+        server, pause = self._server, FIRST_RESTART_PAUSE_SECONDS
         while True:
             started = monotonic()
             status = await self._ended()
             if monotonic() - started > HEALTHY_SECONDS:
-                pause = RESTART_PAUSE_SECONDS
+                pause = FIRST_RESTART_PAUSE_SECONDS
             print(
                 f"{server.name} ended with status {status}; restarting in {pause:g} s "
                 f"({server.log})",
@@ -55,7 +55,7 @@ class KeptServer:
                 return -1
             if (status := self._server.process.poll()) is not None:
                 return status
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(CHECK_PERIOD_SECONDS)
 
     async def _start_again(self) -> None:
         """Start the server with the data that it had.

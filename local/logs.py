@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 MAX_LOG_BYTES = 10 * 1024 * 1024
 CHECK_PERIOD_SECONDS = 1.0
-FAULT = re.compile(r"error|exception|fatal", re.IGNORECASE)
+FAULT_WORDS = re.compile(r"error|exception|fatal", re.IGNORECASE)
 """What a line that tells why a process ended says. Others of its pair may write after it."""
 
 
@@ -50,7 +50,7 @@ def last_line(log: Path) -> str:
 def last_fault(log: Path) -> str:
     """Return the last line that tells of a fault, else the last line."""
     lines = _last_lines(log)
-    return next(reversed([line for line in lines if FAULT.search(line)] or lines), "")
+    return next(reversed([line for line in lines if FAULT_WORDS.search(line)] or lines), "")
 
 
 def _last_lines(log: Path) -> list[str]:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from local.errors import StartError
 
-PATIENCE_SECONDS = 5.0
+WAIT_FOR_END_SECONDS = 5.0
 """Time to end by themselves: children notice that their postmaster is gone."""
-KILL_SECONDS = 5.0
+WAIT_AFTER_KILL_SECONDS = 5.0
 
 
 def processes_in(folder: Path, program: str) -> list[int]:
@@ -35,12 +35,12 @@ def end_processes_in(folder: Path, program: str) -> None:
     Raises:
         StartError: they cannot be killed.
     """
-    if _are_gone(folder, program, PATIENCE_SECONDS):
+    if _are_gone(folder, program, WAIT_FOR_END_SECONDS):
         return
     for process in processes_in(folder, program):
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
-    if not _are_gone(folder, program, KILL_SECONDS):
+    if not _are_gone(folder, program, WAIT_AFTER_KILL_SECONDS):
         ids = ", ".join(map(str, processes_in(folder, program)))
         raise StartError(f"An earlier {program} still runs in {folder}; end its processes: {ids}.")
 

@@ -19,7 +19,7 @@ from local.orphans import drop_stale_lock, end_processes_in
 from local.parent_death import die_with_parent
 from local.server import Server, wheel_folder
 
-PLAIN = re.compile(r"[\w./-]+", re.ASCII)
+UNQUOTED_PATH = re.compile(r"[\w./-]+", re.ASCII)
 """What neither a list of PostgreSQL nor a URL gives another meaning."""
 DEFAULT_PORT = 5432
 MAX_SOCKET_PATH = 90  # Linux allows 107 characters, and PostgreSQL appends a file name
@@ -48,7 +48,9 @@ class Postgres(Server):
         if self._user is not None:
             self._bin, self._data = self._paths_for_nobody()
         self._sockets = self._data / "sockets"
-        if len(str(self._sockets)) > MAX_SOCKET_PATH or not PLAIN.fullmatch(str(self._sockets)):
+        if len(str(self._sockets)) > MAX_SOCKET_PATH or not UNQUOTED_PATH.fullmatch(
+            str(self._sockets)
+        ):
             name = sha256(bytes(self._data)).hexdigest()[:12]
             self._sockets = Path("/tmp") / f"page-parser-{name}"  # noqa: S108 - ours, mode 0700
 

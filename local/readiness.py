@@ -17,9 +17,9 @@ from local.supervisor import SupervisedProcess
 READY_SECONDS = 50
 """A start that cannot succeed ends within a minute, stopping included."""
 ANSWER_SECONDS = 5
-MAX_ENDS = 3
+MAX_ENDS_BEFORE_READY = 3
 """A service that ended so often before the system was ready will not run."""
-WITHOUT_PROXY = build_opener(ProxyHandler({}))
+OPENER_WITHOUT_PROXY = build_opener(ProxyHandler({}))
 """Asks our own API, whatever proxy the environment names."""
 
 
@@ -69,7 +69,7 @@ async def wait_until_ready(
         waiting = reason
         await asyncio.to_thread(check_servers)
         for service in services:
-            if len(service.ends) >= MAX_ENDS:
+            if len(service.ends) >= MAX_ENDS_BEFORE_READY:
                 raise StartError(_last_words(service))
         await asyncio.sleep(0.1)
     ended = [_last_words(service) for service in services if service.ends]
@@ -90,7 +90,7 @@ def _last_words(service: SupervisedProcess) -> str:
 def _why_not_ready(url: str, seconds: float) -> str:
     """Return what is missing; empty if everything answers."""
     try:
-        with WITHOUT_PROXY.open(f"{url}/ready", timeout=seconds) as response:
+        with OPENER_WITHOUT_PROXY.open(f"{url}/ready", timeout=seconds) as response:
             response.read()
     except OSError as error:
         body = getattr(error, "read", lambda: b"")()

@@ -12,10 +12,10 @@ from time import monotonic
 from local.logs import open_log
 from local.parent_death import die_with_parent
 
-RESTART_PAUSE_SECONDS = 0.5
+FIRST_RESTART_PAUSE_SECONDS = 0.5
 MAX_RESTART_PAUSE_SECONDS = 10.0
 HEALTHY_SECONDS = 30
-WATCH_SECONDS = 120
+HANG_SECONDS = 120
 CHECK_PERIOD_SECONDS = 5
 
 
@@ -35,7 +35,7 @@ class ProcessSpec:
     log: Path
     environment: dict[str, str] = field(default_factory=dict)
     alive_file: Path | None = None
-    watch_seconds: float = WATCH_SECONDS
+    watch_seconds: float = HANG_SECONDS
     pass_fds: tuple[int, ...] = ()
 
 
@@ -80,7 +80,7 @@ class SupervisedProcess:
                 process.send_signal(number)
 
     async def _run_until_stopped(self) -> None:
-        pause = RESTART_PAUSE_SECONDS
+        pause = FIRST_RESTART_PAUSE_SECONDS
         while not self._stopping:
             started = monotonic()
             status = await self._run_once()
@@ -88,7 +88,7 @@ class SupervisedProcess:
                 return
             self.ends.append(status)
             if monotonic() - started > HEALTHY_SECONDS:
-                pause = RESTART_PAUSE_SECONDS
+                pause = FIRST_RESTART_PAUSE_SECONDS
             print(
                 f"{self.spec.name} ended with status {status}; restarting in {pause:g} s "
                 f"({self.spec.log})",

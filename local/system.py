@@ -17,7 +17,7 @@ from local.migration import migrate
 from local.postgres import Postgres
 from local.readiness import require_redis, wait_until_ready
 from local.server import Server
-from local.supervisor import WATCH_SECONDS, ProcessSpec, SupervisedProcess
+from local.supervisor import HANG_SECONDS, ProcessSpec, SupervisedProcess
 from local.valkey import Valkey
 from parser_service.config import Settings as ParserSettings
 
@@ -44,11 +44,11 @@ class System:
         self._folder = Path(environment.get("DATA_DIR") or ".data").resolve()
         self._api_address = read_address(environment, "API", 8000)
         self._parser_address = read_address(environment, "PARSER", 8001)
-        self._watch_seconds = _read_watch_seconds(environment)
+        self._watch_seconds = _read_hang_seconds(environment)
         self._metrics_port = 0
         self._servers: dict[str, Server] = {}
         self._kept: list[KeptServer] = []
-        self._before_worker: list[SupervisedProcess] = []
+        self._stopped_before_worker: list[SupervisedProcess] = []
         self._worker: SupervisedProcess | None = None
         self._lock: int | None = None
         self._api_socket = socket.socket()
@@ -81,7 +81,7 @@ class System:
             self._start_services(environment)
             for kept in self._kept:
                 kept.keep()
-            services = [*self._before_worker, *([self._worker] if self._worker else [])]
+            services = [*self._stopped_before_worker, *([self._worker] if self._worker else [])]
             logs = [service.spec.log for service in services]
             logs += [server.log for server in self._servers.values()]
             self._rotation = asyncio.create_task(keep_small(logs))
@@ -176,7 +176,7 @@ class System:
             if name == "worker":
                 self._worker = supervised
             else:
-                self._before_worker.append(supervised)
+                self._stopped_before_worker.append(supervised)
 
     def _spec(self, name: str, command: list[str], environment: dict[str, str]) -> ProcessSpec:
         def alive_file(half: str) -> str:
@@ -212,7 +212,7 @@ class System:
     async def _stop(self) -> None:
         self._api_socket.close()
         await asyncio.gather(
-            *(service.stop(SERVICE_STOP_SECONDS) for service in self._before_worker)
+            *(service.stop(SERVICE_STOP_SECONDS) for service in self._stopped_before_worker)
         )
         # The worker stops after the parsers, so that it persists their last results.
         if self._worker is not None:
@@ -224,8 +224,8 @@ class System:
             os.close(self._lock)
 
 
-def _read_watch_seconds(environment: dict[str, str]) -> int:
-    text = environment.get("WATCH_SECONDS") or str(WATCH_SECONDS)
+def _read_hang_seconds(environment: dict[str, str]) -> int:
+    text = environment.get("HANG_SECONDS") or str(HANG_SECONDS)
     if not (text.isdecimal() and int(text)):
-        raise StartError(f"WATCH_SECONDS must be a whole number of seconds above 0, not {text!r}.")
+        raise StartError(f"HANG_SECONDS must be a whole number of seconds above 0, not {text!r}.")
     return int(text)

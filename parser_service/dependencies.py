@@ -16,24 +16,24 @@ from parser_service.fetching.fetcher import Fetcher
 from parser_service.fetching.tls import client_tls_context
 from parser_service.fetching.transport import GuardedTransport
 from parser_service.fetching.url_guard import UrlGuard
-from parser_service.jobs.listener import BLOCK_SECONDS, Listener
+from parser_service.jobs.listener import WAIT_FOR_JOBS_SECONDS, Listener
 from parser_service.pipeline import PagePipeline
 from parser_service.redis_queue.connection import open_client
 from parser_service.redis_queue.host_limits import HostLimits
 from parser_service.redis_queue.job_queue import JobQueue
 from parser_service.redis_queue.keys import Keys
-from parser_service.sandbox.pool import ParsePool
+from parser_service.sandbox.pool import ParseRunner
 
-COMMAND_SECONDS = 5
-"""Seconds for one command. `BLOCK_SECONDS`, the listener's BLPOP, must stay under it: a BLPOP
-that this limit ends may have popped a job, which would be lost."""
-CONNECT_SECONDS = 3
-LEASE_MARGIN = 15
+COMMAND_TIMEOUT_SECONDS = 5
+"""Seconds for one command. `WAIT_FOR_JOBS_SECONDS`, the listener's BLPOP, must stay under it: a
+BLPOP that this limit ends may have popped a job, which would be lost."""
+CONNECT_TIMEOUT_SECONDS = 3
+LEASE_MARGIN_SECONDS = 15
 """Seconds beyond a page's deadline after which a host's slot counts as forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
-class HttpContext:
+class RouteContext:
     """Hold what all requests of this process share.
 
     Attributes:
@@ -46,16 +46,16 @@ class HttpContext:
 
 
 @asynccontextmanager
-async def open_http_context(settings: Settings) -> AsyncIterator[HttpContext]:
+async def open_route_context(settings: Settings) -> AsyncIterator[RouteContext]:
     """Open what HTTP routes need, and close it at the end."""
     async with open_pipeline(settings) as pipeline, open_redis(settings) as redis:
         room = asyncio.Semaphore(settings.fetch_concurrency)
-        yield HttpContext(pipeline, host_limits(redis, settings), room)
+        yield RouteContext(pipeline, host_limits(redis, settings), room)
 
 
 @asynccontextmanager
 async def open_listener(
-    settings: Settings, *, name: str, block_seconds: float = BLOCK_SECONDS
+    settings: Settings, *, name: str, block_seconds: float = WAIT_FOR_JOBS_SECONDS
 ) -> AsyncIterator[Listener]:
     """Open a listener with all it needs; it takes jobs once it is run.
 
@@ -67,8 +67,8 @@ async def open_listener(
     Raises:
         ValueError: BLPOP would outlast the time limit of a command.
     """
-    if block_seconds >= COMMAND_SECONDS:
-        raise ValueError(f"BLPOP must end within the {COMMAND_SECONDS} s of a command.")
+    if block_seconds >= COMMAND_TIMEOUT_SECONDS:
+        raise ValueError(f"BLPOP must end within the {COMMAND_TIMEOUT_SECONDS} s of a command.")
     async with open_redis(settings) as redis, open_pipeline(settings) as pipeline:
         yield Listener(
             queue=job_queue(redis, settings, name=name),
@@ -98,7 +98,7 @@ async def open_pipeline(
     )
     # One client serves all jobs: what one site sets must not reach the next.
     no_cookies = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
-    pool = ParsePool()
+    pool = ParseRunner()
     async with httpx.AsyncClient(
         transport=transport,
         cookies=no_cookies,
@@ -114,8 +114,8 @@ def open_redis(settings: Settings) -> aioredis.Redis:
     """Open a client that tries once and reports; its users decide whether to try again."""
     return open_client(
         settings.redis_address,
-        socket_timeout=COMMAND_SECONDS,
-        socket_connect_timeout=CONNECT_SECONDS,
+        socket_timeout=COMMAND_TIMEOUT_SECONDS,
+        socket_connect_timeout=CONNECT_TIMEOUT_SECONDS,
         retry=aioredis.retry.Retry(NoBackoff(), 0),
     )
 
@@ -134,5 +134,5 @@ def host_limits(redis: aioredis.Redis, settings: Settings) -> HostLimits | None:
         keys=Keys.of(settings),
         max_concurrent=settings.host_max_concurrent or 1_000_000,
         min_interval=settings.host_min_interval,
-        lease=settings.fetch_timeout + LEASE_MARGIN,
+        lease=settings.fetch_timeout + LEASE_MARGIN_SECONDS,
     )

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from parser_service import log, routes
 from parser_service.alive import touch_while_alive
 from parser_service.config import Settings
-from parser_service.dependencies import open_http_context
+from parser_service.dependencies import open_route_context
 from parser_service.problems import add_problem_handlers
 
 
@@ -22,7 +22,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         current = settings or _load_settings()
         log.configure("parser", current.log_level)
         async with (
-            open_http_context(current) as context,
+            open_route_context(current) as context,
             touch_while_alive(current.http_alive_file),
         ):
             app.state.context = context

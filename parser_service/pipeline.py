@@ -25,7 +25,7 @@ from parser_service.fetching.fetcher import (
 from parser_service.log import loggable_url
 from parser_service.page import Page, PageOptions, Redirect
 from parser_service.parser import ParsedPage, RawPage
-from parser_service.sandbox.pool import ParsePool
+from parser_service.sandbox.pool import ParseRunner
 
 log = structlog.get_logger()
 
@@ -33,7 +33,7 @@ log = structlog.get_logger()
 class PagePipeline:
     """Turn a URL into a page or a `FetchError`; an unexpected failure is an `InternalError`."""
 
-    def __init__(self, *, fetcher: Fetcher, pool: ParsePool, timeout: float) -> None:
+    def __init__(self, *, fetcher: Fetcher, pool: ParseRunner, timeout: float) -> None:
         self._fetcher = fetcher
         self._pool = pool
         self._timeout = timeout

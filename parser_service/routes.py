@@ -6,7 +6,7 @@ import structlog
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from parser_service import metrics
-from parser_service.dependencies import HttpContext
+from parser_service.dependencies import RouteContext
 from parser_service.fetching.host_access import RequestAccess
 from parser_service.fetching.url_guard import parse_url
 from parser_service.page import PageOptions
@@ -17,7 +17,7 @@ from parser_service.responses import FetchAnswer, Health
 
 router = APIRouter()
 
-OUR_ANSWER = "application/vnd.page-parser.answer+json"
+PARSE_SYNC_ANSWER_TYPE = "application/vnd.page-parser.answer+json"
 """Tells an API that accepts it that it can pass the body on unchanged."""
 
 
@@ -32,8 +32,8 @@ async def host_access(request: Request) -> RequestAccess:
     return RequestAccess(context.host_limits, context.room)
 
 
-def _context(request: Request) -> HttpContext:
-    context: HttpContext = request.app.state.context
+def _context(request: Request) -> RouteContext:
+    context: RouteContext = request.app.state.context
     return context
 
 
@@ -60,12 +60,12 @@ async def fetch(
             page = await pipeline.run(target.url, access=access, options=PageOptions.of(query))
     answer = FetchAnswer(url=target.url, **dict(page))
     # Rendered here: FastAPI would validate and copy the longest part a second time.
-    media_type = OUR_ANSWER if OUR_ANSWER in accept else "application/json"
+    media_type = PARSE_SYNC_ANSWER_TYPE if PARSE_SYNC_ANSWER_TYPE in accept else "application/json"
     return Response(answer.model_dump_json(), media_type=media_type)
 
 
 @router.get("/health", summary="Show that this process lives")
-async def health() -> Health:
+async def liveness() -> Health:
     """Answer as long as the event loop turns."""
     return Health()
 

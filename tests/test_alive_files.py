@@ -6,12 +6,12 @@ from pathlib import Path
 from api_service.celery_app import SWEEP_SECONDS
 from api_service.parser_client.census import ALIVE_WITHIN_SECONDS
 from api_service.process.alive import TOUCH_SECONDS
-from api_service.worker.pulse import PERIOD_SECONDS
-from api_service.worker.result_loop import BLOCK_SECONDS
-from api_service.worker.watchdog import STALE_SECONDS
-from local.supervisor import WATCH_SECONDS
+from api_service.worker.pulse import PULSE_PERIOD_SECONDS
+from api_service.worker.result_loop import WAIT_FOR_RESULTS_SECONDS
+from api_service.worker.watchdog import MAX_OUTAGE_SECONDS
+from local.supervisor import HANG_SECONDS
 from parser_service.alive import TOUCH_SECONDS as PARSER_TOUCH_SECONDS
-from parser_service.jobs.heartbeat import BEAT_SECONDS
+from parser_service.jobs.heartbeat import HEARTBEAT_SECONDS
 
 ROOT = Path(__file__).resolve().parent.parent
 SECTION = (
@@ -40,17 +40,17 @@ def test_processes_touch_their_files_as_often_as_documented() -> None:
     touched = {process: text for process, (_, text, _) in _rows().items()}
     assert f"every {TOUCH_SECONDS:g} s" in touched["API"]
     assert f"every {SWEEP_SECONDS:g} s" in touched["beat"]
-    assert f"every {PERIOD_SECONDS:g} s" in touched["worker, Celery"]
-    assert f"at most {BLOCK_SECONDS:g} s" in touched["worker, results"]
+    assert f"every {PULSE_PERIOD_SECONDS:g} s" in touched["worker, Celery"]
+    assert f"at most {WAIT_FOR_RESULTS_SECONDS:g} s" in touched["worker, results"]
     assert f"every {PARSER_TOUCH_SECONDS:g} s" in touched["parser, HTTP side"]
-    assert f"every {BEAT_SECONDS:g} s" in touched["parser, listener"]
+    assert f"every {HEARTBEAT_SECONDS:g} s" in touched["parser, listener"]
 
 
 def test_watchers_wait_as_long_as_documented() -> None:
     script = (ROOT / "process_pair.sh").read_text()
-    assert f"${{WATCH_SECONDS:-{WATCH_SECONDS}}}" in script
-    assert f"After `WATCH_SECONDS` (default {WATCH_SECONDS})" in FLAT
-    assert f"does not touch its file for {STALE_SECONDS:g} s" in FLAT
+    assert f"${{HANG_SECONDS:-{HANG_SECONDS}}}" in script
+    assert f"After `HANG_SECONDS` (default {HANG_SECONDS})" in FLAT
+    assert f"does not touch its file for {MAX_OUTAGE_SECONDS:g} s" in FLAT
     assert f"those of the last {ALIVE_WITHIN_SECONDS} s" in FLAT
 
 

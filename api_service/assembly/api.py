@@ -43,7 +43,7 @@ async def open_api(settings: Settings, draining: Draining) -> AsyncIterator[Coll
         ending_listener.open()
         stack.push_async_callback(ending_listener.close)
         draining.on_begin(ending_listener.end_waits)
-        admission = await Admission.open(stores.database, max_depth=settings.max_queue_depth)
+        admission = await Admission.open(stores.database, max_unfinished=settings.max_queue_depth)
         service = ParseRequestService(
             database=stores.database,
             publisher=publisher,

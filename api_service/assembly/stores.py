@@ -14,7 +14,7 @@ from api_service.database import Database
 from api_service.parser_client.queues import ParserQueues, build_parser_queues
 from api_service.process.redis_connection import open_redis
 
-REDIS_SECONDS = 3
+REDIS_TIMEOUT_SECONDS = 3
 """Seconds for one Redis command."""
 
 
@@ -49,6 +49,6 @@ async def open_stores(
         stack.push_async_callback(database.dispose)
         await database.require_newest_migration()
         redis = await stack.enter_async_context(
-            open_redis(settings.redis_address, timeout=REDIS_SECONDS)
+            open_redis(settings.redis_address, timeout=REDIS_TIMEOUT_SECONDS)
         )
         yield Stores(database, redis, build_parser_queues(redis, settings))

@@ -15,12 +15,12 @@ from api_service.parser_client.census import Census
 from api_service.parser_client.keys import Keys
 from api_service.parser_client.results import ResultStore
 from api_service.process.identity import process_name
-from api_service.queueing.chores import Chores
+from api_service.queueing.chores import PeriodicChores
 from api_service.queueing.handover import Handover
 from api_service.queueing.sweep import Sweep, SweepPolicy
 from api_service.retention import Retention
 
-CONNECTIONS = 3
+DATABASE_POOL_SIZE = 3
 """The sweep holds one while its steps open another; the results process needs one."""
 
 
@@ -47,7 +47,9 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerContext]:
     """
     async with AsyncExitStack() as stack:
         stores = await stack.enter_async_context(
-            open_stores(settings, transaction_seconds=settings.job_timeout, pool_size=CONNECTIONS)
+            open_stores(
+                settings, transaction_seconds=settings.job_timeout, pool_size=DATABASE_POOL_SIZE
+            )
         )
         database, queues = stores.database, stores.queues
         handover = Handover(database=database, jobs=queues.jobs)
@@ -63,7 +65,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerContext]:
         sweep = Sweep(
             database=database,
             queues=queues,
-            chores=Chores(stores.redis, Keys.of(settings), name=process_name()),
+            chores=PeriodicChores(stores.redis, Keys.of(settings), name=process_name()),
             handover=handover,
             endings=endings,
             policy=SweepPolicy(lost_after=settings.lost_after),

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from api_service.edge.exceptions import AnswerMemoryFullError
 
-SMALL_ANSWER = 64 * 1024
+SMALL_ANSWER_BYTES = 64 * 1024
 """Bytes up to which an answer is not counted: the server and the kernel take it whole."""
-PIECE = 64 * 1024
+PIECE_BYTES = 64 * 1024
 """Bytes of an answer that the server gets at a time."""
 WAIT_SECONDS = 4.0
 """Seconds that a request waits for memory before it is refused."""
@@ -21,7 +21,9 @@ class HeldAnswer:
         self.size = len(body)
         self._memory = memory
         self._share = share
-        self._pieces = deque(body[start : start + PIECE] for start in range(0, len(body), PIECE))
+        self._pieces = deque(
+            body[start : start + PIECE_BYTES] for start in range(0, len(body), PIECE_BYTES)
+        )
 
     def pieces(self) -> Iterator[bytes]:
         """Take the pieces; the memory of each is free once the next one is asked for."""
@@ -66,7 +68,7 @@ class AnswerMemory:
         Raises:
             AnswerMemoryFullError: the memory did not become free in time.
         """
-        if len(body) <= SMALL_ANSWER:
+        if len(body) <= SMALL_ANSWER_BYTES:
             return HeldAnswer(body, memory=self, share=0)
         share = await self._share(len(body))
         return HeldAnswer(body, memory=self, share=share)
@@ -89,7 +91,7 @@ class AnswerMemory:
         try:
             body = await make_body()
             # The size was a guess: JSON escapes some characters, and a parser may not tell it.
-            actual = len(body) if len(body) > SMALL_ANSWER else 0
+            actual = len(body) if len(body) > SMALL_ANSWER_BYTES else 0
             self.give_back(share - actual)
             share = actual
             return HeldAnswer(body, memory=self, share=share)

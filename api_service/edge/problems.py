@@ -23,10 +23,10 @@ from api_service.edge.sentences import sentence
 from api_service.exceptions import ApiError
 
 MEDIA_TYPE = "application/problem+json"
-REF = "#/components/schemas/Problem"
+PROBLEM_REF = "#/components/schemas/Problem"
 """Where the OpenAPI schema has `Problem`; see `openapi.py`."""
 
-Declared = dict[int | str, dict[str, Any]]
+DeclaredAnswers = dict[int | str, dict[str, Any]]
 """The answers that a route declares, by status."""
 
 _ALWAYS_WITH_RETRY_AFTER = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
@@ -51,7 +51,7 @@ class Problem(BaseModel):
     ] = None
 
 
-def problems(*errors: type[ApiError]) -> Declared:
+def problems(*errors: type[ApiError]) -> DeclaredAnswers:
     """Declare the errors that a route answers with, by status."""
     by_status = defaultdict(list)
     for error in errors:
@@ -70,7 +70,7 @@ def _declaration(status: HTTPStatus, errors: Sequence[type[ApiError]]) -> dict[s
     narrowed = {"type": "object", "required": ["code"], "properties": {"code": code}}
     declared: dict[str, Any] = {
         "description": "\n\n".join(named + others),
-        "content": {MEDIA_TYPE: {"schema": {"allOf": [{"$ref": REF}, narrowed]}}},
+        "content": {MEDIA_TYPE: {"schema": {"allOf": [{"$ref": PROBLEM_REF}, narrowed]}}},
     }
     if status in _ALWAYS_WITH_RETRY_AFTER or any(error.retry_after for error in errors):
         declared["headers"] = {"Retry-After": {"$ref": "#/components/headers/Retry-After"}}

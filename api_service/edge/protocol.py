@@ -33,15 +33,15 @@ from api_service.edge.exceptions import (
 from api_service.edge.problems import MEDIA_TYPE, problem_body
 from api_service.exceptions import ApiError
 
-MAX_HEADER = 64 * 1024
+MAX_HEADER_BYTES = 64 * 1024
 """Bytes of a request's header, about."""
-_DRAINED = 48 * 1024
+_BYTES_BETWEEN_WATER_MARKS = 48 * 1024
 """Bytes that a client took when the server may write again: from the high to the low water mark."""
 
 log = structlog.get_logger()
 
 
-class _Part(Enum):
+class _RequestPart(Enum):
     """What the server waits for from a client."""
 
     NOTHING = auto()
@@ -72,7 +72,7 @@ class BoundedHttp(HttpToolsProtocol):
         limits: ConnectionLimits = app_state.get(STATE_KEY) or ConnectionLimits()
         self._limits = limits
         self._look_timer: asyncio.TimerHandle | None = None
-        self._part = _Part.HEADER
+        self._part = _RequestPart.HEADER
         self._since: float | None = None
         self._header_bytes = 0
         self._is_silent = True
@@ -83,29 +83,31 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._look_timer = self.loop.call_later(self._limits.look_seconds, self._look)
+        self._look_timer = self.loop.call_later(self._limits.check_seconds, self._check_pace)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_looking()
+        self._stop_pace_checks()
         super().connection_lost(exc)
 
     def handle_websocket_upgrade(self) -> None:
-        self._stop_looking()
+        self._stop_pace_checks()
         super().handle_websocket_upgrade()
 
     def data_received(self, data: bytes) -> None:
         self._is_silent = False
-        if self._part is _Part.NOTHING:
-            self._part = _Part.HEADER
+        if self._part is _RequestPart.NOTHING:
+            self._part = _RequestPart.HEADER
             self._since = None
             self._header_bytes = 0
         self._header_bytes += len(data)
         super().data_received(data)
-        if self._part is _Part.HEADER and self._header_bytes > MAX_HEADER:
-            self._refuse(HeaderTooLargeError(f"The header is longer than {MAX_HEADER} bytes."))
+        if self._part is _RequestPart.HEADER and self._header_bytes > MAX_HEADER_BYTES:
+            self._refuse(
+                HeaderTooLargeError(f"The header is longer than {MAX_HEADER_BYTES} bytes.")
+            )
 
     def on_headers_complete(self) -> None:
-        self._part = _Part.BODY
+        self._part = _RequestPart.BODY
         self._since = None
         super().on_headers_complete()
 
@@ -114,11 +116,11 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._part = _Part.NOTHING
+        self._part = _RequestPart.NOTHING
         super().on_message_complete()
 
     def resume_writing(self) -> None:
-        self._answer_pace.count(_DRAINED)
+        self._answer_pace.count(_BYTES_BETWEEN_WATER_MARKS)
         super().resume_writing()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words for its log
@@ -128,27 +130,27 @@ class BoundedHttp(HttpToolsProtocol):
         else:
             self._answer_and_close(BadRequestError("This is not HTTP."))
 
-    def _stop_looking(self) -> None:
+    def _stop_pace_checks(self) -> None:
         if self._look_timer is not None:
             self._look_timer.cancel()
             self._look_timer = None
 
-    def _look(self) -> None:
+    def _check_pace(self) -> None:
         now = self.loop.time()
-        self._look_timer = self.loop.call_later(self._limits.look_seconds, self._look)
+        self._look_timer = self.loop.call_later(self._limits.check_seconds, self._check_pace)
         if self.flow.read_paused:  # then it is not the client who is slow
             self._since = None
         elif not self.transport.is_closing():
-            self._look_at_request(now)
-        self._look_at_answer(now)
+            self._check_request_pace(now)
+        self._check_answer_pace(now)
 
-    def _look_at_request(self, now: float) -> None:
+    def _check_request_pace(self, now: float) -> None:
         if self._since is None:  # the first look at this header, or at this body
             self._since = now
             self._body_pace.begin(now)
-        elif self._part is _Part.HEADER and now - self._since >= self._limits.header_seconds:
+        elif self._part is _RequestPart.HEADER and now - self._since >= self._limits.header_seconds:
             self._refuse(RequestTimeoutError("The header did not arrive in time; send it at once."))
-        elif self._part is _Part.BODY:
+        elif self._part is _RequestPart.BODY:
             if self._is_answering():
                 self._since = now
             if self._body_pace.is_too_slow(now):
@@ -173,7 +175,7 @@ class BoundedHttp(HttpToolsProtocol):
         cast("Scope", self.cycle.scope)[BODY_TOO_SLOW] = True
         self.cycle.message_event.set()
 
-    def _look_at_answer(self, now: float) -> None:
+    def _check_answer_pace(self, now: float) -> None:
         """Watch what the server holds back because the client does not take it.
 
         The bytes in the kernel count as well: it takes them in lumps that may be minutes apart.

@@ -20,7 +20,7 @@ from api_service.edge.problems import problem_response
 from api_service.metrics.api import http_request_served
 
 TRACE_HEADER = b"x-request-id"
-MAX_BODY = 64 * 1024
+MAX_BODY_BYTES = 64 * 1024
 """Bytes of a request's body: many times the longest URL with every character escaped."""
 
 _TRACE_ID = re.compile(rb"[A-Za-z0-9._~-]{1,64}")
@@ -117,8 +117,8 @@ def _limited(receive: Receive, scope: Scope) -> Receive:
         nonlocal received
         message = await receive()
         received += len(message.get("body", b""))
-        if received > MAX_BODY:
-            error = BodyTooLargeError(f"The body is longer than {MAX_BODY} bytes.")
+        if received > MAX_BODY_BYTES:
+            error = BodyTooLargeError(f"The body is longer than {MAX_BODY_BYTES} bytes.")
             raise BodyRefusedError(error)
         if scope.get(BODY_TOO_SLOW) and message.get("more_body"):
             raise BodyRefusedError(RequestTimeoutError())

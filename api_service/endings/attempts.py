@@ -38,7 +38,7 @@ class FailedAttempt:
 
 
 @dataclass(frozen=True, slots=True)
-class StatusChange:
+class EndedAttempt:
     """A request whose attempt has just ended.
 
     Attributes:

@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api_service.endings import statements
 from api_service.endings.attempts import (
+    EndedAttempt,
     FailedAttempt,
     RetryPolicy,
-    StatusChange,
     SucceededAttempt,
 )
 from api_service.page.facts import ErrorFacts
@@ -31,7 +31,7 @@ class EndingRepository:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def mark_success(self, attempts: Sequence[SucceededAttempt]) -> list[StatusChange]:
+    async def mark_success(self, attempts: Sequence[SucceededAttempt]) -> list[EndedAttempt]:
         """Move from `processing` to `success`; return what changed."""
         if not attempts:
             return []
@@ -45,11 +45,11 @@ class EndingRepository:
                 "facts": [attempt.facts.model_dump_json(exclude_none=True) for attempt in attempts],
             },
         )
-        return [_status_change(row) for row in result]
+        return [_ended_attempt(row) for row in result]
 
     async def mark_attempts_failed(
         self, attempts: Sequence[FailedAttempt], policy: RetryPolicy
-    ) -> list[StatusChange]:
+    ) -> list[EndedAttempt]:
         """Move from `processing` to `failure`, or have them wait for their next attempt.
 
         Returns:
@@ -71,11 +71,11 @@ class EndingRepository:
                 "max_delay": policy.max_delay,
             },
         )
-        return [_status_change(row) for row in result]
+        return [_ended_attempt(row) for row in result]
 
     async def count_dead_attempts(
         self, tokens: Sequence[str], policy: RetryPolicy
-    ) -> tuple[list[JobToPush], list[StatusChange]]:
+    ) -> tuple[list[JobToPush], list[EndedAttempt]]:
         """Count an attempt of each request whose parser died; fail it after the last.
 
         Returns:
@@ -88,7 +88,7 @@ class EndingRepository:
             {"ids": ids, "tokens": list(tokens), "max_attempts": policy.max_attempts},
         )
         rows = result.all()
-        failed = [_status_change(row) for row in rows if row.status == StatusEnum.FAILURE]
+        failed = [_ended_attempt(row) for row in rows if row.status == StatusEnum.FAILURE]
         return [job_to_push(row) for row in rows if row.status != StatusEnum.FAILURE], failed
 
     async def find_expired(self, age: timedelta, *, limit: int) -> list[int]:
@@ -102,14 +102,14 @@ class EndingRepository:
 
     async def mark_expired(
         self, request_ids: Sequence[int], error: ErrorFacts
-    ) -> list[StatusChange]:
+    ) -> list[EndedAttempt]:
         """Move from `processing` to `failure` whatever the attempt; return what changed."""
         parameters = {
             "ids": list(request_ids),
             "error": error.model_dump_json(exclude_none=True),
         }
         result = await self._session.execute(statements.MARK_EXPIRED, parameters)
-        return [_status_change(row) for row in result]
+        return [_ended_attempt(row) for row in result]
 
     async def notify_ended(self, request_ids: Sequence[int]) -> None:
         """Wake long polls on these requests when this transaction commits."""
@@ -118,5 +118,5 @@ class EndingRepository:
             await self._session.execute(select(func.pg_notify(ENDED_CHANNEL, payload)))
 
 
-def _status_change(row: Row[Any]) -> StatusChange:
-    return StatusChange(row.id, row.owner_id, StatusEnum(row.status), row.age)
+def _ended_attempt(row: Row[Any]) -> EndedAttempt:
+    return EndedAttempt(row.id, row.owner_id, StatusEnum(row.status), row.age)

@@ -8,9 +8,9 @@ import structlog
 
 from api_service.database import Database, Session
 from api_service.endings.attempts import (
+    EndedAttempt,
     FailedAttempt,
     RetryPolicy,
-    StatusChange,
     SucceededAttempt,
 )
 from api_service.endings.repository import EndingRepository
@@ -18,7 +18,7 @@ from api_service.exceptions import UnstorableError
 from api_service.metrics import worker as metrics
 from api_service.page.facts import ErrorFacts
 from api_service.parser_client.messages import (
-    PAGE,
+    PAGE_KIND,
     FailureResult,
     PageResult,
     Result,
@@ -27,13 +27,13 @@ from api_service.parser_client.messages import (
 from api_service.repository import JobToPush
 from api_service.status_enum import StatusEnum
 
-EndingStep = Callable[[Session, Sequence[StatusChange]], Awaitable[None]]
+EndingStep = Callable[[Session, Sequence[EndedAttempt]], Awaitable[None]]
 """Add something to the transaction in which requests end, such as a counter."""
 
-Recorder = Callable[[EndingRepository, Mapping[int, PageResult]], Awaitable[list[StatusChange]]]
+Recorder = Callable[[EndingRepository, Mapping[int, PageResult]], Awaitable[list[EndedAttempt]]]
 """Write the successful results of one kind of job; return the requests that changed."""
 
-_REFUSALS = (UnstorableError, ValueError, TypeError, ArithmeticError, RecursionError)
+_NOT_STORED = (UnstorableError, ValueError, TypeError, ArithmeticError, RecursionError)
 """What a value raises that JSON or the database has no form for; outages raise others."""
 
 log = structlog.get_logger()
@@ -41,7 +41,7 @@ log = structlog.get_logger()
 
 async def record_pages(
     repository: EndingRepository, results: Mapping[int, PageResult]
-) -> list[StatusChange]:
+) -> list[EndedAttempt]:
     """Write pages to their rows."""
     return await repository.mark_success(
         [
@@ -57,7 +57,7 @@ async def record_pages(
     )
 
 
-RECORDERS: Mapping[str, Recorder] = {PAGE: record_pages}
+RECORDERS: Mapping[str, Recorder] = {PAGE_KIND: record_pages}
 """Maps each kind of job to the recorder of its results."""
 
 
@@ -92,14 +92,14 @@ class Endings:
             return
         try:
             await self._record(results)
-        except _REFUSALS as error:
+        except _NOT_STORED as error:
             log.warning("results persisted singly", results=len(results), error=repr(error)[:300])
             for request_id, result in results.items():
                 await self._record_alone(request_id, result)
 
     async def count_dead_attempts(
         self, tokens: Sequence[str]
-    ) -> tuple[list[JobToPush], list[StatusChange]]:
+    ) -> tuple[list[JobToPush], list[EndedAttempt]]:
         """Count an attempt of each job whose parser died.
 
         Returns:
@@ -131,7 +131,7 @@ class Endings:
     async def _record_alone(self, request_id: int, result: Result) -> None:
         try:
             await self._record({request_id: result})
-        except _REFUSALS as error:
+        except _NOT_STORED as error:
             failure = _as_failure(result, f"not storable: {error!r}", request_id)
             await self._record({request_id: failure})
 
@@ -141,7 +141,7 @@ class Endings:
         successes, failed = self._sort(ordered)
         async with self._database.transaction() as session:
             repository = EndingRepository(session)
-            changed: list[StatusChange] = []
+            changed: list[EndedAttempt] = []
             for kind, pages in sorted(successes.items()):
                 changed += await self._recorders[kind](repository, pages)
             changed += await repository.mark_attempts_failed(failed, self._retries)
@@ -173,7 +173,7 @@ class Endings:
                 failed.append(self._failed_attempt(request_id, failure))
         return successes, failed
 
-    async def _finish(self, session: Session, ended: Sequence[StatusChange]) -> None:
+    async def _finish(self, session: Session, ended: Sequence[EndedAttempt]) -> None:
         """Have every step see the requests that ended, and wake their waiters."""
         if not ended:
             return
@@ -201,7 +201,7 @@ def _as_failure(result: Result, why: str, request_id: int) -> FailureResult:
 
 def _kind_of(result: PageResult) -> str:
     """Return the kind of a result of ours; without a token it is a foreign parser's page."""
-    return result.kind if result.token else PAGE
+    return result.kind if result.token else PAGE_KIND
 
 
 def _error_facts(result: FailureResult) -> ErrorFacts:

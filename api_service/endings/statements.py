@@ -8,10 +8,10 @@ change nothing.
 
 from sqlalchemy import text
 
-from api_service.repository import NEW_TOKEN, TO_PUSH, UNFINISHED, moving_to
+from api_service.repository import NEW_TOKEN, TO_PUSH, UNFINISHED, may_move_to
 from api_service.status_enum import StatusEnum
 
-_CHANGED = (
+_CHANGED_COLUMNS = (
     "r.id, r.owner_id, r.status, "
     "extract(epoch FROM clock_timestamp() - r.created_at)::float8 AS age"
 )
@@ -25,47 +25,47 @@ MARK_SUCCESS = text(f"""
         CAST(:ids AS bigint[]), CAST(:tokens AS text[]), CAST(:titles AS text[]),
         CAST(:htmls AS text[]), CAST(:facts AS text[])
     ) AS v(id, token, title, html, facts)
-    WHERE r.id = v.id AND {moving_to(StatusEnum.SUCCESS)}
+    WHERE r.id = v.id AND {may_move_to(StatusEnum.SUCCESS)}
         AND (v.token IS NULL OR r.token = v.token)
-    RETURNING {_CHANGED}
+    RETURNING {_CHANGED_COLUMNS}
 """)
 
-_AGAIN = "v.pause IS NOT NULL AND r.attempts + 1 < :max_attempts"
-_PAUSE = "least(:max_delay, :base_delay * 2 ^ r.attempts) * (0.5 + random() / 2)"
+_IS_TRIED_AGAIN = "v.pause IS NOT NULL AND r.attempts + 1 < :max_attempts"
+_PAUSE_BEFORE_RETRY = "least(:max_delay, :base_delay * 2 ^ r.attempts) * (0.5 + random() / 2)"
 
 MARK_ATTEMPTS_FAILED = text(f"""
     UPDATE parse_requests r
     SET attempts = r.attempts + 1, token = NULL, suspect_since = NULL, updated_at = now(),
-        status = CASE WHEN {_AGAIN} THEN r.status ELSE 'failure' END,
-        next_attempt_at = CASE WHEN {_AGAIN}
-            THEN now() + make_interval(secs => greatest(v.pause, {_PAUSE})) END,
-        error = CASE WHEN {_AGAIN} THEN NULL ELSE v.error::jsonb END
+        status = CASE WHEN {_IS_TRIED_AGAIN} THEN r.status ELSE 'failure' END,
+        next_attempt_at = CASE WHEN {_IS_TRIED_AGAIN}
+            THEN now() + make_interval(secs => greatest(v.pause, {_PAUSE_BEFORE_RETRY})) END,
+        error = CASE WHEN {_IS_TRIED_AGAIN} THEN NULL ELSE v.error::jsonb END
     FROM unnest(
         CAST(:ids AS bigint[]), CAST(:tokens AS text[]), CAST(:errors AS text[]),
         CAST(:pauses AS double precision[])
     ) AS v(id, token, error, pause)
-    WHERE r.id = v.id AND {moving_to(StatusEnum.FAILURE)}
+    WHERE r.id = v.id AND {may_move_to(StatusEnum.FAILURE)}
         AND (v.token IS NULL OR r.token = v.token)
-    RETURNING {_CHANGED}
+    RETURNING {_CHANGED_COLUMNS}
 """)
 
-_EXHAUSTED = "r.attempts + 1 >= :max_attempts"
+_ATTEMPTS_ARE_EXHAUSTED = "r.attempts + 1 >= :max_attempts"
 
 COUNT_DEAD_ATTEMPTS = text(f"""
     UPDATE parse_requests r
     SET attempts = r.attempts + 1, alone = r.attempts + 2 >= :max_attempts,
         suspect_since = NULL, updated_at = now(),
-        status = CASE WHEN {_EXHAUSTED} THEN 'failure' ELSE r.status END,
-        token = CASE WHEN {_EXHAUSTED} THEN NULL ELSE {NEW_TOKEN} END,
-        error = CASE WHEN {_EXHAUSTED} THEN jsonb_build_object(
+        status = CASE WHEN {_ATTEMPTS_ARE_EXHAUSTED} THEN 'failure' ELSE r.status END,
+        token = CASE WHEN {_ATTEMPTS_ARE_EXHAUSTED} THEN NULL ELSE {NEW_TOKEN} END,
+        error = CASE WHEN {_ATTEMPTS_ARE_EXHAUSTED} THEN jsonb_build_object(
             'code', 'attempts_exhausted',
             'message', 'Given up after ' || (r.attempts + 1) ||
                 ' attempts; at the last, the parser that had the page died.',
             'retryable', false
         ) END
     WHERE r.id = ANY(CAST(:ids AS bigint[])) AND r.token = ANY(CAST(:tokens AS text[]))
-        AND {moving_to(StatusEnum.FAILURE)}
-    RETURNING {TO_PUSH}, {_CHANGED}
+        AND {may_move_to(StatusEnum.FAILURE)}
+    RETURNING {TO_PUSH}, {_CHANGED_COLUMNS}
 """)
 
 # An expression, not `created_at < now() - age`: the index on `created_at` also holds the ended
@@ -80,13 +80,13 @@ FIND_EXPIRED = text(f"""
 START_EXPIRED = text(f"""
     UPDATE parse_requests r
     SET status = 'processing', token = NULL, updated_at = now()
-    WHERE r.id = ANY(CAST(:ids AS bigint[])) AND {moving_to(StatusEnum.PROCESSING)}
+    WHERE r.id = ANY(CAST(:ids AS bigint[])) AND {may_move_to(StatusEnum.PROCESSING)}
 """)
 
 MARK_EXPIRED = text(f"""
     UPDATE parse_requests r
     SET status = 'failure', token = NULL, next_attempt_at = NULL, suspect_since = NULL,
         updated_at = now(), error = CAST(:error AS jsonb)
-    WHERE r.id = ANY(CAST(:ids AS bigint[])) AND {moving_to(StatusEnum.FAILURE)}
-    RETURNING {_CHANGED}
+    WHERE r.id = ANY(CAST(:ids AS bigint[])) AND {may_move_to(StatusEnum.FAILURE)}
+    RETURNING {_CHANGED_COLUMNS}
 """)

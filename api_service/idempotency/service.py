@@ -13,10 +13,10 @@ from api_service.idempotency.exceptions import (
 )
 from api_service.idempotency.repository import IdempotencyRepository, KnownKey
 
-KEPT = timedelta(hours=24)
+KEY_LIFETIME = timedelta(hours=24)
 """Keys are forgotten after this time."""
-FORGET_BATCH = 1000
-MAX_FORGET_BATCHES = 50
+DELETE_BATCH = 1000
+MAX_DELETE_BATCHES = 50
 """Batches in one call: more keys than clients can make between two calls."""
 
 
@@ -57,7 +57,7 @@ class KeyedRequest:
         """
         if not await self._repository.try_lock(self._key.scope, self._key.key):
             raise IdempotencyConflictError
-        known = await self._repository.find(self._key.scope, self._key.key, age=KEPT)
+        known = await self._repository.find(self._key.scope, self._key.key, age=KEY_LIFETIME)
         if known is None:
             return None
         if known.fingerprint != self._fingerprint:
@@ -70,11 +70,11 @@ class KeyedRequest:
         await self._repository.add(self._key.scope, self._key.key, known)
 
 
-async def forget_old_keys(database: Database) -> None:
+async def forget_old_idempotency_keys(database: Database) -> None:
     """Delete keys that were kept long enough, in small batches and up to a limit."""
-    for _ in range(MAX_FORGET_BATCHES):
+    for _ in range(MAX_DELETE_BATCHES):
         async with database.transaction() as session:
             repository = IdempotencyRepository(session)
-            forgotten = await repository.delete_older_than(KEPT, limit=FORGET_BATCH)
-        if forgotten < FORGET_BATCH:
+            forgotten = await repository.delete_older_than(KEY_LIFETIME, limit=DELETE_BATCH)
+        if forgotten < DELETE_BATCH:
             return

@@ -4,9 +4,9 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 REGISTRY = CollectorRegistry()
 
-UNMATCHED = "unmatched"
+UNMATCHED_ROUTE = "unmatched"
 """The route label of paths that match no route."""
-OTHER = "other"
+OTHER_METHOD = "other"
 """The method label of all but the usual methods; a client may send any."""
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -42,7 +42,7 @@ def http_request_served(method: str, route: str | None, status: int, seconds: fl
         status: of the answer.
         seconds: from request to answer.
     """
-    key = (method if method in _METHODS else OTHER, route or UNMATCHED, status)
+    key = (method if method in _METHODS else OTHER_METHOD, route or UNMATCHED_ROUTE, status)
     children = _children.get(key)
     if children is None:
         # Looked up once, because finding labels costs more than counting.

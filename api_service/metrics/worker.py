@@ -12,9 +12,9 @@ from api_service.exceptions import PAGE_CODES
 
 REGISTRY = CollectorRegistry()
 
-CODES = PAGE_CODES | {"attempts_exhausted", "expired"}
+COUNTED_CODES = PAGE_CODES | {"attempts_exhausted", "expired"}
 """Codes that are counted by name."""
-OTHER = "other"
+OTHER_CODE = "other"
 """The label of all other codes; a foreign parser may send any."""
 
 ENDED = Counter(
@@ -81,7 +81,7 @@ SWEEP_LAST = Gauge(
 
 # Create all series at the start: a rate needs to see the zero before the one.
 _ended = {status: ENDED.labels(status) for status in ("success", "failure")}
-_failed = {code: FAILED.labels(code) for code in (*sorted(CODES), OTHER)}
+_failed = {code: FAILED.labels(code) for code in (*sorted(COUNTED_CODES), OTHER_CODE)}
 _retried, _given_up = ATTEMPTS_FAILED.labels("retry"), ATTEMPTS_FAILED.labels("none")
 _swept = {
     action: SWEPT.labels(action)
@@ -98,7 +98,7 @@ def request_succeeded(*, age: float) -> None:
 def request_failed(code: str, *, age: float) -> None:
     """Count a request that ended as `failure`, and its last attempt."""
     _ended["failure"].inc()
-    _failed[code if code in CODES else OTHER].inc()
+    _failed[code if code in COUNTED_CODES else OTHER_CODE].inc()
     _given_up.inc()
     ACCEPTED_TO_ENDED.observe(age)
 

@@ -50,7 +50,7 @@ class GaugeSnapshot(Collector):
 
     def collect(self) -> Iterable[Metric]:
         parts = {"database": self._unfinished, "redis": self._queue}
-        yield _by(
+        yield _gauge_by_label(
             "part",
             "page_parser_up",
             "Whether a part answers the API in time.",
@@ -62,19 +62,19 @@ class GaugeSnapshot(Collector):
             value=self._limit,
         )
         if self._unfinished is not None:
-            yield from _of_database(self._unfinished)
+            yield from _database_gauges(self._unfinished)
         if self._queue is not None:
-            yield from _of_queue(self._queue)
+            yield from _queue_gauges(self._queue)
 
 
-def _of_database(unfinished: Mapping[str, Unfinished]) -> Iterable[Metric]:
-    yield _by(
+def _database_gauges(unfinished: Mapping[str, Unfinished]) -> Iterable[Metric]:
+    yield _gauge_by_label(
         "state",
         "page_parser_requests_unfinished",
         "Unfinished requests, by state; counted up to the limit.",
         {state: found.requests for state, found in unfinished.items()},
     )
-    yield _by(
+    yield _gauge_by_label(
         "state",
         "page_parser_requests_oldest_age_seconds",
         "Time since the oldest of them was accepted; 0 if there is none.",
@@ -87,9 +87,9 @@ def _of_database(unfinished: Mapping[str, Unfinished]) -> Iterable[Metric]:
     )
 
 
-def _of_queue(queue: RedisSnapshot) -> Iterable[Metric]:
+def _queue_gauges(queue: RedisSnapshot) -> Iterable[Metric]:
     depths = queue.depths
-    yield _by(
+    yield _gauge_by_label(
         "place",
         "page_parser_queue_jobs",
         "Jobs that wait or run, by place: list, ready, host (waiting for a slot), held.",
@@ -110,13 +110,13 @@ def _of_queue(queue: RedisSnapshot) -> Iterable[Metric]:
         "Size of the results that wait to be persisted.",
         value=depths.result_bytes,
     )
-    yield _by(
+    yield _gauge_by_label(
         "queue",
         "page_parser_celery_messages",
         "Celery's messages, by queue; unacked are those that workers hold.",
         queue.messages,
     )
-    yield _by(
+    yield _gauge_by_label(
         "kind",
         "page_parser_processes_seen",
         "Parsers and workers that sent a heartbeat in the last seconds.",
@@ -124,7 +124,7 @@ def _of_queue(queue: RedisSnapshot) -> Iterable[Metric]:
     )
 
 
-def _by(label: str, name: str, text: str, values: Mapping[str, float]) -> Metric:
+def _gauge_by_label(label: str, name: str, text: str, values: Mapping[str, float]) -> Metric:
     """Make a gauge with one label."""
     family = GaugeMetricFamily(name, text, labels=[label])
     for value, number in values.items():

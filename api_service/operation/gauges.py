@@ -20,14 +20,14 @@ from api_service.parser_client.census import Census
 from api_service.process.deadline import Deadline
 from api_service.repository import ParseRequestRepository, Unfinished
 
-ANSWER_SECONDS = 2.5
-FRESH_SECONDS = 1.0
-MAX_FRESH_SECONDS = 5.0
-COST_FACTOR = 10
+ANSWER_TIMEOUT_SECONDS = 2.5
+MIN_SNAPSHOT_SECONDS = 1.0
+MAX_SNAPSHOT_SECONDS = 5.0
+SNAPSHOT_SECONDS_PER_READ_SECOND = 10
 """A snapshot is kept for this many times as long as reading it took."""
 
 # Where kombu keeps messages that a worker has taken and not acknowledged.
-_UNACKED = "unacked"
+_UNACKED_KEY = "unacked"
 
 T = TypeVar("T")
 
@@ -59,7 +59,7 @@ class Gauges:
         self._limit = limit
         self._celery_prefix = celery_prefix
         self._clock = clock
-        self._deadline = Deadline(ANSWER_SECONDS)
+        self._deadline = Deadline(ANSWER_TIMEOUT_SECONDS)
         self._reading: asyncio.Task[GaugeSnapshot] | None = None
         self._fresh_until = 0.0
 
@@ -77,7 +77,10 @@ class Gauges:
             self._if_answered("redis", self._ask_redis()),
         )
         ended = self._clock()
-        pause = min(MAX_FRESH_SECONDS, max(FRESH_SECONDS, (ended - started) * COST_FACTOR))
+        pause = min(
+            MAX_SNAPSHOT_SECONDS,
+            max(MIN_SNAPSHOT_SECONDS, (ended - started) * SNAPSHOT_SECONDS_PER_READ_SECOND),
+        )
         self._fresh_until = ended + pause
         return GaugeSnapshot(unfinished=unfinished, queue=queue, limit=self._limit)
 
@@ -101,7 +104,7 @@ class Gauges:
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.llen(f"{self._celery_prefix}{API_QUEUE}")
             pipe.llen(f"{self._celery_prefix}{CONTROL_QUEUE}")
-            pipe.hlen(f"{self._celery_prefix}{_UNACKED}")
+            pipe.hlen(f"{self._celery_prefix}{_UNACKED_KEY}")
             lengths = await pipe.execute()
-        names = (API_QUEUE, CONTROL_QUEUE, _UNACKED)
+        names = (API_QUEUE, CONTROL_QUEUE, _UNACKED_KEY)
         return RedisSnapshot(depths, parsers, workers, dict(zip(names, lengths, strict=True)))

@@ -46,8 +46,8 @@ class ReadinessCheck:
                 parsers, workers = await self._census.count_alive()
         except (TimeoutError, RedisError, OSError):
             return "does not answer", "unknown", "unknown"
-        return "ok", _seen(parsers), _seen(workers)
+        return "ok", _ok_if_any_seen(parsers), _ok_if_any_seen(workers)
 
 
-def _seen(count: int) -> str:
+def _ok_if_any_seen(count: int) -> str:
     return "ok" if count else f"none seen in the last {ALIVE_WITHIN_SECONDS} s"

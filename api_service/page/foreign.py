@@ -32,7 +32,7 @@ class ForeignFacts(PageFacts):
     @field_validator(*PageFacts.model_fields, mode="wrap")
     @classmethod
     def _drop_invalid(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
-        return or_none(storable_json(value), validate)
+        return valid_or_none(storable_json(value), validate)
 
     @property
     def facts(self) -> PageFacts:
@@ -42,7 +42,7 @@ class ForeignFacts(PageFacts):
         )
 
 
-def or_none(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+def valid_or_none(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
     """Drop an invalid value: a wrong fact must not cost the page."""
     try:
         return validate(value)

@@ -15,9 +15,9 @@ from api_service.parser_client.wrong_type import is_wrong_type
 
 ALIVE_WITHIN_SECONDS = 10
 """A parser or worker is alive if its last heartbeat is not older."""
-FORGET_AFTER_SECONDS = 60
+FORGET_PARSER_SECONDS = 60
 """A worker's heartbeat is deleted after this time."""
-SCAN_CHUNK = 1000
+ITEMS_PER_READ = 1000
 
 log = structlog.get_logger()
 
@@ -65,19 +65,19 @@ class Census:
         is seen at least once: the list, from its tail so that pops skip nothing, then what
         waits for hosts, what is ready, what parsers hold, and what is announced.
         """
-        async for raw in self._backwards(self._keys.task_queue):
+        async for raw in self._items_from_the_end(self._keys.task_queue):
             yield _id_in(raw)
         for host in await self._members(self._keys.hosts):
-            async for raw in self._backwards(self._keys.waiting(host)):
+            async for raw in self._items_from_the_end(self._keys.waiting(host)):
                 yield _id_in(raw)
-        async for raw in self._backwards(self._keys.ready):
+        async for raw in self._items_from_the_end(self._keys.jobs_with_slot):
             yield _id_in(raw)
         for token in await self._members(self._keys.leases):
             yield request_id_of(token) or _FOREIGN
-        takers = await self._members(self._keys.takers)
+        takers = await self._members(self._keys.announcement_takers)
         lists = [self._keys.taken(taker) for taker in takers]
         for name in (*lists, self._keys.reply_list):
-            async for raw in self._backwards(name):
+            async for raw in self._items_from_the_end(name):
                 yield _id_in(raw)
 
     async def depths(self) -> QueueDepths:
@@ -86,7 +86,7 @@ class Census:
         counts = await self._depths_script(
             keys=[
                 keys.task_queue,
-                keys.ready,
+                keys.jobs_with_slot,
                 keys.hosts,
                 keys.leases,
                 keys.reply_list,
@@ -98,7 +98,7 @@ class Census:
 
     async def record_heartbeat(self) -> None:
         """Record that this worker has just done work."""
-        args: list[str | int] = [self._name, FORGET_AFTER_SECONDS]
+        args: list[str | int] = [self._name, FORGET_PARSER_SECONDS]
         await self._heartbeat_script(keys=[self._keys.workers], args=args)
 
     async def count_alive(self) -> tuple[int, int]:
@@ -116,20 +116,20 @@ class Census:
             return []
         return [member.decode() for member in found if isinstance(member, bytes)]
 
-    async def _backwards(self, name: str) -> AsyncIterator[bytes]:
+    async def _items_from_the_end(self, name: str) -> AsyncIterator[bytes]:
         end = -1
         while True:
             try:
-                chunk = await self._redis.lrange(name, end - SCAN_CHUNK + 1, end)
+                chunk = await self._redis.lrange(name, end - ITEMS_PER_READ + 1, end)
             except ResponseError as error:
                 _log_wrong_type(name, error)
                 return
             for raw in chunk:
                 if isinstance(raw, bytes):
                     yield raw
-            if len(chunk) < SCAN_CHUNK:
+            if len(chunk) < ITEMS_PER_READ:
                 return
-            end -= SCAN_CHUNK
+            end -= ITEMS_PER_READ
 
 
 def _log_wrong_type(name: str, error: ResponseError) -> None:

@@ -17,7 +17,7 @@ from api_service.parser_client.exceptions import (
 )
 from api_service.parser_client.messages import ParserProblem, read_fetch_answer
 
-OUR_ANSWER = "application/vnd.page-parser.answer+json"
+PARSE_SYNC_ANSWER_TYPE = "application/vnd.page-parser.answer+json"
 """The media type of our own parser: its body has exactly the members of `GET /parse_sync`."""
 
 log = structlog.get_logger()
@@ -36,7 +36,7 @@ class ParserHttp:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),  # the parser limits what runs at once
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"Accept": f"{OUR_ANSWER}, application/json;q=0.9"},
+            headers={"Accept": f"{PARSE_SYNC_ANSWER_TYPE}, application/json;q=0.9"},
             timeout=aiohttp.ClientTimeout(total=timeout),
         )
 
@@ -85,7 +85,7 @@ class ParserHttp:
 
 async def _read_answer(answer: aiohttp.ClientResponse) -> bytes:
     body = await answer.read()
-    return body if answer.content_type == OUR_ANSWER else _complete_answer(body)
+    return body if answer.content_type == PARSE_SYNC_ANSWER_TYPE else _complete_answer(body)
 
 
 def _page_error(body: bytes) -> PageError:

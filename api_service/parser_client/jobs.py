@@ -7,7 +7,7 @@ import redis.asyncio as aioredis
 from api_service.parser_client.keys import Keys
 from api_service.parser_client.messages import Job
 
-PUSH_CHUNK = 1000
+JOBS_PER_PUSH = 1000
 
 
 class JobList:
@@ -24,7 +24,7 @@ class JobList:
 
     async def push(self, jobs: Sequence[Job]) -> None:
         """Append jobs to the list, in this order."""
-        for start in range(0, len(jobs), PUSH_CHUNK):
-            chunk = jobs[start : start + PUSH_CHUNK]
+        for start in range(0, len(jobs), JOBS_PER_PUSH):
+            chunk = jobs[start : start + JOBS_PER_PUSH]
             messages = [job.model_dump_json(exclude_none=True) for job in chunk]
             await self._redis.rpush(self._keys.task_queue, *messages)

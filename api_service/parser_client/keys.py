@@ -49,7 +49,7 @@ class Keys:
         return f"{self.task_queue}:taken:"
 
     @property
-    def takers(self) -> str:
+    def announcement_takers(self) -> str:
         """Name the set of processes that take announcements."""
         return f"{self.task_queue}:takers"
 
@@ -64,7 +64,7 @@ class Keys:
         return f"{self.leases}:ended"
 
     @property
-    def ready(self) -> str:
+    def jobs_with_slot(self) -> str:
         """Name the list of jobs whose host has a slot for them."""
         return f"{self.task_queue}:ready"
 

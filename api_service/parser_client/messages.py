@@ -20,22 +20,22 @@ from pydantic import (
     WrapValidator,
 )
 
-from api_service.page.foreign import ForeignFacts, or_none, parse_json, storable
+from api_service.page.foreign import ForeignFacts, parse_json, storable, valid_or_none
 
 log = structlog.get_logger()
 
 
-def _or_zero(value: Any, validate: ValidatorFunctionWrapHandler) -> int:
-    """Read a size; what is none counts as nothing."""
-    return or_none(value, validate) or 0
+def _valid_or_zero(value: Any, validate: ValidatorFunctionWrapHandler) -> int:
+    """ReadType a size; what is none counts as nothing."""
+    return valid_or_none(value, validate) or 0
 
 
-PAGE = "page"
+PAGE_KIND = "page"
 """The kind of a job or result that names none."""
 
 Text = Annotated[str, AfterValidator(storable)]
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)] | None
-Kind = Annotated[str, BeforeValidator(lambda kind: kind if isinstance(kind, str) else PAGE)]
+Kind = Annotated[str, BeforeValidator(lambda kind: kind if isinstance(kind, str) else PAGE_KIND)]
 HttpStatus = Annotated[int, Field(ge=0, le=999)] | None
 
 
@@ -63,7 +63,7 @@ class Announcement(_Message):
 
     id: Annotated[int, Field(ge=0, le=2**63 - 1)]
     token: Text
-    bytes: Annotated[int, Field(ge=0, le=2**40), WrapValidator(_or_zero)] = 0
+    bytes: Annotated[int, Field(ge=0, le=2**40), WrapValidator(_valid_or_zero)] = 0
 
 
 class FailureReason(_Message):
@@ -72,9 +72,9 @@ class FailureReason(_Message):
     code: Text
     message: Text
     retryable: bool = False
-    page_status: Annotated[HttpStatus, WrapValidator(or_none)] = None
+    page_status: Annotated[HttpStatus, WrapValidator(valid_or_none)] = None
     retry_after: Annotated[
-        Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, WrapValidator(or_none)
+        Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, WrapValidator(valid_or_none)
     ] = None
 
 
@@ -88,7 +88,7 @@ class PageResult(ForeignFacts):
     bytes: Count = None
     elapsed_ms: Count = None
     token: Text | None = None
-    kind: Kind = PAGE
+    kind: Kind = PAGE_KIND
 
 
 class PageResultWithoutHtml(PageResult):
@@ -107,9 +107,9 @@ class FailureResult(_Message):
 
 
 Result = PageResult | FailureResult
-RESULT: TypeAdapter[Result] = TypeAdapter(Annotated[Result, Field(discriminator="status")])
-_RESULT_WITHOUT_HTML = TypeAdapter(PageResultWithoutHtml)
-Read = TypeVar("Read")
+RESULT_READER: TypeAdapter[Result] = TypeAdapter(Annotated[Result, Field(discriminator="status")])
+_RESULT_WITHOUT_HTML_READER = TypeAdapter(PageResultWithoutHtml)
+ReadType = TypeVar("ReadType")
 
 
 class FetchAnswer(ForeignFacts):
@@ -120,7 +120,7 @@ class FetchAnswer(ForeignFacts):
     html: str
 
 
-_FETCH_ANSWER = TypeAdapter(FetchAnswer)
+_FETCH_ANSWER_READER = TypeAdapter(FetchAnswer)
 
 
 class ParserProblem(_Message):
@@ -137,7 +137,7 @@ class UnreadableResult(FailureResult):
 
 
 def read_result(value: bytes, *, request_id: int | None = None) -> Result:
-    """Read a stored result; return an `UnreadableResult` if it is none, and never raise.
+    """ReadType a stored result; return an `UnreadableResult` if it is none, and never raise.
 
     It is a JSON object, or, as our jobs ask for: the length in bytes of an object without
     `html`, in decimal digits, a line feed, the object, and the HTML in UTF-8.
@@ -145,12 +145,12 @@ def read_result(value: bytes, *, request_id: int | None = None) -> Result:
     try:
         if value[:1].isdigit():
             return _read_with_html_appended(value)
-        return _read(RESULT, value)
+        return _read(RESULT_READER, value)
     except Exception as error:  # noqa: BLE001 - a stranger's bytes: whatever it is, go on
         return not_understood(f"{type(error).__name__}: {error}", request_id=request_id)
 
 
-def _read(reader: TypeAdapter[Read], value: bytes) -> Read:
+def _read(reader: TypeAdapter[ReadType], value: bytes) -> ReadType:
     try:
         return reader.validate_json(value)
     except ValidationError:
@@ -165,17 +165,17 @@ def _read_with_html_appended(value: bytes) -> PageResult:
         html = rest[end:].decode()
     except UnicodeDecodeError as error:
         raise ValueError("its HTML is not UTF-8") from error
-    facts = _read(_RESULT_WITHOUT_HTML, rest[:end])
+    facts = _read(_RESULT_WITHOUT_HTML_READER, rest[:end])
     return facts.model_copy(update={"html": storable(html)})
 
 
 def read_fetch_answer(body: bytes) -> FetchAnswer:
-    """Read the answer of the parser's `GET /fetch`.
+    """ReadType the answer of the parser's `GET /fetch`.
 
     Raises:
         ValueError: it is something else.
     """
-    return _read(_FETCH_ANSWER, body)
+    return _read(_FETCH_ANSWER_READER, body)
 
 
 def not_understood(why: str, *, request_id: int | None = None) -> UnreadableResult:

@@ -24,10 +24,10 @@ from api_service.parser_client.scripts import load
 from api_service.parser_client.wrong_type import is_wrong_type, raise_other_errors
 
 TAKER_LEASE_SECONDS = 30
-KEY_CHUNK = 1000
-HEAD_CHUNK = 100
+KEYS_PER_READ = 1000
+HEADS_PER_READ = 100
 """Heads read in one round trip: one holds a page's metadata and may have 100 KiB."""
-MAX_PLAIN_BYTES = 4096
+MAX_FOREIGN_BYTES = 4096
 """A longer result in plain JSON carries its page and is read on its own."""
 
 log = structlog.get_logger()
@@ -62,7 +62,7 @@ class ResultStore:
 
         It stays this process's until it is acknowledged.
         """
-        keys = [self._keys.reply_list, self._taken, self._keys.takers]
+        keys = [self._keys.reply_list, self._taken, self._keys.announcement_takers]
         args: list[str | int] = [self._name, TAKER_LEASE_SECONDS * 1000, limit, max_bytes]
         announcements = []
         for raw in await self._take_script(keys=keys, args=args):
@@ -93,7 +93,7 @@ class ResultStore:
 
     async def reclaim(self) -> int:
         """Move the announcements of dead takers back to the list; return how many."""
-        keys = [self._keys.reply_list, self._keys.takers]
+        keys = [self._keys.reply_list, self._keys.announcement_takers]
         return int(await self._reclaim_script(keys=keys, args=[self._keys.taken_prefix]))
 
     async def read(self, request_ids: Sequence[int]) -> dict[int, Result]:
@@ -132,8 +132,8 @@ class ResultStore:
     async def sizes(self, request_ids: Sequence[int]) -> dict[int, int]:
         """Return the size in bytes of each result that is stored for these requests."""
         found = {}
-        for start in range(0, len(request_ids), KEY_CHUNK):
-            chunk = request_ids[start : start + KEY_CHUNK]
+        for start in range(0, len(request_ids), KEYS_PER_READ):
+            chunk = request_ids[start : start + KEYS_PER_READ]
             async with self._redis.pipeline(transaction=False) as pipe:
                 for request_id in chunk:
                     pipe.strlen(self._keys.result(request_id))
@@ -165,10 +165,10 @@ class ResultStore:
         the JSON.
         """
         found: dict[int, Result] = {}
-        for start in range(0, len(request_ids), HEAD_CHUNK):
-            chunk = request_ids[start : start + HEAD_CHUNK]
+        for start in range(0, len(request_ids), HEADS_PER_READ):
+            chunk = request_ids[start : start + HEADS_PER_READ]
             keys = [self._keys.result(request_id) for request_id in chunk]
-            heads = await self._heads_script(keys=keys, args=[MAX_PLAIN_BYTES])
+            heads = await self._heads_script(keys=keys, args=[MAX_FOREIGN_BYTES])
             for request_id, head in zip(chunk, heads, strict=True):
                 if isinstance(head, bytes):
                     found[request_id] = read_result(head, request_id=request_id)

@@ -9,8 +9,8 @@ import re
 from functools import cache
 from pathlib import Path
 
-_FOLDER = Path(__file__).with_name("lua")
-_INCLUDE = re.compile(r"^-- @include (\w+)\n", re.MULTILINE)
+_LUA_FOLDER = Path(__file__).with_name("lua")
+_INCLUDE_LINE = re.compile(r"^-- @include (\w+)\n", re.MULTILINE)
 
 
 @cache
@@ -20,7 +20,7 @@ def load(name: str) -> str:
     Raises:
         LookupError: there is no file of that name.
     """
-    path = _FOLDER / f"{name}.lua"
+    path = _LUA_FOLDER / f"{name}.lua"
     if not path.is_file():
-        raise LookupError(f"There is no script {name}.lua in {_FOLDER}.")
-    return _INCLUDE.sub(lambda found: load(found[1]), path.read_text())
+        raise LookupError(f"There is no script {name}.lua in {_LUA_FOLDER}.")
+    return _INCLUDE_LINE.sub(lambda found: load(found[1]), path.read_text())

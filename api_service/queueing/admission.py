@@ -14,7 +14,7 @@ from time import monotonic
 import structlog
 
 from api_service.database import Database
-from api_service.exceptions import DatabaseUnavailableError, QueueFullError
+from api_service.exceptions import DatabaseUnavailableError, TooManyUnfinishedError
 from api_service.repository import ParseRequestRepository
 
 RECOUNT_SECONDS = 1.0
@@ -27,15 +27,15 @@ class Admission:
     """Estimates how many requests are unfinished, and admits others up to a limit.
 
     Args:
-        max_depth: unfinished requests from which on no more are accepted.
+        max_unfinished: unfinished requests from which on no more are accepted.
         clock: running time in seconds.
     """
 
     def __init__(
-        self, database: Database, *, max_depth: int, clock: Callable[[], float] = monotonic
+        self, database: Database, *, max_unfinished: int, clock: Callable[[], float] = monotonic
     ) -> None:
         self._database = database
-        self._max_depth = max_depth
+        self._max_depth = max_unfinished
         self._clock = clock
         self._counted = 0
         self._accepted_since = 0
@@ -45,10 +45,10 @@ class Admission:
 
     @classmethod
     async def open(
-        cls, database: Database, *, max_depth: int, clock: Callable[[], float] = monotonic
+        cls, database: Database, *, max_unfinished: int, clock: Callable[[], float] = monotonic
     ) -> "Admission":
         """Make one that has counted."""
-        admission = cls(database, max_depth=max_depth, clock=clock)
+        admission = cls(database, max_unfinished=max_unfinished, clock=clock)
         await admission.count()
         return admission
 
@@ -57,12 +57,12 @@ class Admission:
         """Reserve a place for one more request while it is being stored.
 
         Raises:
-            QueueFullError: the limit is reached.
+            TooManyUnfinishedError: the limit is reached.
         """
         if self._counting is None and self._clock() >= self._next_count:
             self._counting = asyncio.create_task(self.count())
-        if self._estimated_depth >= self._max_depth:
-            raise QueueFullError
+        if self._estimated_unfinished >= self._max_depth:
+            raise TooManyUnfinishedError
         self._being_stored += 1
         try:
             yield
@@ -81,11 +81,11 @@ class Admission:
         except DatabaseUnavailableError:
             log.warning("requests not counted")
         finally:
-            is_far = self._estimated_depth < self._max_depth / 2
+            is_far = self._estimated_unfinished < self._max_depth / 2
             pause = RARE_RECOUNT_SECONDS if is_far else RECOUNT_SECONDS
             self._next_count = self._clock() + pause
             self._counting = None
 
     @property
-    def _estimated_depth(self) -> int:
+    def _estimated_unfinished(self) -> int:
         return self._counted + self._accepted_since + self._being_stored

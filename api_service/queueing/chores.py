@@ -5,7 +5,7 @@ import redis.asyncio as aioredis
 from api_service.parser_client.keys import Keys
 
 
-class Chores:
+class PeriodicChores:
     """Let one worker at a time do a chore, at most once in a while.
 
     Args:

@@ -15,7 +15,7 @@ import structlog
 from celery import Celery
 from kombu import Connection
 
-from api_service.celery_app import API_QUEUE, PARSE_URL, PARSE_URLS
+from api_service.celery_app import API_QUEUE, HAND_OVER_BATCH_TASK, HAND_OVER_TASK
 from api_service.metrics import api as metrics
 from api_service.queueing.batching import Batcher
 
@@ -105,7 +105,7 @@ class Publisher:
         self._sender = TaskSender(app, timeout=timeout, broker_options=broker_options)
         self._batcher = Batcher(self._send_in_thread, limit=PUBLISH_BATCH, timeout=timeout)
 
-    async def parse_url(self, request_id: int, url: str, trace_id: str | None) -> bool:
+    async def publish_request(self, request_id: int, url: str, trace_id: str | None) -> bool:
         """Have a worker hand a request to the parsers; return whether that was sent in time."""
         try:
             await self._batcher.submit(_Publication(request_id, url, trace_id))
@@ -129,7 +129,7 @@ class Publisher:
         match batch:
             case [one]:
                 self._sender.send(
-                    PARSE_URL,
+                    HAND_OVER_TASK,
                     queue=API_QUEUE,
                     args=[one.request_id, one.url],
                     headers={"trace_id": one.trace_id},
@@ -139,5 +139,8 @@ class Publisher:
                 # In a header: a worker of an older version knows one argument only.
                 trace_ids = [item.trace_id for item in batch]
                 self._sender.send(
-                    PARSE_URLS, queue=API_QUEUE, args=[ids], headers={"trace_ids": trace_ids}
+                    HAND_OVER_BATCH_TASK,
+                    queue=API_QUEUE,
+                    args=[ids],
+                    headers={"trace_ids": trace_ids},
                 )

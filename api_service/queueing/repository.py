@@ -28,9 +28,9 @@ class QueueRepository:
         result = await self._session.execute(statements.CLAIM_STRANDED, parameters)
         return [job_to_push(row) for row in result]
 
-    async def claim_due(self, *, limit: int) -> list[JobToPush]:
+    async def claim_due_retries(self, *, limit: int) -> list[JobToPush]:
         """Claim requests whose retry is due; their status stays `processing`."""
-        result = await self._session.execute(statements.CLAIM_DUE, {"limit": limit})
+        result = await self._session.execute(statements.CLAIM_DUE_RETRIES, {"limit": limit})
         return [job_to_push(row) for row in result]
 
     async def claim_lost(self, *, age: float, limit: int) -> list[JobToPush]:
@@ -42,24 +42,26 @@ class QueueRepository:
         self, seen: Sequence[int], *, before: datetime
     ) -> Sequence[Row[int, str]]:
         """Read `id, token` of pushed requests neither seen in Redis nor touched since `before`."""
-        await self._session.execute(statements.PLAN_FOR_THE_SIZES)
+        await self._session.execute(statements.PLAN_FOR_ACTUAL_SIZES)
         parameters = {"seen": list(seen), "before": before}
         return (await self._session.execute(statements.FIND_MISSING, parameters)).all()
 
-    async def keep_only_suspects(self, missing: Sequence[int]) -> None:
+    async def clear_suspects_except(self, missing: Sequence[int]) -> None:
         """Clear the suspect mark of every request not in `missing`."""
-        await self._session.execute(statements.PLAN_FOR_THE_SIZES)
-        await self._session.execute(statements.KEEP_ONLY_SUSPECTS, {"missing": list(missing)})
+        await self._session.execute(statements.PLAN_FOR_ACTUAL_SIZES)
+        await self._session.execute(statements.CLEAR_SUSPECTS_EXCEPT, {"missing": list(missing)})
 
     async def add_suspects(self, missing: Sequence[int]) -> None:
         """Mark requests as missing from now on; one that is marked keeps its time."""
-        await self._session.execute(statements.PLAN_FOR_THE_SIZES)
+        await self._session.execute(statements.PLAN_FOR_ACTUAL_SIZES)
         await self._session.execute(statements.ADD_SUSPECTS, {"missing": list(missing)})
 
-    async def pushed_ids(self, *, after: int, limit: int) -> list[int]:
+    async def next_ids_to_poll(self, *, after: int, limit: int) -> list[int]:
         """Read the next ids of requests that a parser may have, in their order."""
         parameters = {"after": after, "limit": limit}
-        return list((await self._session.execute(statements.PUSHED_IDS, parameters)).scalars())
+        return list(
+            (await self._session.execute(statements.NEXT_IDS_TO_POLL, parameters)).scalars()
+        )
 
     async def now(self) -> datetime:
         """Read the database's clock, the only one that counts."""

@@ -8,13 +8,13 @@ change nothing.
 
 from sqlalchemy import text
 
-from api_service.repository import NEW_TOKEN, TO_PUSH, UNFINISHED, moving_to
+from api_service.repository import NEW_TOKEN, TO_PUSH, UNFINISHED, may_move_to
 from api_service.status_enum import StatusEnum
 
 MARK_PROCESSING = text(f"""
     UPDATE parse_requests r
     SET status = 'processing', token = {NEW_TOKEN}, updated_at = now()
-    WHERE r.id = ANY(CAST(:ids AS bigint[])) AND {moving_to(StatusEnum.PROCESSING)}
+    WHERE r.id = ANY(CAST(:ids AS bigint[])) AND {may_move_to(StatusEnum.PROCESSING)}
     RETURNING {TO_PUSH}
 """)
 
@@ -27,11 +27,11 @@ CLAIM_STRANDED = text(f"""
             AND created_at < now() - make_interval(secs => :age)
         ORDER BY id LIMIT :limit
         FOR UPDATE SKIP LOCKED
-    ) AND {moving_to(StatusEnum.PROCESSING)}
+    ) AND {may_move_to(StatusEnum.PROCESSING)}
     RETURNING {TO_PUSH}
 """)
 
-CLAIM_DUE = text(f"""
+CLAIM_DUE_RETRIES = text(f"""
     UPDATE parse_requests r
     SET token = {NEW_TOKEN}, next_attempt_at = NULL, updated_at = now()
     WHERE r.id IN (
@@ -44,7 +44,7 @@ CLAIM_DUE = text(f"""
 """)
 
 # PostgreSQL's cached generic plan is quadratic on long arrays: plan for the actual sizes.
-PLAN_FOR_THE_SIZES = text("SET LOCAL plan_cache_mode = 'force_custom_plan'")
+PLAN_FOR_ACTUAL_SIZES = text("SET LOCAL plan_cache_mode = 'force_custom_plan'")
 
 # Pushed, not waiting for the next attempt, and not touched since the look began.
 FIND_MISSING = text(f"""
@@ -54,7 +54,7 @@ FIND_MISSING = text(f"""
         AND id <> ALL(CAST(:seen AS bigint[]))
 """)
 
-KEEP_ONLY_SUSPECTS = text("""
+CLEAR_SUSPECTS_EXCEPT = text("""
     UPDATE parse_requests SET suspect_since = NULL
     WHERE suspect_since IS NOT NULL AND id <> ALL(CAST(:missing AS bigint[]))
 """)
@@ -77,7 +77,7 @@ CLAIM_LOST = text(f"""
     RETURNING {TO_PUSH}
 """)
 
-PUSHED_IDS = text(f"""
+NEXT_IDS_TO_POLL = text(f"""
     SELECT id FROM parse_requests
     WHERE {UNFINISHED} AND status = 'processing'
         AND next_attempt_at IS NULL AND id > :after

@@ -25,11 +25,11 @@ import structlog
 
 from api_service.database import Database
 from api_service.endings.service import Endings
-from api_service.idempotency.service import forget_old_keys
+from api_service.idempotency.service import forget_old_idempotency_keys
 from api_service.metrics import worker as metrics
 from api_service.parser_client.messages import Announcement
 from api_service.parser_client.queues import ParserQueues
-from api_service.queueing.chores import Chores
+from api_service.queueing.chores import PeriodicChores
 from api_service.queueing.handover import Handover
 from api_service.queueing.repository import QueueRepository
 from api_service.repository import JobToPush
@@ -38,9 +38,9 @@ CLAIM_BATCH = 1000
 LOST_BATCH = 10_000
 MAX_LOST = 50_000
 """Pushed again after one look, so that the worker runs other tasks between two."""
-MAX_SECONDS = 60
+MAX_SWEEP_SECONDS = 60
 """For one sweep, whose steps have limits of their own."""
-KEYS_SECONDS = 60
+IDEMPOTENCY_CLEANUP_SECONDS = 60
 
 # Any number: whoever holds it sweeps.
 SWEEP_LOCK = 3_180_274_996
@@ -92,7 +92,7 @@ class Sweep:
         *,
         database: Database,
         queues: ParserQueues,
-        chores: Chores,
+        chores: PeriodicChores,
         handover: Handover,
         endings: Endings,
         policy: SweepPolicy,
@@ -108,7 +108,7 @@ class Sweep:
         """Sweep once; return None if another worker is sweeping."""
         started = perf_counter()
         # The lock's transaction stays open while the steps open theirs: a pool of two at least.
-        async with self._database.transaction(seconds=MAX_SECONDS) as lock:
+        async with self._database.transaction(seconds=MAX_SWEEP_SECONDS) as lock:
             if not await QueueRepository(lock).try_lock(SWEEP_LOCK):
                 return None
             report = await self._sweep()
@@ -124,15 +124,15 @@ class Sweep:
         reclaimed = await self._queues.results.reclaim()
         metrics.count_swept("reclaimed", reclaimed)
         announced = suspects = lost = 0
-        if await self._chores.try_claim("keys", every=KEYS_SECONDS):
-            await forget_old_keys(self._database)
+        if await self._chores.try_claim("keys", every=IDEMPOTENCY_CLEANUP_SECONDS):
+            await forget_old_idempotency_keys(self._database)
         if await self._chores.try_claim("look", every=self._policy.look_every):
-            announced, suspects, lost = await self._look_for_lost()
+            announced, suspects, lost = await self._find_lost()
         return SweepReport(due, stranded, died, exhausted, reclaimed, announced, suspects, lost)
 
     async def _push_due(self) -> int:
         async with self._database.transaction() as session:
-            due = await QueueRepository(session).claim_due(limit=CLAIM_BATCH)
+            due = await QueueRepository(session).claim_due_retries(limit=CLAIM_BATCH)
         return await self._push("due", due)
 
     async def _push_stranded(self) -> int:
@@ -155,7 +155,7 @@ class Sweep:
         await self._queues.leases.drop(tokens)
         return len(again), len(failed)
 
-    async def _look_for_lost(self) -> tuple[int, int, int]:
+    async def _find_lost(self) -> tuple[int, int, int]:
         """Return how many were announced, how many are suspects, and how many were pushed."""
         async with self._database.transaction() as session:
             begun = await QueueRepository(session).now()
@@ -166,7 +166,7 @@ class Sweep:
         announced = await self._announce_stored(tokens)
         suspects = [request_id for request_id in tokens if request_id not in announced]
         async with self._database.transaction() as session:
-            await QueueRepository(session).keep_only_suspects(suspects)
+            await QueueRepository(session).clear_suspects_except(suspects)
         for start in range(0, len(suspects), LOST_BATCH):
             async with self._database.transaction() as session:
                 await QueueRepository(session).add_suspects(suspects[start : start + LOST_BATCH])

@@ -53,17 +53,17 @@ class ForeignResults:
         await self._persist(batch)
 
     async def _next_ids(self) -> list[int]:
-        ids = await self._pushed_ids(after=0)
+        ids = await self._next_ids_to_poll(after=0)
         if len(ids) == POLL_BATCH:
             further = max(self._polled_up_to, ids[-1])
-            more = await self._pushed_ids(after=further)
+            more = await self._next_ids_to_poll(after=further)
             self._polled_up_to = more[-1] if len(more) == POLL_BATCH else 0
             ids += more
         return ids
 
-    async def _pushed_ids(self, *, after: int) -> list[int]:
+    async def _next_ids_to_poll(self, *, after: int) -> list[int]:
         async with self._database.transaction() as session:
-            return await QueueRepository(session).pushed_ids(after=after, limit=POLL_BATCH)
+            return await QueueRepository(session).next_ids_to_poll(after=after, limit=POLL_BATCH)
 
     async def _persist(self, request_ids: Sequence[int]) -> None:
         results = await self._results.read(request_ids)

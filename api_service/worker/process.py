@@ -71,7 +71,7 @@ class WorkerProcess:
 
     def stop_pulse(self) -> None:
         """Stop sending them: the worker is shutting down."""
-        self._pulse.stop()
+        self._pulse.request_stop()
 
     def record_task(self) -> None:
         """Touch the alive file: this worker consumes."""

@@ -5,10 +5,10 @@ import threading
 import structlog
 from celery import Celery
 
-from api_service.celery_app import CONTROL_QUEUE, PULSE
+from api_service.celery_app import CONTROL_QUEUE, PULSE_TASK
 from api_service.queueing.enqueue import TaskSender
 
-PERIOD_SECONDS = 2.0
+PULSE_PERIOD_SECONDS = 2.0
 
 log = structlog.get_logger()
 
@@ -21,7 +21,7 @@ class PulsePublisher:
     """
 
     def __init__(self, app: Celery) -> None:
-        self._sender = TaskSender(app, timeout=PERIOD_SECONDS)
+        self._sender = TaskSender(app, timeout=PULSE_PERIOD_SECONDS)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
 
@@ -29,15 +29,15 @@ class PulsePublisher:
         """Begin to publish."""
         self._thread.start()
 
-    def stop(self) -> None:
+    def request_stop(self) -> None:
         """Stop publishing."""
         self._stopping.set()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                self._sender.send(PULSE, queue=CONTROL_QUEUE)
+                self._sender.send(PULSE_TASK, queue=CONTROL_QUEUE)
             except Exception as error:  # noqa: BLE001 - it tries again as long as it lives
                 log.warning("pulse not published", error=repr(error)[:200])
-            self._stopping.wait(PERIOD_SECONDS)
+            self._stopping.wait(PULSE_PERIOD_SECONDS)
         self._sender.disconnect()

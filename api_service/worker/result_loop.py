@@ -25,7 +25,7 @@ from api_service.worker.watchdog import CeleryWatchdog
 
 RESULT_BATCH = 200
 RESULT_BATCH_BYTES = 16 * 1024 * 1024
-BLOCK_SECONDS = 1.0
+WAIT_FOR_RESULTS_SECONDS = 1.0
 """Longest wait for an announcement; shorter than the timeout of a Redis command."""
 
 log = structlog.get_logger()
@@ -114,7 +114,7 @@ class ResultLoop:
 
     async def _wait(self) -> None:
         try:
-            await self._results.wait_for_announcement(BLOCK_SECONDS)
+            await self._results.wait_for_announcement(WAIT_FOR_RESULTS_SECONDS)
         except OutOfMemoryError:
             # A full Redis refuses to move announcements. Taking frees memory and is allowed.
             await self._pause(0.1)

@@ -17,12 +17,12 @@ from redis.exceptions import ResponseError
 
 from api_service.redis_address import RedisAddress
 
-CONNECTIONS = {
+MAX_BROKER_CONNECTIONS = {
     "tcp": redis.Connection,
     "tls": redis.SSLConnection,
     "unix": redis.UnixDomainSocketConnection,
 }
-ONLY_TCP = ("host", "port", "socket_keepalive", "socket_keepalive_options")
+TCP_ONLY_OPTIONS = ("host", "port", "socket_keepalive", "socket_keepalive_options")
 
 
 class AddressedChannel(Channel):  # type: ignore[misc] # kombu carries no types
@@ -34,12 +34,12 @@ class AddressedChannel(Channel):  # type: ignore[misc] # kombu carries no types
     @property
     def connection_class(self) -> type:
         """The class that kombu makes connections of."""
-        return CONNECTIONS[self.address.medium]
+        return MAX_BROKER_CONNECTIONS[self.address.medium]
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 - kombu's own
         params: dict[str, Any] = super()._connparams(asynchronous=asynchronous)
         if self.address.medium == "unix":
-            for name in ONLY_TCP:
+            for name in TCP_ONLY_OPTIONS:
                 params.pop(name, None)
         return {**params, **self.address.options}
 

@@ -7,7 +7,7 @@ from time import monotonic
 
 import structlog
 
-STALE_SECONDS = 60.0
+MAX_OUTAGE_SECONDS = 60.0
 
 log = structlog.get_logger()
 
@@ -51,7 +51,7 @@ class CeleryWatchdog:
             if (touched := self._celery_file.stat().st_mtime_ns) != self._touched:
                 self._touched, self._touched_at = touched, self._clock()
             idle = self._clock() - self._touched_at
-            if idle > STALE_SECONDS:
+            if idle > MAX_OUTAGE_SECONDS:
                 log.critical("Celery does not consume", seconds=round(idle))
                 sys.exit(1)
 

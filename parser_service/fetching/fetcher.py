@@ -32,9 +32,9 @@ from parser_service.page import PageOptions
 
 SNIFF_LENGTH = 1445
 """Bytes that decide the kind of a document without a type (MIME Sniffing Standard, 5.2)."""
-BIG_BODY = MIB // 2
+BIG_BODY_BYTES = MIB // 2
 MAX_BIG_BODIES = 4
-"""Bodies over `BIG_BODY` bytes in memory at a time."""
+"""Bodies over `BIG_BODY_BYTES` bytes in memory at a time."""
 
 # RFC 9110: these successes carry no page.
 _EMPTY_SUCCESSES = frozenset({204, 205})
@@ -76,7 +76,7 @@ class NotFetchedYetError(Exception):
 class HostAccess(Protocol):
     """Permit the requests of one page, and hold what the page occupies until it is delivered."""
 
-    async def wait_for_slot(self, target: VettedUrl, hops: Sequence[Hop]) -> None:
+    async def obtain_slot(self, target: VettedUrl, hops: Sequence[Hop]) -> None:
         """Return when a request to this host may be sent. The fetcher calls it before each request.
 
         Raises:
@@ -126,7 +126,7 @@ class Fetcher:
         target = self._requester.admit(url)
         passed = list(hops)
         while True:
-            await access.wait_for_slot(target, passed)
+            await access.obtain_slot(target, passed)
             if self._respect_robots or options.respect_robots:
                 await self._robots.require_allowed(target)
             response = await self._requester.send(target)
@@ -185,7 +185,7 @@ class Fetcher:
                 if ct.markup_of(None, bytes(body[:SNIFF_LENGTH])) is None:
                     raise UnsupportedContentTypeError
                 sniff = False
-            if len(body) > BIG_BODY and not is_big:
+            if len(body) > BIG_BODY_BYTES and not is_big:
                 is_big = True
                 await access.hold(self._big_bodies)
         decoder.finish()

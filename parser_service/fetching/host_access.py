@@ -46,7 +46,7 @@ class SlotHolder:
         """See `fetcher.HostAccess`."""
         await self._resources.enter_async_context(resource)
 
-    async def wait_for_slot(self, target: VettedUrl, hops: Sequence[Hop]) -> None:
+    async def obtain_slot(self, target: VettedUrl, hops: Sequence[Hop]) -> None:
         """See `fetcher.HostAccess`."""
         if self._limits is None:
             return
@@ -55,11 +55,11 @@ class SlotHolder:
             return
         await self._leave()
         try:
-            self._slot = await self._take_slot(self._limits, host, target, hops)
+            self._slot = await self._obtain_slot(self._limits, host, target, hops)
         except (RedisError, OSError) as error:
             log.warning("host limits unavailable; fetching without them", error=repr(error))
 
-    async def _take_slot(
+    async def _obtain_slot(
         self, limits: HostLimits, host: str, target: VettedUrl, hops: Sequence[Hop]
     ) -> Slot:
         raise NotImplementedError
@@ -92,14 +92,14 @@ class RequestAccess(SlotHolder):
             self._room.release()
         await super().__aexit__()
 
-    async def wait_for_slot(self, target: VettedUrl, hops: Sequence[Hop]) -> None:
+    async def obtain_slot(self, target: VettedUrl, hops: Sequence[Hop]) -> None:
         """Wait for the host's slot, then for room in this process."""
-        await super().wait_for_slot(target, hops)
+        await super().obtain_slot(target, hops)
         if not self._has_room:
             await self._room.acquire()
             self._has_room = True
 
-    async def _take_slot(
+    async def _obtain_slot(
         self, limits: HostLimits, host: str, _target: VettedUrl, _hops: Sequence[Hop]
     ) -> Slot:
         slot, is_ours = await limits.enter_or_queue(host)

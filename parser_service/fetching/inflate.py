@@ -16,11 +16,11 @@ ACCEPT_ENCODING = "gzip, deflate"
 class Decoder(Protocol):
     """Decode a body piece by piece, each within a limit."""
 
-    def feed(self, data: bytes, room: int) -> bytes:
+    def feed(self, data: bytes, max_bytes: int) -> bytes:
         """Decode the next piece.
 
         Raises:
-            TooLargeError: it decodes to more than `room` bytes.
+            TooLargeError: it decodes to more than `max_bytes` bytes.
             BadEncodingError: it is not in the coding.
         """
 
@@ -51,8 +51,8 @@ def decoder_for(content_encoding: str) -> Decoder:
 
 
 class _Identity:
-    def feed(self, data: bytes, room: int) -> bytes:
-        if len(data) > room:
+    def feed(self, data: bytes, max_bytes: int) -> bytes:
+        if len(data) > max_bytes:
             raise TooLargeError
         return data
 
@@ -66,7 +66,7 @@ class _Inflate:
         self._inflate = zlib.decompressobj(wbits)
         self._has_begun = False
 
-    def feed(self, data: bytes, room: int) -> bytes:
+    def feed(self, data: bytes, max_bytes: int) -> bytes:
         if not self._has_begun and data:
             self._has_begun = True
             # Some servers send raw deflate for "deflate", which means zlib's format.
@@ -76,10 +76,10 @@ class _Inflate:
             # Browsers also drop what follows the end.
             return b""
         try:
-            out = self._inflate.decompress(data, room + 1)
+            out = self._inflate.decompress(data, max_bytes + 1)
         except zlib.error:
             raise BadEncodingError from None
-        if len(out) > room:
+        if len(out) > max_bytes:
             raise TooLargeError
         return out
 

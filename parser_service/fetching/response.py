@@ -7,12 +7,12 @@ import httpx
 
 from parser_service.fetching.inflate import Decoder, decoder_for
 
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 
 
 def is_redirect(response: httpx.Response) -> bool:
     """Return whether the status is one of the redirects that carry a Location."""
-    return response.status_code in _REDIRECTS
+    return response.status_code in _REDIRECT_STATUSES
 
 
 def body_decoder(response: httpx.Response) -> Decoder:

@@ -14,15 +14,15 @@ from parser_service.fetching.requester import Requester
 from parser_service.fetching.response import body_decoder, is_redirect
 from parser_service.fetching.url_guard import VettedUrl
 
-MAX_SITES = 2000
+MAX_KEPT_SITES = 2000
 """Origins whose rules are cached."""
-KEEP_SECONDS = 3600.0
+RULES_LIFETIME_SECONDS = 3600.0
 """Seconds that rules are cached: RFC 9309, 2.4, allows 24 hours at most."""
-KEEP_UNREACHABLE_SECONDS = 60.0
+UNREACHABLE_LIFETIME_SECONDS = 60.0
 """Seconds after which a robots.txt that could not be fetched is tried again."""
 FETCH_SECONDS = 10.0
 """Seconds for one robots.txt, redirects included."""
-MAX_ROBOTS = 500 * 1024
+MAX_ROBOTS_BYTES = 500 * 1024
 """Bytes of robots.txt that are read; RFC 9309, 2.5, asks for at least these."""
 
 
@@ -71,9 +71,9 @@ class RobotsTxtFetcher:
         body = bytearray()
         async for chunk in response.aiter_raw():
             body += decoder.feed(chunk, self._max_decoded - len(body))
-            if len(body) >= MAX_ROBOTS:
+            if len(body) >= MAX_ROBOTS_BYTES:
                 break
-        return bytes(body[:MAX_ROBOTS])
+        return bytes(body[:MAX_ROBOTS_BYTES])
 
 
 class RobotsRules:
@@ -143,9 +143,9 @@ class RobotsRules:
             rules = Protego.parse(body.decode("utf-8", "replace"))
         elif 300 <= status < 500:
             rules = Protego.parse("")
-        seconds = KEEP_SECONDS if rules is not None else KEEP_UNREACHABLE_SECONDS
+        seconds = RULES_LIFETIME_SECONDS if rules is not None else UNREACHABLE_LIFETIME_SECONDS
         self._cache[origin] = (self._clock() + seconds, rules)
         self._cache.move_to_end(origin)
-        while len(self._cache) > MAX_SITES:
+        while len(self._cache) > MAX_KEPT_SITES:
             self._cache.popitem(last=False)
         return rules

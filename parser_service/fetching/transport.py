@@ -19,9 +19,9 @@ from parser_service.fetching.errors import fetch_error_of
 from parser_service.fetching.resolver import GuardedResolver
 from parser_service.fetching.url_guard import UrlGuard
 
-MAX_HEADER_LINE = 64 * 1024
+MAX_HEADER_LINE_BYTES = 64 * 1024
 MAX_HEADERS = 512
-CHUNK_SIZE = 64 * 1024
+READ_BUFFER_BYTES = 64 * 1024
 
 
 class GuardedTransport(httpx.AsyncBaseTransport):
@@ -75,13 +75,13 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         current_progress.set(progress)
         try:
             try:
-                response = await self._send(request, self._pooled())
+                response = await self._send_through(request, self._pooled_session())
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
                 if progress.has_dialled:
                     raise
                 # The site closed a pooled connection, which does not mean that it is down:
                 # retry once on a new one.
-                response = await self._send(request, self._fresh())
+                response = await self._send_through(request, self._unpooled_session())
         except Exception as error:
             raise fetch_error_of(error, in_handshake=progress.has_begun_handshake) from error
         return httpx.Response(
@@ -91,7 +91,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             extensions={"location": response.headers.get("Location")},
         )
 
-    async def _send(
+    async def _send_through(
         self, request: httpx.Request, session: aiohttp.ClientSession
     ) -> aiohttp.ClientResponse:
         return await session.request(
@@ -109,10 +109,10 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         if self._resolver is not None:
             await self._resolver.close()
 
-    def _pooled(self) -> aiohttp.ClientSession:
+    def _pooled_session(self) -> aiohttp.ClientSession:
         return self._session(force_close=False)
 
-    def _fresh(self) -> aiohttp.ClientSession:
+    def _unpooled_session(self) -> aiohttp.ClientSession:
         return self._session(force_close=True)
 
     def _session(self, *, force_close: bool) -> aiohttp.ClientSession:
@@ -140,10 +140,10 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             trust_env=False,
             # The page as a whole has a deadline of its own, see `pipeline.py`.
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_timeout),
-            max_line_size=MAX_HEADER_LINE,
-            max_field_size=MAX_HEADER_LINE,
+            max_line_size=MAX_HEADER_LINE_BYTES,
+            max_field_size=MAX_HEADER_LINE_BYTES,
             max_headers=MAX_HEADERS,
-            read_bufsize=CHUNK_SIZE,
+            read_bufsize=READ_BUFFER_BYTES,
         )
         self._sessions[force_close] = session
         return session

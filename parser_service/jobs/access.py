@@ -36,7 +36,7 @@ class JobAccess(SlotHolder):
         self._raw = raw
         self._token = token
 
-    async def _take_slot(
+    async def _obtain_slot(
         self, limits: HostLimits, host: str, target: VettedUrl, hops: Sequence[Hop]
     ) -> Slot:
         parked = ParkedJob.of(self._raw, url=target.url, hops=hops)

@@ -12,7 +12,7 @@ from parser_service.jobs.work import RunnableJob
 from parser_service.redis_queue.host_limits import HostLimits
 from parser_service.redis_queue.job_queue import JobQueue
 
-BEAT_SECONDS = 1.0
+HEARTBEAT_SECONDS = 1.0
 
 log = structlog.get_logger()
 
@@ -40,7 +40,7 @@ class Heartbeat:
         self._alive_file = alive_file
         self._unleased: set[str] = set()
 
-    def lease_later(self, tokens: Iterable[str]) -> None:
+    def lease_at_next_beat(self, tokens: Iterable[str]) -> None:
         """Lease these jobs with the next beat, if they are still held: Redis did not answer."""
         self._unleased.update(tokens)
 
@@ -48,7 +48,7 @@ class Heartbeat:
         """Beat until cancelled, whatever fails."""
         while True:
             await self.beat()
-            await asyncio.sleep(BEAT_SECONDS)
+            await asyncio.sleep(HEARTBEAT_SECONDS)
 
     async def beat(self) -> None:
         """Show once that this parser lives."""

@@ -24,7 +24,7 @@ from parser_service.redis_queue.messages import Job
 
 # Redis names a state of the server in capitals, such as MISCONF: it may pass. It also names
 # WRONGTYPE so, which does not.
-_STATE = re.compile(r"(?!WRONGTYPE)[A-Z]+ ")
+_SERVER_STATE_ERROR = re.compile(r"(?!WRONGTYPE)[A-Z]+ ")
 
 log = structlog.get_logger()
 
@@ -75,7 +75,7 @@ class JobRun:
             try:
                 await self._queue.finish(job.id, result, token=job.token, reply=job.reply)
             except (RedisError, OSError) as error:
-                if not _may_pass(error):
+                if not _is_transient(error):
                     raise
                 pause = backoff.next_pause()
                 log.warning("result not stored yet", error=str(error), retry_in=pause)
@@ -84,9 +84,9 @@ class JobRun:
                 return
 
 
-def _may_pass(error: Exception) -> bool:
+def _is_transient(error: Exception) -> bool:
     """Return whether Redis may take later what it refuses now."""
     if isinstance(error, DataError):
         return False  # the client itself has no form for it
     # States with a class of their own, such as OutOfMemoryError, are subclasses.
-    return type(error) is not ResponseError or bool(_STATE.match(str(error)))
+    return type(error) is not ResponseError or bool(_SERVER_STATE_ERROR.match(str(error)))

@@ -28,9 +28,9 @@ from parser_service.jobs.lone import LoneJobs
 from parser_service.jobs.work import RunnableJob, decode
 from parser_service.pipeline import PagePipeline
 from parser_service.redis_queue.host_limits import HostLimits
-from parser_service.redis_queue.job_queue import JobQueue, TakenJob
+from parser_service.redis_queue.job_queue import JobQueue, TakenMessage
 
-BLOCK_SECONDS = 1
+WAIT_FOR_JOBS_SECONDS = 1
 """Seconds for one BLPOP; `dependencies.COMMAND_SECONDS` must be more."""
 THROTTLE_SECONDS = 0.2
 
@@ -47,7 +47,7 @@ class Listener:
         limits: HostLimits | None,
         pipeline: PagePipeline,
         settings: Settings,
-        block_seconds: float = BLOCK_SECONDS,
+        block_seconds: float = WAIT_FOR_JOBS_SECONDS,
     ) -> None:
         self._queue = queue
         self._job_run = JobRun(queue=queue, limits=limits, pipeline=pipeline)
@@ -58,7 +58,7 @@ class Listener:
         self._in_flight: dict[asyncio.Task[None], RunnableJob] = {}
         self._lone = LoneJobs()
         self._heartbeat = Heartbeat(
-            queue=queue, limits=limits, held=self._held, alive_file=settings.alive_file
+            queue=queue, limits=limits, held=self._count_held_jobs, alive_file=settings.alive_file
         )
 
     def stop(self) -> None:
@@ -72,7 +72,7 @@ class Listener:
         backoff = Backoff()
         while not self._stopping:
             try:
-                await self._take_some()
+                await self._take_jobs()
                 backoff.reset()
             except (RedisError, OSError) as error:
                 pause = backoff.next_pause()
@@ -85,7 +85,7 @@ class Listener:
         await self._finish()
         beating.cancel()
 
-    async def _take_some(self) -> None:
+    async def _take_jobs(self) -> None:
         """Start the jobs for which there is room, or wait until there may be something to do."""
         await self._hand_back_deferred()
         room = self._settings.fetch_concurrency - len(self._in_flight)
@@ -101,7 +101,7 @@ class Listener:
         taken = await self._queue.take(1 if only_from else room, only_from=only_from)
         if taken:
             metrics.JOBS_TAKEN.inc(len(taken))
-            self._start_or_defer(self._decode(taken))
+            self._admit_or_defer(self._decode(taken))
         elif not only_from and (popped := await self._queue.wait_for_job(self._block_seconds)):
             metrics.JOBS_TAKEN.inc()
             runnables = self._decode([popped])
@@ -109,10 +109,10 @@ class Listener:
             try:
                 await self._queue.lease(tokens)
             except (RedisError, OSError):
-                self._heartbeat.lease_later(tokens)
-            self._start_or_defer(runnables)
+                self._heartbeat.lease_at_next_beat(tokens)
+            self._admit_or_defer(runnables)
 
-    def _decode(self, taken: Sequence[TakenJob]) -> list[RunnableJob]:
+    def _decode(self, taken: Sequence[TakenMessage]) -> list[RunnableJob]:
         runnables = []
         for message in taken:
             try:
@@ -126,13 +126,13 @@ class Listener:
                 )
         return runnables
 
-    def _start_or_defer(self, runnables: Sequence[RunnableJob]) -> None:
+    def _admit_or_defer(self, runnables: Sequence[RunnableJob]) -> None:
         """Start the jobs that may run now; the others go back to the head of their list."""
         for runnable in runnables:
             if not runnable.job.alone:
                 self._start(runnable)
         for runnable in runnables:
-            if runnable.job.alone and self._lone.start_or_defer(
+            if runnable.job.alone and self._lone.admit_or_defer(
                 runnable, are_others_running=bool(self._in_flight)
             ):
                 self._start(runnable)
@@ -150,9 +150,9 @@ class Listener:
     def _start(self, runnable: RunnableJob) -> None:
         task = asyncio.create_task(self._job_run.run(runnable))
         self._in_flight[task] = runnable
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._on_job_ended)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _on_job_ended(self, task: asyncio.Task[None]) -> None:
         if runnable := self._in_flight.pop(task, None):
             self._lone.job_ended(runnable)
         self._changed.set()
@@ -166,7 +166,7 @@ class Listener:
             async with asyncio.timeout(seconds):
                 await self._changed.wait()
 
-    def _held(self) -> list[RunnableJob]:
+    def _count_held_jobs(self) -> list[RunnableJob]:
         return [*self._in_flight.values(), *self._lone.to_hand_back]
 
     async def _finish(self) -> None:

@@ -10,7 +10,7 @@ from parser_service.jobs.outcome import encode_failure, encode_page
 from parser_service.jobs.work import RunnableJob
 from parser_service.page import PageOptions
 from parser_service.pipeline import PagePipeline
-from parser_service.redis_queue.messages import PAGE
+from parser_service.redis_queue.messages import PAGE_KIND
 
 Runner = Callable[[RunnableJob, PagePipeline, JobAccess], Awaitable[bytes]]
 """Returns the message of a success, or raises a `FetchError`, which becomes that of a failure."""
@@ -52,4 +52,4 @@ async def run_page(runnable: RunnableJob, pipeline: PagePipeline, access: JobAcc
     return encode_page(page, runnable.job)
 
 
-RUNNERS: dict[str, Runner] = {PAGE: run_page}
+RUNNERS: dict[str, Runner] = {PAGE_KIND: run_page}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from parser_service.fetching.fetcher import Hop
 from parser_service.jobs.parked import ReadyJob
 from parser_service.redis_queue.host_limits import Slot
-from parser_service.redis_queue.job_queue import TakenJob
+from parser_service.redis_queue.job_queue import TakenMessage
 from parser_service.redis_queue.messages import Job
 
 
@@ -21,7 +21,7 @@ class RunnableJob:
         hops: redirects that were followed before it was parked.
     """
 
-    taken: TakenJob
+    taken: TakenMessage
     raw: bytes
     job: Job
     url: str
@@ -29,7 +29,7 @@ class RunnableJob:
     slot: Slot | None = None
 
 
-def decode(taken: TakenJob) -> RunnableJob:
+def decode(taken: TakenMessage) -> RunnableJob:
     """Read a message: a new job, or one that waited for its host and goes on.
 
     Raises:

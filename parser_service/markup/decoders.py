@@ -28,7 +28,7 @@ _CODECS = {
 }
 
 # GB 18030-2022 assigned these characters, which were in the private use area before.
-_GB18030 = {
+_GB18030_CORRECTIONS = {
     0xE5E5: "\u3000",
     0xE7C7: "\u1e3f",
     0xE78D: "\ufe10",
@@ -48,8 +48,8 @@ _GB18030 = {
 # Characters that a codec maps differently: the codec's, and the standard's.
 _CORRECTIONS: Mapping[str, Mapping[int, str]] = {
     "koi8-u": {0x255D: "\u045e", 0x256C: "\u040e"},
-    "gbk": _GB18030,
-    "gb18030": _GB18030,
+    "gbk": _GB18030_CORRECTIONS,
+    "gb18030": _GB18030_CORRECTIONS,
     "big5": {
         0x2022: "\u2027",
         0xFF64: "\ufe51",
@@ -150,11 +150,11 @@ def _multi_byte_handler(
 def _gb18030_extras(rest: bytes) -> tuple[str, int] | None:
     if rest[0] == 0x80:
         return "\N{EURO SIGN}", 1
-    return (REPLACEMENT, len(rest)) if _CUT_SHORT.fullmatch(rest) else None
+    return (REPLACEMENT, len(rest)) if _CUT_SHORT_GB18030.fullmatch(rest) else None
 
 
 # A character of four bytes that the end of the page cuts off.
-_CUT_SHORT = re.compile(rb"[\x81-\xfe][0-9](?:[\x81-\xfe])?")
+_CUT_SHORT_GB18030 = re.compile(rb"[\x81-\xfe][0-9](?:[\x81-\xfe])?")
 
 
 @cache
@@ -194,13 +194,13 @@ _MULTI_BYTE = {
     "euc-jp": _euc_jp_extras,
 }
 
-_ESCAPES = re.compile(rb"\x1b(?:\(B|\(J|\(I|\$@|\$B)")
+_ISO_2022_JP_ESCAPES = re.compile(rb"\x1b(?:\(B|\(J|\(I|\$@|\$B)")
 
 
 def _decode_iso_2022_jp(body: bytes) -> str:
     """Decode the segments between escape sequences, each in its own character set."""
     pieces, state, position = [], b"(B", 0
-    for escape in _ESCAPES.finditer(body):
+    for escape in _ISO_2022_JP_ESCAPES.finditer(body):
         pieces.append(_segment(body[position : escape.start()], state))
         state, position = escape[0][1:], escape.end()
     pieces.append(_segment(body[position:], state))

@@ -12,7 +12,7 @@ import ada_url
 from parser_service.markup.json_ld import JsonLd
 from parser_service.markup.text import collapse
 
-MAX_URL = 2083
+MAX_URL_LENGTH = 2083
 """Characters of a URL among the facts; longer ones are left out."""
 
 
@@ -68,12 +68,12 @@ class Document:
 
     def absolute_url(self, address: str | None) -> str | None:
         """Return an address as an absolute http or https URL; None if it is not one or too long."""
-        if not address or len(address) > MAX_URL:
+        if not address or len(address) > MAX_URL_LENGTH:
             return None
         try:
             url = ada_url.URL(address, base=self.base_url)
         except ValueError:
             return None
-        if url.protocol not in ("http:", "https:") or len(url.href) > MAX_URL:
+        if url.protocol not in ("http:", "https:") or len(url.href) > MAX_URL_LENGTH:
             return None
         return str(url.href)

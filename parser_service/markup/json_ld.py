@@ -8,17 +8,19 @@ from typing import Any, Self
 
 from parser_service.markup.text import collapse, storable
 
-MAX_TEXT = 256 * 1024
+MAX_READ_CHARACTERS = 256 * 1024
 """Characters of JSON-LD that are read."""
-MAX_KEPT = 64 * 1024
+MAX_KEPT_CHARACTERS = 64 * 1024
 """Characters of JSON-LD that are kept; objects that do not fit are left out."""
 MAX_DEPTH = 20
-MAX_NUMBER = 10**15
+MAX_STORABLE_NUMBER = 10**15
 
 Node = Mapping[str, Any]
 
 # Some pages wrap the JSON in what hid scripts from the browsers of the nineties.
-_WRAPPING = re.compile(r"^\s*(?:<!--|<!\[CDATA\[|//\s*<!\[CDATA\[)|(?:-->|//\s*\]\]>|\]\]>|;)\s*$")
+_COMMENT_OR_CDATA_WRAPPING = re.compile(
+    r"^\s*(?:<!--|<!\[CDATA\[|//\s*<!\[CDATA\[)|(?:-->|//\s*\]\]>|\]\]>|;)\s*$"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class JsonLd:
     def parse(cls, texts: Iterable[str]) -> Self:
         """Parse the texts of scripts, in the order of the page; skip what is not JSON."""
         objects = list(_objects_within_limits(texts))
-        return cls(objects, list(_nodes(objects)))
+        return cls(objects, list(_json_ld_nodes(objects)))
 
     def first_text(self, key: str, *keys_within: str) -> str | None:
         """Return the text of the first node that has a value under a key.
@@ -66,7 +68,7 @@ def text_of(value: Any, *keys: str) -> str | None:
 
 
 def _objects_within_limits(texts: Iterable[str]) -> Iterator[dict[str, Any]]:
-    to_read, to_keep = MAX_TEXT, MAX_KEPT
+    to_read, to_keep = MAX_READ_CHARACTERS, MAX_KEPT_CHARACTERS
     for text in texts:
         to_read -= len(text)
         if to_read < 0:
@@ -78,7 +80,7 @@ def _objects_within_limits(texts: Iterable[str]) -> Iterator[dict[str, Any]]:
             yield found
 
 
-def _nodes(objects: Iterable[Node]) -> Iterator[Node]:
+def _json_ld_nodes(objects: Iterable[Node]) -> Iterator[Node]:
     for found in objects:
         yield found
         graph = found.get("@graph")
@@ -89,16 +91,18 @@ def _nodes(objects: Iterable[Node]) -> Iterator[Node]:
 def _objects(text: str) -> Iterator[dict[str, Any]]:
     try:
         # Not strict: line breaks inside strings are a common slip.
-        parsed = json.loads(_WRAPPING.sub("", text), strict=False, parse_constant=_null)
+        parsed = json.loads(
+            _COMMENT_OR_CDATA_WRAPPING.sub("", text), strict=False, parse_constant=_null
+        )
     except (ValueError, RecursionError):
         return
     for item in parsed if isinstance(parsed, list) else [parsed]:
-        cleaned = _clean(item, MAX_DEPTH)
+        cleaned = _storable_value(item, MAX_DEPTH)
         if isinstance(cleaned, dict) and cleaned:
             yield cleaned
 
 
-def _clean(value: Any, depth: int) -> Any:
+def _storable_value(value: Any, depth: int) -> Any:
     """Make a value storable: no NUL, no infinite number, not too deep."""
     match value:
         case str():
@@ -106,11 +110,11 @@ def _clean(value: Any, depth: int) -> Any:
         case bool() | None:
             return value
         case int() | float():
-            return value if abs(value) < MAX_NUMBER else str(value)[:100]
+            return value if abs(value) < MAX_STORABLE_NUMBER else str(value)[:100]
         case dict() if depth:
-            return {storable(key): _clean(item, depth - 1) for key, item in value.items()}
+            return {storable(key): _storable_value(item, depth - 1) for key, item in value.items()}
         case list() if depth:
-            return [_clean(item, depth - 1) for item in value]
+            return [_storable_value(item, depth - 1) for item in value]
         case _:
             return None
 

@@ -26,18 +26,22 @@ def read_xhtml(text: str, *, url: str) -> Document:
         url: where it was fetched from.
     """
     page = _soup(text)
-    title = next(iter(_xhtml(page, "title")), None)
-    heading = next(iter(_xhtml(page, "h1")), None)
-    root = next(iter(_xhtml(page, "html")), None)
+    title = next(iter(_elements_named(page, "title")), None)
+    heading = next(iter(_elements_named(page, "h1")), None)
+    root = next(iter(_elements_named(page, "html")), None)
     return Document(
-        base_url=base_url_of(url, (_attributes(tag).get("href") for tag in _xhtml(page, "base"))),
+        base_url=base_url_of(
+            url, (_attributes(tag).get("href") for tag in _elements_named(page, "base"))
+        ),
         language=_attributes(root).get("lang") if root else None,
         title=None if title is None else _own_text(title),
         heading=heading.get_text() if heading else None,
-        meta=meta_by_name(_attributes(tag) for tag in _xhtml(page, "meta")),
-        links=links_of(_attributes(tag) for tag in _xhtml(page, "link")),
+        meta=meta_by_name(_attributes(tag) for tag in _elements_named(page, "meta")),
+        links=links_of(_attributes(tag) for tag in _elements_named(page, "link")),
         json_ld=JsonLd.parse(
-            tag.get_text() for tag in _xhtml(page, "script") if is_json_ld(_attributes(tag))
+            tag.get_text()
+            for tag in _elements_named(page, "script")
+            if is_json_ld(_attributes(tag))
         ),
     )
 
@@ -59,7 +63,7 @@ def _entity(found: re.Match[str]) -> str:
     return html5.get(found[1], found[0])
 
 
-def _xhtml(page: "BeautifulSoup", name: str) -> Iterable["Tag"]:
+def _elements_named(page: "BeautifulSoup", name: str) -> Iterable["Tag"]:
     return (tag for tag in page.find_all(name) if tag.namespace == _XHTML)
 
 

@@ -28,7 +28,7 @@ TICKET_SECONDS = 5
 """Seconds for which a slot is kept for a ticket whose turn has come, until it is claimed."""
 RECHECK_SECONDS = 1
 """Seconds before a full host is checked again: by then a lease may have expired."""
-HOSTS_A_TICK = 100
+HOSTS_PER_TICK = 100
 """Hosts that one call of `tick` looks at, so that it never holds up Redis for long."""
 
 log = structlog.get_logger()
@@ -109,7 +109,7 @@ class HostLimits:
 
     async def tick(self) -> None:
         """Hand out the slots that are due; every parser does it each second."""
-        broken = await self._tick(args=[*self._arguments(Slot("", "")), HOSTS_A_TICK])
+        broken = await self._tick(args=[*self._arguments(Slot("", "")), HOSTS_PER_TICK])
         if broken:
             names = [host.decode(errors="replace") for host in broken[:10]]
             log.error("keys of hosts have another type: delete them", hosts=names)

@@ -22,14 +22,14 @@ from parser_service.redis_queue.scripts import load
 
 LEASE_SECONDS = 15
 """Seconds after which a lease ends unless it is renewed, as it is each second."""
-FORGET_AFTER_SECONDS = 60
+FORGET_PARSER_SECONDS = 60
 """Seconds after which a parser that is not seen leaves the set of parsers."""
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class TakenJob:
+class TakenMessage:
     """Hold a message and the list that it was taken from.
 
     Attributes:
@@ -63,7 +63,7 @@ class JobQueue:
         self._redis = redis
         self._name = name
         self._keys = keys
-        self._lists = (keys.ready, keys.task_queue)
+        self._lists = (keys.jobs_with_slot, keys.task_queue)
         self._taking = keys.taking(f"{name}:{secrets.token_hex(4)}")
         self._takes = 0
         self._takes_answered = 0
@@ -77,7 +77,7 @@ class JobQueue:
         self._hand_back = scripts.register(load("hand_back_job"))
         self._heartbeat = scripts.register(load("heartbeat"))
 
-    async def take(self, limit: int, *, only_from: str | None = None) -> list[TakenJob]:
+    async def take(self, limit: int, *, only_from: str | None = None) -> list[TakenMessage]:
         """Take up to `limit` jobs that are there now, and lease them.
 
         Redis keeps what was taken until the next call, which returns it again if the reply was
@@ -99,7 +99,7 @@ class JobQueue:
             for raw in items
         ]
 
-    async def wait_for_job(self, seconds: float) -> TakenJob | None:
+    async def wait_for_job(self, seconds: float) -> TakenMessage | None:
         """Wait for the next job and return it without a lease; return None if the time is over.
 
         Lease it at once. Never cancel this: the job that BLPOP has just popped would be lost.
@@ -112,12 +112,12 @@ class JobQueue:
         assert isinstance(raw, bytes)  # noqa: S101
         return self._taken(name.decode(), raw)
 
-    def _taken(self, name: str, raw: bytes) -> TakenJob:
-        return TakenJob(name, raw, is_ready=name == self._keys.ready)
+    def _taken(self, name: str, raw: bytes) -> TakenMessage:
+        return TakenMessage(name, raw, is_ready=name == self._keys.jobs_with_slot)
 
     async def record_heartbeat(self) -> None:
         """Record that this parser lives."""
-        await self._heartbeat(keys=[self._keys.parsers], args=[self._name, FORGET_AFTER_SECONDS])
+        await self._heartbeat(keys=[self._keys.parsers], args=[self._name, FORGET_PARSER_SECONDS])
 
     async def renew(self, tokens: Sequence[str]) -> None:
         """Renew the leases of jobs that this parser still holds.
@@ -157,7 +157,7 @@ class JobQueue:
         elif reply is not None and announcement:
             self._reply_lists.remember(reply)
 
-    async def hand_back(self, taken: TakenJob, *, token: str | None) -> None:
+    async def hand_back(self, taken: TakenMessage, *, token: str | None) -> None:
         """Put a job back to the head of its list and end its lease."""
         await self._hand_back(keys=[taken.list, self._keys.leases], args=[taken.raw, token or ""])
 

@@ -27,7 +27,7 @@ class Keys:
         return cls(task_queue=settings.task_queue, result_prefix=settings.result_prefix)
 
     @property
-    def ready(self) -> str:
+    def jobs_with_slot(self) -> str:
         """Name the list of jobs whose host has a slot for them; taken before `task_queue`."""
         return f"{self.task_queue}:ready"
 

@@ -11,9 +11,9 @@ from redis.exceptions import NoScriptError
 
 Argument = str | bytes | int | float
 
-MAX_CALLS = 100
+MAX_CALLS_PER_BATCH = 100
 """Calls in one round trip."""
-MAX_BYTES = 4 * 1024 * 1024
+MAX_BYTES_PER_BATCH = 4 * 1024 * 1024
 """Bytes in one round trip above which no call joins it: each must end within a command's time."""
 
 
@@ -58,7 +58,7 @@ class ScriptPipeline:
 
     def _next_batch(self) -> list["_Call"]:
         size = count = 0
-        while count < min(MAX_CALLS, len(self._waiting)) and size < MAX_BYTES:
+        while count < min(MAX_CALLS_PER_BATCH, len(self._waiting)) and size < MAX_BYTES_PER_BATCH:
             size += self._waiting[count].size
             count += 1
         batch, self._waiting = self._waiting[:count], self._waiting[count:]

@@ -7,13 +7,13 @@ from pydantic import BaseModel, BeforeValidator, Field, StrictInt, StrictStr
 from parser_service.page import Page, PageOptions
 
 JobId = int | str
-PAGE = "page"
+PAGE_KIND = "page"
 """The kind of a job that names none."""
 
 
 def _page_unless_text(value: Any) -> Any:
     """Ignore a member of another type: a foreign producer means something else by it."""
-    return value if isinstance(value, str) else PAGE
+    return value if isinstance(value, str) else PAGE_KIND
 
 
 class Job(PageOptions):
@@ -36,7 +36,7 @@ class Job(PageOptions):
     trace: str | None = None
     alone: bool = False
     html_apart: bool = False
-    kind: Annotated[str, BeforeValidator(_page_unless_text)] = PAGE
+    kind: Annotated[str, BeforeValidator(_page_unless_text)] = PAGE_KIND
 
 
 class ErrorFacts(BaseModel):

@@ -7,7 +7,7 @@ from redis.exceptions import ResponseError
 
 from parser_service.redis_queue.keys import Keys, bytes_of
 
-MAX_REMEMBERED = 100
+MAX_REPLY_LISTS = 100
 """Reply lists that are counted at a time; a producer may name a new one in each job."""
 
 MAX_DIGITS = 19
@@ -34,7 +34,7 @@ class ReplyLists:
         if reply_list == self._keys.api_reply_list:
             return
         self._others[reply_list] = self._others.pop(reply_list, 0) + 1
-        if len(self._others) > MAX_REMEMBERED:
+        if len(self._others) > MAX_REPLY_LISTS:
             del self._others[next(iter(self._others))]
 
     async def unpersisted_bytes(self) -> int:

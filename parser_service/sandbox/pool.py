@@ -14,7 +14,7 @@ import structlog
 from parser_service import metrics
 from parser_service.exceptions import FetchTimeoutError, InternalError, TooLargeError
 from parser_service.parser import ParsedPage, RawPage, parse
-from parser_service.sandbox.triage import Place, choose_place
+from parser_service.sandbox.triage import ParseLocation, choose_parse_location
 
 MAX_PAGE_OF_KEPT_CHILD = 1024 * 1024
 """Bytes of a page after which its child is not kept: it may have grown by hundreds of MB."""
@@ -28,7 +28,7 @@ CHILD_IDLE_SECONDS = 60.0
 log = structlog.get_logger()
 
 
-class ParsePool:
+class ParseRunner:
     """Parse pages within bounds; child processes start on first use and end when idle."""
 
     def __init__(self) -> None:
@@ -45,12 +45,12 @@ class ParsePool:
             TooLargeError: its markup takes too much memory.
             InternalError: the parser failed on it.
         """
-        match choose_place(page):
-            case Place.INLINE:
+        match choose_parse_location(page):
+            case ParseLocation.INLINE:
                 return parse(page)
-            case Place.THREAD:
+            case ParseLocation.THREAD:
                 return await asyncio.to_thread(parse, page)
-            case Place.CHILD:
+            case ParseLocation.CHILD:
                 async with self._child_slots:
                     return await self._parse_in_child(page)
 

@@ -9,19 +9,19 @@ from enum import Enum, auto
 from parser_service.markup.content_type import Markup
 from parser_service.parser import RawPage
 
-MAX_INLINE = 64 * 1024
+MAX_INLINE_BYTES = 64 * 1024
 """Bytes of HTML that are parsed on the event loop."""
-MAX_IN_THREAD = 256 * 1024
+MAX_IN_THREAD_BYTES = 256 * 1024
 """Bytes of HTML that are parsed in a thread."""
-MAX_INLINE_XHTML = 4 * 1024
+MAX_INLINE_XHTML_BYTES = 4 * 1024
 """Bytes of XHTML that are parsed on the event loop. BeautifulSoup, which parses it, is slow and
 holds the interpreter's lock, so longer pages go to a child at once."""
 MAX_START_TAGS = 8000
-BLOCK = 8 * 1024
+BLOCK_BYTES = 8 * 1024
 """Bytes in which at least one tag must begin or end."""
 
 
-class Place(Enum):
+class ParseLocation(Enum):
     """List the places where a page can be parsed.
 
     Attributes:
@@ -35,14 +35,14 @@ class Place(Enum):
     CHILD = auto()
 
 
-def choose_place(page: RawPage) -> Place:
+def choose_parse_location(page: RawPage) -> ParseLocation:
     """Decide where a page is parsed, so that it cannot hold up others."""
     size = len(page.body)
     if page.markup is Markup.XHTML:
-        return Place.INLINE if size <= MAX_INLINE_XHTML else Place.CHILD
-    if size > MAX_IN_THREAD or not parses_quickly(page.body):
-        return Place.CHILD
-    return Place.INLINE if size <= MAX_INLINE else Place.THREAD
+        return ParseLocation.INLINE if size <= MAX_INLINE_XHTML_BYTES else ParseLocation.CHILD
+    if size > MAX_IN_THREAD_BYTES or not parses_quickly(page.body):
+        return ParseLocation.CHILD
+    return ParseLocation.INLINE if size <= MAX_INLINE_BYTES else ParseLocation.THREAD
 
 
 def parses_quickly(body: bytes) -> bool:
@@ -53,5 +53,6 @@ def parses_quickly(body: bytes) -> bool:
     if body.count(b"<") - body.count(b"</") > MAX_START_TAGS:
         return False
     return all(
-        body.find(b"<", start, start + BLOCK) != -1 for start in range(0, len(body) - BLOCK, BLOCK)
+        body.find(b"<", start, start + BLOCK_BYTES) != -1
+        for start in range(0, len(body) - BLOCK_BYTES, BLOCK_BYTES)
     )

@@ -29,7 +29,7 @@ RELEASED: dict[str, tuple[int, str]] = {}
 Read = type[BaseModel] | TypeAdapter[Any]
 READERS: dict[str, Read] = {
     "job": parser_messages.Job,
-    "result": messages.RESULT,
+    "result": messages.RESULT_READER,
     "announcement": messages.Announcement,
     "page": messages.FetchAnswer,
     "problem": messages.ParserProblem,

@@ -18,7 +18,7 @@ from time import monotonic, perf_counter
 from parser_service.exceptions import FetchTimeoutError, TooLargeError
 from parser_service.markup.content_type import Markup
 from parser_service.parser import RawPage
-from parser_service.sandbox.pool import CHILD_SECONDS, ParsePool
+from parser_service.sandbox.pool import CHILD_SECONDS, ParseRunner
 from tests.support.cases import FOLDER
 
 GOLDEN = Path(__file__).resolve().parent.parent / "parser" / "extractors" / "golden"
@@ -72,7 +72,7 @@ async def fuzz(seconds: float, seed: int, originals: Sequence[bytes]) -> Counter
         AssertionError: a page raised an undeclared error or took too long.
     """
     chance = random.Random(seed)
-    pool = ParsePool()
+    pool = ParseRunner()
     outcomes: Counter[str] = Counter()
     end = monotonic() + seconds
     while monotonic() < end:

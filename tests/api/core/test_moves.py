@@ -40,7 +40,11 @@ MARKS: dict[str, tuple[Mark, StatusEnum, StatusEnum]] = {
         PENDING,
         PROCESSING,
     ),
-    "claim_due": (lambda s: QueueRepository(s).claim_due(limit=9), PROCESSING, PROCESSING),
+    "claim_due_retries": (
+        lambda s: QueueRepository(s).claim_due_retries(limit=9),
+        PROCESSING,
+        PROCESSING,
+    ),
     "claim_lost": (lambda s: QueueRepository(s).claim_lost(age=1, limit=9), PROCESSING, PROCESSING),
     "count_dead_attempts": (
         lambda s: EndingRepository(s).count_dead_attempts([TOKEN], POLICY),

@@ -5,11 +5,11 @@ import gc
 
 import pytest
 
-from api_service.edge.answer_memory import PIECE, SMALL_ANSWER, AnswerMemory, HeldAnswer
+from api_service.edge.answer_memory import PIECE_BYTES, SMALL_ANSWER_BYTES, AnswerMemory, HeldAnswer
 from api_service.edge.exceptions import AnswerMemoryFullError
 from api_service.edge.held_response import HeldResponse
 
-LIMIT = 10 * PIECE
+LIMIT = 10 * PIECE_BYTES
 
 
 async def _make(memory: AnswerMemory, size: int, *, alone: bool = False) -> HeldAnswer:
@@ -23,7 +23,7 @@ async def test_an_answer_without_room_is_refused_in_time() -> None:
     memory = AnswerMemory(LIMIT, timeout=0.1)
     held = await _make(memory, LIMIT)
     with pytest.raises(AnswerMemoryFullError):
-        await _make(memory, 2 * PIECE)
+        await _make(memory, 2 * PIECE_BYTES)
     held.drop()
     held.drop()
     (await _make(memory, LIMIT)).drop()
@@ -32,15 +32,15 @@ async def test_an_answer_without_room_is_refused_in_time() -> None:
 async def test_small_answers_need_no_room() -> None:
     memory = AnswerMemory(LIMIT, timeout=0.1)
     held = await _make(memory, LIMIT)
-    small = await memory.hold(b"x" * SMALL_ANSWER)
-    assert b"".join(small.pieces()) == b"x" * SMALL_ANSWER
+    small = await memory.hold(b"x" * SMALL_ANSWER_BYTES)
+    assert b"".join(small.pieces()) == b"x" * SMALL_ANSWER_BYTES
     held.drop()
 
 
 async def test_each_piece_makes_room_when_it_is_taken() -> None:
     memory = AnswerMemory(LIMIT, timeout=5)
     held = await _make(memory, LIMIT)
-    waiting = asyncio.create_task(_make(memory, 3 * PIECE))
+    waiting = asyncio.create_task(_make(memory, 3 * PIECE_BYTES))
     for taken, _ in enumerate(held.pieces()):
         if taken == 3:
             break
@@ -54,9 +54,9 @@ async def test_an_answer_larger_than_the_limit_comes_alone() -> None:
     huge = await _make(memory, 3 * LIMIT)
     assert huge.size == 3 * LIMIT
     with pytest.raises(AnswerMemoryFullError):
-        await _make(memory, 2 * PIECE)
+        await _make(memory, 2 * PIECE_BYTES)
     huge.drop()
-    (await _make(memory, 2 * PIECE)).drop()
+    (await _make(memory, 2 * PIECE_BYTES)).drop()
 
 
 async def test_what_was_larger_than_announced_counts_in_full() -> None:
@@ -67,7 +67,7 @@ async def test_what_was_larger_than_announced_counts_in_full() -> None:
 
     held = await memory.make(0, body, alone=False)
     with pytest.raises(AnswerMemoryFullError):
-        await _make(memory, 2 * PIECE)
+        await _make(memory, 2 * PIECE_BYTES)
     held.drop()
 
 

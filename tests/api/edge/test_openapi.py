@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from api_service.edge.problems import MEDIA_TYPE, REF
+from api_service.edge.problems import MEDIA_TYPE, PROBLEM_REF
 from api_service.exceptions import PAGE_CODES
 from api_service.main import create_app
 
@@ -27,14 +27,14 @@ def _resolved(node: dict[str, Any]) -> Any:
     return found
 
 
-def _nodes(node: Any) -> Iterator[dict[str, Any]]:
+def _json_ld_nodes(node: Any) -> Iterator[dict[str, Any]]:
     if isinstance(node, dict):
         yield node
         for value in node.values():
-            yield from _nodes(value)
+            yield from _json_ld_nodes(value)
     elif isinstance(node, list):
         for value in node:
-            yield from _nodes(value)
+            yield from _json_ld_nodes(value)
 
 
 def _codes(operation_id: str, status: int) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def test_an_operations_id_reads_as_the_method_of_a_client() -> None:
 
 
 def test_every_reference_leads_somewhere() -> None:
-    for node in _nodes(SCHEMA):
+    for node in _json_ld_nodes(SCHEMA):
         if "$ref" in node:
             assert _resolved(node)
 
@@ -68,7 +68,7 @@ def test_every_error_is_the_one_problem_with_its_codes(operation_id: str) -> Non
             continue
         assert response["content"].keys() == {MEDIA_TYPE}
         reference, _ = response["content"][MEDIA_TYPE]["schema"]["allOf"]
-        assert reference == {"$ref": REF}
+        assert reference == {"$ref": PROBLEM_REF}
         code = _codes(operation_id, int(status))
         assert (code["type"], status == "502") == ("string", "enum" not in code)
         if status in ("429", "503"):
@@ -76,7 +76,7 @@ def test_every_error_is_the_one_problem_with_its_codes(operation_id: str) -> Non
 
 
 def test_the_problem_is_described_once() -> None:
-    inlined = [node for node in _nodes(SCHEMA) if node.get("title") == "Problem"]
+    inlined = [node for node in _json_ld_nodes(SCHEMA) if node.get("title") == "Problem"]
     assert inlined == [SCHEMA["components"]["schemas"]["Problem"]]
     assert "HTTPValidationError" not in SCHEMA["components"]["schemas"]
 

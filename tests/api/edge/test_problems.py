@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI, HTTPException
 from pydantic import BaseModel
 
-from api_service.edge.problems import REF, problems, render_errors_as_problems
+from api_service.edge.problems import PROBLEM_REF, problems, render_errors_as_problems
 from api_service.exceptions import ApiError, NotFoundError
 from tests.support.app_client import AppClient
 
@@ -141,5 +141,5 @@ def test_declared_problems_refer_to_one_schema_and_list_their_codes() -> None:
     assert declared[404]["description"] == "`not_found`: There is no request with this id."
     assert ("headers" in declared[404], "headers" in declared[503]) == (False, True)
     reference, narrowed = declared[404]["content"]["application/problem+json"]["schema"]["allOf"]
-    assert reference == {"$ref": REF}
+    assert reference == {"$ref": PROBLEM_REF}
     assert narrowed["properties"]["code"] == {"type": "string", "enum": ["not_found"]}

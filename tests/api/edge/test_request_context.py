@@ -14,7 +14,7 @@ from structlog.testing import LogCapture
 
 from api_service.edge import request_context
 from api_service.edge.draining import Draining
-from api_service.edge.request_context import MAX_BODY, RequestContext
+from api_service.edge.request_context import MAX_BODY_BYTES, RequestContext
 from tests.support.app_client import AppClient
 
 
@@ -55,7 +55,9 @@ async def client() -> AsyncIterator[AppClient]:
         yield opened
 
 
-@pytest.mark.parametrize(("length", "status"), [(0, 200), (MAX_BODY, 200), (MAX_BODY + 1, 413)])
+@pytest.mark.parametrize(
+    ("length", "status"), [(0, 200), (MAX_BODY_BYTES, 200), (MAX_BODY_BYTES + 1, 413)]
+)
 async def test_a_body_is_read_up_to_the_limit(
     client: httpx.AsyncClient, length: int, status: int
 ) -> None:

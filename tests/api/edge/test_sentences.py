@@ -8,7 +8,7 @@ import pytest
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from api_service.edge.sentences import ANY, MAX_SENTENCE, SENTENCES, sentence
+from api_service.edge.sentences import ANY_MEMBER_OR_FAULT, MAX_SENTENCE_LENGTH, SENTENCES, sentence
 from api_service.page.url import MAX_URL_LENGTH
 from api_service.requests import MAX_WAIT
 from api_service.status_enum import StatusEnum
@@ -136,12 +136,12 @@ def test_a_name_that_a_client_chose_is_short_and_valid_unicode() -> None:
     written = sentence(error)
     assert written.startswith("?{x}aaa")
     assert written.endswith("is not known here; see /docs.")
-    assert len(written.encode()) < MAX_SENTENCE
+    assert len(written.encode()) < MAX_SENTENCE_LENGTH
 
 
 @pytest.mark.parametrize(("member", "kind"), SENTENCES)
 def test_every_sentence_of_the_table_is_complete(member: str, kind: str) -> None:
     written = SENTENCES[member, kind]
     assert written.endswith(".")
-    assert member in (ANY, "body") or written.startswith(member)
+    assert member in (ANY_MEMBER_OR_FAULT, "body") or written.startswith(member)
     assert re.search(r"[Ii]nput|should|valid (string|integer|number)", written) is None

@@ -8,7 +8,7 @@ import pytest
 
 from api_service.assembly.worker import WorkerContext
 from api_service.database import Database, Session
-from api_service.endings.attempts import RetryPolicy, StatusChange, SucceededAttempt
+from api_service.endings.attempts import EndedAttempt, RetryPolicy, SucceededAttempt
 from api_service.endings.repository import EndingRepository
 from api_service.endings.service import RECORDERS, Endings, EndingStep
 from api_service.page.facts import PageFacts
@@ -34,9 +34,9 @@ class Seen:
     """A step that notes what it was shown."""
 
     def __init__(self) -> None:
-        self.ended: list[StatusChange] = []
+        self.ended: list[EndedAttempt] = []
 
-    async def __call__(self, _: Session, ended: Sequence[StatusChange]) -> None:
+    async def __call__(self, _: Session, ended: Sequence[EndedAttempt]) -> None:
         self.ended += ended
 
 
@@ -85,7 +85,7 @@ async def test_a_step_sees_a_request_that_fails_with_its_last_parser(
 async def test_a_step_that_fails_leaves_everything_as_it_was(
     database: Database, jobs: WorkerContext, connection: asyncpg.Connection
 ) -> None:
-    async def fail(_: Session, __: Sequence[StatusChange]) -> None:
+    async def fail(_: Session, __: Sequence[EndedAttempt]) -> None:
         raise RuntimeError("no counter")
 
     ids = await _started(database, jobs, None, None)
@@ -100,7 +100,7 @@ async def test_steps_write_in_the_transaction_of_the_end(
 ) -> None:
     await connection.execute("CREATE TABLE counters (ended integer)")
 
-    async def count(session: Session, ended: Sequence[StatusChange]) -> None:
+    async def count(session: Session, ended: Sequence[EndedAttempt]) -> None:
         raw = await (await session.connection()).get_raw_connection()
         assert raw.driver_connection
         await raw.driver_connection.execute("INSERT INTO counters VALUES ($1)", len(ended))
@@ -117,7 +117,7 @@ async def test_each_kind_of_result_has_its_recorder(
 ) -> None:
     async def record_rows(
         repository: EndingRepository, results: Mapping[int, PageResult]
-    ) -> list[StatusChange]:
+    ) -> list[EndedAttempt]:
         rows = [
             SucceededAttempt(i, result.token, title="rows", html="", facts=PageFacts())
             for i, result in results.items()

@@ -9,7 +9,7 @@ import redis.asyncio as aioredis
 
 from api_service.database import Database
 from api_service.operation.gauge_metrics import GaugeSnapshot
-from api_service.operation.gauges import FRESH_SECONDS, MAX_FRESH_SECONDS, Gauges
+from api_service.operation.gauges import MAX_SNAPSHOT_SECONDS, MIN_SNAPSHOT_SECONDS, Gauges
 from api_service.parser_client.census import Census, QueueDepths
 
 
@@ -56,7 +56,7 @@ async def test_a_snapshot_is_kept_for_a_moment(
     census: _SlowCensus, read: Callable[[], asyncio.Task[GaugeSnapshot]]
 ) -> None:
     first = await read()
-    census.now += FRESH_SECONDS - 0.01
+    census.now += MIN_SNAPSHOT_SECONDS - 0.01
     assert await read() is first
     census.now += 0.02
     assert await read() is not first
@@ -64,7 +64,8 @@ async def test_a_snapshot_is_kept_for_a_moment(
 
 
 @pytest.mark.parametrize(
-    ("seconds", "kept"), [(0.01, FRESH_SECONDS), (0.2, 2.0), (0.4, 4.0), (60, MAX_FRESH_SECONDS)]
+    ("seconds", "kept"),
+    [(0.01, MIN_SNAPSHOT_SECONDS), (0.2, 2.0), (0.4, 4.0), (60, MAX_SNAPSHOT_SECONDS)],
 )
 async def test_a_slow_snapshot_is_kept_ten_times_as_long_as_it_took(
     census: _SlowCensus,

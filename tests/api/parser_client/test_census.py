@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 import redis.asyncio as aioredis
 
-from api_service.parser_client.census import SCAN_CHUNK, Census, QueueDepths
+from api_service.parser_client.census import ITEMS_PER_READ, Census, QueueDepths
 from api_service.parser_client.keys import Keys
 from tests.support.keys import QUEUE, RESULTS
 
@@ -32,9 +32,9 @@ async def _fill(redis: aioredis.Redis) -> None:
     for number, host in enumerate(("a.example", "b.example:81"), 2):
         await redis.zadd(KEYS.hosts, {host: 0})
         await redis.rpush(KEYS.waiting(host), _parked(number))
-    await redis.rpush(KEYS.ready, f"r1\na.example\n{_parked(4)}")
+    await redis.rpush(KEYS.jobs_with_slot, f"r1\na.example\n{_parked(4)}")
     await redis.zadd(KEYS.leases, {"5-a": 0, "of somebody else": 0})
-    await redis.zadd(KEYS.takers, {"one": 0})
+    await redis.zadd(KEYS.announcement_takers, {"one": 0})
     await redis.rpush(KEYS.taken("one"), '{"id":6,"token":"6-a","bytes":100}')
     await redis.rpush(KEYS.reply_list, '{"id":7,"token":"7-a","bytes":100}')
     await redis.set(KEYS.reply_bytes, 200)
@@ -47,7 +47,7 @@ async def test_every_place_is_listed(raw: aioredis.Redis) -> None:
 
 
 async def test_a_long_list_is_listed_completely(raw: aioredis.Redis) -> None:
-    numbers = range(1, 2 * SCAN_CHUNK + 2)
+    numbers = range(1, 2 * ITEMS_PER_READ + 2)
     await raw.rpush(KEYS.task_queue, *map(_job, numbers))
     ids = [number async for number in Census(raw, KEYS, name="one").ids_in_redis()]
     assert sorted(ids) == list(numbers)

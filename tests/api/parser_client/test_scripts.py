@@ -15,7 +15,7 @@ NAMES = sorted(path.stem for path in FOLDER.glob("*.lua"))
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setattr(scripts, "_FOLDER", tmp_path)
+    monkeypatch.setattr(scripts, "_LUA_FOLDER", tmp_path)
     scripts.load.cache_clear()
     yield tmp_path
     scripts.load.cache_clear()

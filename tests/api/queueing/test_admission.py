@@ -10,7 +10,7 @@ import redis.asyncio as aioredis
 from api_service.config import Settings
 from api_service.database import Database
 from api_service.database_address import read_database_url
-from api_service.exceptions import QueueFullError
+from api_service.exceptions import TooManyUnfinishedError
 from api_service.queueing.admission import RARE_RECOUNT_SECONDS, Admission
 from tests.support.app_client import OpenApp
 from tests.support.clock import Clock
@@ -97,7 +97,7 @@ async def test_requests_under_way_while_it_is_counted_are_not_forgotten(
     database: Database, connection: asyncpg.Connection
 ) -> None:
     clock = Clock()
-    admission = await Admission.open(database, max_depth=MOST, clock=clock)
+    admission = await Admission.open(database, max_unfinished=MOST, clock=clock)
     await _fill(connection, MOST - 10)
     clock.now += RARE_RECOUNT_SECONDS
     stored = asyncio.Event()
@@ -106,7 +106,7 @@ async def test_requests_under_way_while_it_is_counted_are_not_forgotten(
         try:
             with admission.reserve():
                 await stored.wait()
-        except QueueFullError:
+        except TooManyUnfinishedError:
             return False
         return True
 
@@ -127,7 +127,7 @@ async def test_near_its_limit_it_counts_more_often(
 ) -> None:
     await _fill(connection, unfinished)
     clock = Clock()
-    admission = await Admission.open(database, max_depth=MOST, clock=clock)
+    admission = await Admission.open(database, max_unfinished=MOST, clock=clock)
     clock.now += pause - 0.1
     with admission.reserve():
         assert not _is_counting(admission)
@@ -141,12 +141,12 @@ async def test_a_count_that_fails_leaves_the_last_one(
     database: Database, connection: asyncpg.Connection
 ) -> None:
     await _fill(connection, MOST)
-    admission = await Admission.open(database, max_depth=MOST)
+    admission = await Admission.open(database, max_unfinished=MOST)
     nowhere = read_database_url("postgresql+asyncpg://postgres@127.0.0.1:1/none")
     unreachable = Database(nowhere, timeout=1)
     admission._database = unreachable
     await admission.count()
-    with pytest.raises(QueueFullError), admission.reserve():
+    with pytest.raises(TooManyUnfinishedError), admission.reserve():
         pass
     await unreachable.dispose()
 

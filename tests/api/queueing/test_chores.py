@@ -5,14 +5,14 @@ import asyncio
 import redis.asyncio as aioredis
 
 from api_service.parser_client.keys import Keys
-from api_service.queueing.chores import Chores
+from api_service.queueing.chores import PeriodicChores
 from tests.support.keys import QUEUE, RESULTS
 from tests.support.time_travel import older_keys
 
 
 async def test_a_turn_is_one_processs_for_its_time(redis: aioredis.Redis) -> None:
     keys = Keys(QUEUE, RESULTS)
-    workers = [Chores(redis, keys, name=str(number)) for number in range(5)]
+    workers = [PeriodicChores(redis, keys, name=str(number)) for number in range(5)]
     claimed = await asyncio.gather(*(worker.try_claim("look", every=5) for worker in workers))
     assert sum(claimed) == 1
     assert await workers[0].try_claim("other", every=5)

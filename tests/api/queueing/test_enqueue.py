@@ -39,14 +39,14 @@ async def _messages(redis: aioredis.Redis) -> list[tuple[str, Any, Any]]:
 async def test_a_lone_request_has_a_message_with_its_trace(
     publisher: Publisher, redis: aioredis.Redis
 ) -> None:
-    assert await publisher.parse_url(1, "https://a.example/", "trace")
+    assert await publisher.publish_request(1, "https://a.example/", "trace")
     assert await _messages(redis) == [("api.parse_url", [1, "https://a.example/"], "trace")]
 
 
 async def test_requests_that_come_meanwhile_share_a_message(
     publisher: Publisher, redis: aioredis.Redis
 ) -> None:
-    sent = await asyncio.gather(*(publisher.parse_url(n, "u", None) for n in range(30)))
+    sent = await asyncio.gather(*(publisher.publish_request(n, "u", None) for n in range(30)))
     assert all(sent)
     messages = await _messages(redis)
     assert len(messages) < 30
@@ -62,7 +62,7 @@ async def test_each_request_of_a_shared_message_keeps_its_trace(
     publisher: Publisher, redis: aioredis.Redis
 ) -> None:
     traces = {number: f"trace-{number}" if number % 3 else None for number in range(30)}
-    await asyncio.gather(*(publisher.parse_url(n, "u", trace) for n, trace in traces.items()))
+    await asyncio.gather(*(publisher.publish_request(n, "u", trace) for n, trace in traces.items()))
     found: dict[int, str | None] = {}
     for task, arguments, trace in await _messages(redis):
         if task == "api.parse_urls":
@@ -76,5 +76,5 @@ async def test_each_request_of_a_shared_message_keeps_its_trace(
 async def test_what_cannot_be_sent_is_reported_and_does_not_raise(unused_tcp_port: int) -> None:
     nowhere = f"redis://127.0.0.1:{unused_tcp_port}/0"
     publisher = Publisher(celery_app, timeout=0.5, broker_options=_options(nowhere))
-    assert not await publisher.parse_url(1, "https://a.example/", None)
+    assert not await publisher.publish_request(1, "https://a.example/", None)
     await publisher.close()

@@ -47,7 +47,7 @@ from parser_service.dependencies import host_limits, job_queue
 from parser_service.jobs.parked import ParkedJob
 from parser_service.jobs.work import decode
 from parser_service.redis_queue.host_limits import Slot
-from parser_service.redis_queue.job_queue import TakenJob
+from parser_service.redis_queue.job_queue import TakenMessage
 from tests.support.keys import DONE, LEASES, QUEUE, RESULTS, result_key
 from tests.support.pipeline_steps import URL, Job, PipelineSteps
 from tests.support.servers import dsn
@@ -94,7 +94,7 @@ def step(*variants: str, needs: str = "", weight: int = 1) -> Callable[[Method],
 class InHand:
     """A job in the hands of a parser that lives, with the slot of its host if it has one."""
 
-    taken: TakenJob
+    taken: TakenMessage
     job: Job
     slot: Slot | None
 
@@ -376,7 +376,7 @@ class JobsWay(RuleBasedStateMachine):
         return str(await self._steps.redis.type(key)) == "list"
 
 
-def _read(taken: TakenJob) -> InHand:
+def _read(taken: TakenMessage) -> InHand:
     """A message of either list, as the listener reads it."""
     work = decode(taken)
     return InHand(taken, json.loads(work.raw), work.slot)

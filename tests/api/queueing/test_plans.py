@@ -63,7 +63,7 @@ FILL = f"""
 POLICY = RetryPolicy(max_attempts=3, base_delay=2, max_delay=60)
 FIRST_PUSHED = ENDED + WAITING + 1
 TOKENS = [f"{number}-token" for number in range(FIRST_PUSHED, FIRST_PUSHED + 100)]
-PUSHED_IDS = list(range(FIRST_PUSHED, FIRST_PUSHED + PUSHED))
+NEXT_IDS_TO_POLL = list(range(FIRST_PUSHED, FIRST_PUSHED + PUSHED))
 TIMEOUT = ErrorFacts(code="timeout", message="Slow.")
 
 Ask = Callable[[Session], Awaitable[Any]]
@@ -105,7 +105,9 @@ A_PAGE = SucceededAttempt(FIRST_PUSHED, TOKENS[0], title="A", html="<p>", facts=
 A_FAILURE = FailedAttempt(FIRST_PUSHED, TOKENS[0], error=TIMEOUT, retry_after=None)
 
 CASES = {
-    "sweep: what is due": Case(_on_queue("claim_due", limit=1000), {NEXT, PRIMARY}, 2 * DUE),
+    "sweep: what is due": Case(
+        _on_queue("claim_due_retries", limit=1000), {NEXT, PRIMARY}, 2 * DUE
+    ),
     "sweep: what is stranded": Case(
         _on_queue("claim_stranded", age=5, limit=1000), {OPEN, PRIMARY}, 2 * UNFINISHED
     ),
@@ -115,14 +117,14 @@ CASES = {
     "sweep: what is missing": Case(
         _on_queue(
             "find_missing_from_redis",
-            PUSHED_IDS[:1800],
+            NEXT_IDS_TO_POLL[:1800],
             before=datetime.now(UTC) + timedelta(hours=1),
         ),
         {OPEN, PRIMARY},
         UNFINISHED,
     ),
     "sweep: suspects": Case(
-        _on_queue("add_suspects", PUSHED_IDS[-100:]), {OPEN, PRIMARY}, UNFINISHED
+        _on_queue("add_suspects", NEXT_IDS_TO_POLL[-100:]), {OPEN, PRIMARY}, UNFINISHED
     ),
     "sweep: what is lost": Case(
         _on_queue("claim_lost", age=45, limit=10_000), {SUSPECT, OPEN, PRIMARY}, UNFINISHED
@@ -130,9 +132,9 @@ CASES = {
     "worker: start": Case(
         _on_queue("mark_processing", list(range(ENDED + 1, ENDED + 101))), {OPEN, PRIMARY}, 3300
     ),
-    "results: polling": Case(_on_queue("pushed_ids", after=0, limit=500), {OPEN}, 2000),
+    "results: polling": Case(_on_queue("next_ids_to_poll", after=0, limit=500), {OPEN}, 2000),
     "results: polling on": Case(
-        _on_queue("pushed_ids", after=FIRST_PUSHED, limit=500), {OPEN}, 600
+        _on_queue("next_ids_to_poll", after=FIRST_PUSHED, limit=500), {OPEN}, 600
     ),
     "results: success": Case(_on_endings("mark_success", [A_PAGE]), {OPEN, PRIMARY}, 10),
     "results: failure": Case(
@@ -160,7 +162,9 @@ CASES = {
         _on_endings("find_expired", timedelta(days=30), limit=DELETE_BATCH), {OPEN}, UNFINISHED
     ),
     "clean-up: expire": Case(
-        _on_endings("mark_expired", PUSHED_IDS[:DELETE_BATCH], TIMEOUT), {OPEN, PRIMARY}, UNFINISHED
+        _on_endings("mark_expired", NEXT_IDS_TO_POLL[:DELETE_BATCH], TIMEOUT),
+        {OPEN, PRIMARY},
+        UNFINISHED,
     ),
     "clean-up: keys": Case(
         _on_keys("delete_older_than", timedelta(hours=24), limit=1000),
@@ -209,10 +213,10 @@ async def _plan(
     return plan
 
 
-def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _json_ld_nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield plan
     for inner in plan.get("Plans", []):
-        yield from _nodes(inner)
+        yield from _json_ld_nodes(inner)
 
 
 def _rows_read(node: dict[str, Any]) -> float:
@@ -238,7 +242,7 @@ async def test_statements_read_by_fitting_indexes_and_no_request_that_has_ended(
             milliseconds += plan["Execution Time"]
             top = plan["Plan"]
             blocks += top["Shared Hit Blocks"] + top["Shared Read Blocks"]
-            for node in _nodes(top):
+            for node in _json_ld_nodes(top):
                 used |= {node["Index Name"]} if "Index Name" in node else set()
                 rows += _rows_read(node)
                 if node["Node Type"] == "Seq Scan" and node["Relation Name"] in TABLES:

@@ -7,16 +7,21 @@ import pytest
 
 from parser_service.alive import touch_while_alive
 from parser_service.config import Settings
-from parser_service.dependencies import COMMAND_SECONDS, host_limits, open_listener, open_redis
-from parser_service.jobs.listener import BLOCK_SECONDS
+from parser_service.dependencies import (
+    COMMAND_TIMEOUT_SECONDS,
+    host_limits,
+    open_listener,
+    open_redis,
+)
+from parser_service.jobs.listener import WAIT_FOR_JOBS_SECONDS
 from tests.support.app_client import OpenApp
 from tests.support.waiting import until
 
 
 async def test_a_blpop_that_would_outlast_its_command_is_refused(settings: Settings) -> None:
-    assert BLOCK_SECONDS < COMMAND_SECONDS
+    assert WAIT_FOR_JOBS_SECONDS < COMMAND_TIMEOUT_SECONDS
     with pytest.raises(ValueError, match="BLPOP"):
-        async with open_listener(settings, name="test", block_seconds=COMMAND_SECONDS):
+        async with open_listener(settings, name="test", block_seconds=COMMAND_TIMEOUT_SECONDS):
             pass
 
 

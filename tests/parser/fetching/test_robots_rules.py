@@ -8,8 +8,8 @@ import pytest
 from parser_service.exceptions import ConnectError, FetchError, RobotsDisallowedError
 from parser_service.fetching import robots
 from parser_service.fetching.robots import (
-    KEEP_SECONDS,
-    KEEP_UNREACHABLE_SECONDS,
+    RULES_LIFETIME_SECONDS,
+    UNREACHABLE_LIFETIME_SECONDS,
     RobotsRules,
 )
 from parser_service.fetching.url_guard import UrlGuard, VettedUrl
@@ -82,9 +82,9 @@ async def test_the_first_word_of_the_user_agent_names_the_robot(user_agent: str)
 @pytest.mark.parametrize(
     ("status", "allowed", "seconds"),
     [
-        (200, True, KEEP_SECONDS),
-        (404, True, KEEP_SECONDS),
-        (500, False, KEEP_UNREACHABLE_SECONDS),
+        (200, True, RULES_LIFETIME_SECONDS),
+        (404, True, RULES_LIFETIME_SECONDS),
+        (500, False, UNREACHABLE_LIFETIME_SECONDS),
     ],
 )
 async def test_rules_are_cached_for_a_time_that_depends_on_the_answer(
@@ -128,7 +128,7 @@ async def test_one_fetch_serves_all_who_wait_even_if_the_first_gives_up() -> Non
 
 
 async def test_the_number_of_cached_sites_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(robots, "MAX_SITES", 2)
+    monkeypatch.setattr(robots, "MAX_KEPT_SITES", 2)
     site = Site()
     rules = _rules(site)
     for name in ("a", "b", "a", "c", "a", "b"):

@@ -12,7 +12,7 @@ from parser_service.jobs.backoff import Backoff
 from parser_service.jobs.heartbeat import Heartbeat
 from parser_service.jobs.work import RunnableJob
 from parser_service.redis_queue.host_limits import HostLimits
-from parser_service.redis_queue.job_queue import JobQueue, TakenJob
+from parser_service.redis_queue.job_queue import JobQueue, TakenMessage
 from parser_service.redis_queue.keys import Keys
 from parser_service.redis_queue.messages import Job
 
@@ -33,7 +33,9 @@ async def unreachable() -> AsyncIterator[aioredis.Redis]:
 
 def _held(*tokens: str) -> list[RunnableJob]:
     jobs = [Job(id=token, url="http://a.example/", token=token) for token in tokens]
-    return [RunnableJob(TakenJob("jobs", b"", is_ready=False), b"", job, job.url) for job in jobs]
+    return [
+        RunnableJob(TakenMessage("jobs", b"", is_ready=False), b"", job, job.url) for job in jobs
+    ]
 
 
 def _heartbeat(
@@ -67,7 +69,7 @@ async def test_a_beat_leases_once_what_could_not_be_leased_and_is_still_held(
     redis: aioredis.Redis,
 ) -> None:
     heartbeat = _heartbeat(redis, _held("held"))
-    heartbeat.lease_later(["held", "gone"])
+    heartbeat.lease_at_next_beat(["held", "gone"])
     await heartbeat.beat()
     assert await redis.zrange(KEYS.leases, 0, -1) == ["held"]
     await redis.delete(KEYS.leases)
@@ -79,7 +81,7 @@ async def test_what_could_not_be_leased_is_leased_when_redis_is_back(
     redis: aioredis.Redis, unreachable: aioredis.Redis
 ) -> None:
     heartbeat = _heartbeat(unreachable, _held("held"))
-    heartbeat.lease_later(["held"])
+    heartbeat.lease_at_next_beat(["held"])
     await heartbeat.beat()
     heartbeat._queue = JobQueue(redis, name="parser", keys=KEYS, result_ttl=60)
     await heartbeat.beat()
@@ -93,7 +95,7 @@ async def test_a_beat_hands_out_slots_that_are_due(redis: aioredis.Redis) -> Non
     await redis.delete(KEYS.host_slots("a"))
     await redis.zadd(KEYS.hosts, {"a": 1})
     await _heartbeat(redis, [], limits=limits).beat()
-    assert await redis.llen(KEYS.ready) == 1
+    assert await redis.llen(KEYS.jobs_with_slot) == 1
 
 
 async def test_an_outage_of_redis_is_not_taken_for_the_death_of_the_parser(

@@ -10,7 +10,7 @@ from parser_service.fetching.fetcher import Hop
 from parser_service.jobs.parked import ParkedJob, ReadyJob
 from parser_service.jobs.work import decode
 from parser_service.redis_queue.host_limits import HostLimits, Slot
-from parser_service.redis_queue.job_queue import JobQueue, TakenJob
+from parser_service.redis_queue.job_queue import JobQueue, TakenMessage
 from parser_service.redis_queue.keys import Keys
 
 KEYS = Keys(task_queue="jobs", result_prefix="results:")
@@ -49,14 +49,14 @@ def test_what_is_written_is_read(hops: list[Hop]) -> None:
 )
 def test_a_message_that_is_something_else_is_refused(message: bytes) -> None:
     with pytest.raises(ValueError):
-        decode(TakenJob("jobs:ready", message, is_ready=True))
+        decode(TakenMessage("jobs:ready", message, is_ready=True))
 
 
 @pytest.mark.parametrize("job", ["", "nonsense", "[]", '{"id": 1}'])
 def test_a_parked_job_that_is_no_job_is_refused(job: str) -> None:
     parked = ParkedJob.of(job.encode(), url="http://c.example/")
     with pytest.raises(ValueError):
-        decode(TakenJob("jobs:ready", b"r1\nhost\n" + parked.encode(), is_ready=True))
+        decode(TakenMessage("jobs:ready", b"r1\nhost\n" + parked.encode(), is_ready=True))
 
 
 async def test_a_job_that_lua_hands_on_is_read_in_python_and_leased_in_lua(
@@ -71,7 +71,7 @@ async def test_a_job_that_lua_hands_on_is_read_in_python_and_leased_in_lua(
     await limits.leave(slot)
 
     (taken,) = await queue.take(5)
-    assert (taken.list, taken.is_ready) == (KEYS.ready, True)
+    assert (taken.list, taken.is_ready) == (KEYS.jobs_with_slot, True)
     assert await redis.zrange(KEYS.leases, 0, -1) == [b"1-t"]
     runnable = decode(taken)
     assert (runnable.raw, runnable.url, runnable.hops) == (RAW, "http://c.example/", HOPS)

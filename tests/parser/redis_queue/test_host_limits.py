@@ -23,7 +23,7 @@ from tests.support.time_travel import older_keys
 from tests.support.waiting import until
 
 KEYS = Keys.of(Settings())
-READY = KEYS.ready
+READY = KEYS.jobs_with_slot
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ async def test_the_scripts_of_host_limits_use_the_keys_that_python_names(
     assert await _keys_in(redis) == {
         KEYS.host_slots("a"),
         KEYS.host_next("a"),
-        KEYS.ready,
+        KEYS.jobs_with_slot,
         KEYS.holders,
         KEYS.leases,
     }

@@ -9,7 +9,11 @@ from redis.exceptions import RedisError
 
 from parser_service.config import Settings
 from parser_service.dependencies import open_redis
-from parser_service.redis_queue.lua_pipeline import MAX_BYTES, MAX_CALLS, ScriptPipeline
+from parser_service.redis_queue.lua_pipeline import (
+    MAX_BYTES_PER_BATCH,
+    MAX_CALLS_PER_BATCH,
+    ScriptPipeline,
+)
 from tests.support.waiting import until
 
 ECHO = "return ARGV[1]"
@@ -83,15 +87,15 @@ async def test_a_round_trip_is_bounded_in_calls(redis: CountingRedis) -> None:
     echo = ScriptPipeline(redis).register(ECHO)
     await echo(args=["known"])
     redis.round_trips.clear()
-    await asyncio.gather(*(echo(args=[n]) for n in range(MAX_CALLS + 1)))
-    assert redis.round_trips == [MAX_CALLS, 1]
+    await asyncio.gather(*(echo(args=[n]) for n in range(MAX_CALLS_PER_BATCH + 1)))
+    assert redis.round_trips == [MAX_CALLS_PER_BATCH, 1]
 
 
 async def test_a_round_trip_is_bounded_in_bytes(redis: CountingRedis) -> None:
     echo = ScriptPipeline(redis).register(ECHO)
     await echo(args=["known"])
     redis.round_trips.clear()
-    half = b"x" * (MAX_BYTES // 2)
+    half = b"x" * (MAX_BYTES_PER_BATCH // 2)
     answers = await asyncio.gather(*(echo(args=[half]) for _ in range(3)))
     assert answers == [half] * 3
     assert redis.round_trips == [2, 1]

@@ -83,7 +83,7 @@ async def test_a_key_that_a_producer_spoils_counts_as_nothing(
 async def test_a_producer_with_a_list_for_each_job_does_not_fill_the_parser(
     queue: JobQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reply_lists, "MAX_REMEMBERED", 3)
+    monkeypatch.setattr(reply_lists, "MAX_REPLY_LISTS", 3)
     for n in range(10):
         await queue.finish(f"job-{n}", b"x" * 10, token="t", reply=f"done-{n}")
     assert await queue.unpersisted_result_bytes() == 30

@@ -8,15 +8,19 @@ import pytest
 import redis.asyncio as aioredis
 
 from parser_service.redis_queue import scripts
-from parser_service.redis_queue.scripts import INCLUDE, LUA, load
+from parser_service.redis_queue.scripts import INCLUDE_LINE, LUA_FOLDER, load
 
-SOURCES = [path for path in LUA.parent.glob("*.py") if path.name != "scripts.py"]
-ALL = sorted(path.stem for path in LUA.glob("*.lua"))
+SOURCES = [path for path in LUA_FOLDER.parent.glob("*.py") if path.name != "scripts.py"]
+ALL = sorted(path.stem for path in LUA_FOLDER.glob("*.lua"))
 LOADED = sorted(
     name for path in SOURCES for name in re.findall(r'load\("(\w+)"\)', path.read_text())
 )
 INCLUDED = sorted(
-    {name for file in ALL for name in INCLUDE.findall((LUA / f"{file}.lua").read_text())}
+    {
+        name
+        for file in ALL
+        for name in INCLUDE_LINE.findall((LUA_FOLDER / f"{file}.lua").read_text())
+    }
 )
 
 
@@ -28,7 +32,7 @@ async def redis(redis_url: str) -> AsyncIterator[aioredis.Redis]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setattr(scripts, "LUA", tmp_path)
+    monkeypatch.setattr(scripts, "LUA_FOLDER", tmp_path)
     load.cache_clear()
     yield tmp_path
     load.cache_clear()
@@ -46,9 +50,9 @@ async def test_every_script_compiles(redis: aioredis.Redis, name: str) -> None:
 @pytest.mark.parametrize("name", LOADED)
 def test_nothing_is_included_twice_and_all_of_it_is_replaced(name: str) -> None:
     text = load(name)
-    assert not INCLUDE.search(text)
+    assert not INCLUDE_LINE.search(text)
     for included in INCLUDED:
-        opening = (LUA / f"{included}.lua").read_text().splitlines()[0]
+        opening = (LUA_FOLDER / f"{included}.lua").read_text().splitlines()[0]
         assert text.splitlines().count(opening) <= 1, included
 
 
@@ -61,14 +65,14 @@ def test_scripts_run_in_a_full_redis_and_only_a_result_waits_for_memory(name: st
 
 @pytest.mark.parametrize("name", LOADED)
 def test_every_script_names_its_keys_and_arguments(name: str) -> None:
-    header = (LUA / f"{name}.lua").read_text()
+    header = (LUA_FOLDER / f"{name}.lua").read_text()
     assert "-- KEYS: " in header
     assert " ARGV: " in header
 
 
 @pytest.mark.parametrize("name", INCLUDED)
 def test_an_include_leaves_the_first_line_to_the_script(name: str) -> None:
-    assert not (LUA / f"{name}.lua").read_text().startswith("#!")
+    assert not (LUA_FOLDER / f"{name}.lua").read_text().startswith("#!")
 
 
 def test_includes_are_put_in_their_places_however_deep(folder: Path) -> None:

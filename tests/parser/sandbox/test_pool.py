@@ -11,14 +11,14 @@ from parser_service.exceptions import FetchTimeoutError, TooLargeError
 from parser_service.markup.content_type import Markup
 from parser_service.parser import RawPage
 from parser_service.sandbox import pool as parse_pool
-from parser_service.sandbox.pool import ParsePool
+from parser_service.sandbox.pool import ParseRunner
 
 LONG_SCRIPT = b"<title>A</title><script>" + b"x" * 300_000 + b"</script>"
 
 
 @pytest.fixture
-async def pool() -> AsyncIterator[ParsePool]:
-    opened = ParsePool()
+async def pool() -> AsyncIterator[ParseRunner]:
+    opened = ParseRunner()
     yield opened
     await opened.close()
 
@@ -27,7 +27,7 @@ def _source(body: bytes) -> RawPage:
     return RawPage(body, Markup.HTML, "https://example.com/")
 
 
-async def test_a_long_page_is_parsed_by_a_child(pool: ParsePool) -> None:
+async def test_a_long_page_is_parsed_by_a_child(pool: ParseRunner) -> None:
     before = len(psutil.Process().children())
     facts = await pool.parse(_source(LONG_SCRIPT))
     assert (facts.title, facts.html) == ("A", LONG_SCRIPT.decode())
@@ -37,7 +37,7 @@ async def test_a_long_page_is_parsed_by_a_child(pool: ParsePool) -> None:
 
 
 async def test_a_page_that_takes_too_long_is_killed_and_others_go_on(
-    pool: ParsePool, monkeypatch: pytest.MonkeyPatch
+    pool: ParseRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parse_pool, "CHILD_SECONDS", 1.0)
     endless = [asyncio.create_task(pool.parse(_source(b"<div>" * 400_000))) for _ in range(2)]
@@ -51,13 +51,13 @@ async def test_a_page_that_takes_too_long_is_killed_and_others_go_on(
     assert (await pool.parse(_source(LONG_SCRIPT))).title == "A"
 
 
-async def test_a_page_that_takes_too_much_memory_is_refused(pool: ParsePool) -> None:
+async def test_a_page_that_takes_too_much_memory_is_refused(pool: ParseRunner) -> None:
     with pytest.raises(TooLargeError):
         await pool.parse(_source(b"<p a b c d e f>" * 660_000))
     assert (await pool.parse(_source(LONG_SCRIPT))).title == "A"
 
 
-async def test_the_event_loop_turns_while_pages_are_parsed(pool: ParsePool) -> None:
+async def test_the_event_loop_turns_while_pages_are_parsed(pool: ParseRunner) -> None:
     pages = [
         b"<p>" * 3_000_000,
         b"<b>" * 200_000,
@@ -81,7 +81,7 @@ async def test_the_event_loop_turns_while_pages_are_parsed(pool: ParsePool) -> N
     assert longest < 0.2
 
 
-async def test_cancelling_kills_the_child(pool: ParsePool) -> None:
+async def test_cancelling_kills_the_child(pool: ParseRunner) -> None:
     before = {child.pid for child in psutil.Process().children()}
     task = asyncio.create_task(pool.parse(_source(b"<div>" * 400_000)))
     await asyncio.sleep(0.5)
@@ -90,7 +90,7 @@ async def test_cancelling_kills_the_child(pool: ParsePool) -> None:
     assert {child.pid for child in psutil.Process().children()} == before
 
 
-async def test_an_idle_child_ends(pool: ParsePool, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_idle_child_ends(pool: ParseRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parse_pool, "CHILD_IDLE_SECONDS", 0.1)
     before = {child.pid for child in psutil.Process().children()}
     await pool.parse(_source(LONG_SCRIPT))

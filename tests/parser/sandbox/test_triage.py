@@ -5,11 +5,11 @@ import pytest
 from parser_service.markup.content_type import Markup
 from parser_service.parser import RawPage
 from parser_service.sandbox.triage import (
-    MAX_IN_THREAD,
-    MAX_INLINE,
-    MAX_INLINE_XHTML,
-    Place,
-    choose_place,
+    MAX_IN_THREAD_BYTES,
+    MAX_INLINE_BYTES,
+    MAX_INLINE_XHTML_BYTES,
+    ParseLocation,
+    choose_parse_location,
     parses_quickly,
 )
 
@@ -24,27 +24,27 @@ def test_what_may_take_long_is_told_apart() -> None:
 @pytest.mark.parametrize(
     ("body", "markup", "place"),
     [
-        (b"", Markup.HTML, Place.INLINE),
-        (b"<" * 2 + b"x" * (MAX_INLINE - 2), Markup.HTML, Place.CHILD),
-        (b"<p>text</p>" * 1000, Markup.HTML, Place.INLINE),
-        (b"<p>text</p>" * (MAX_INLINE // 11 + 1), Markup.HTML, Place.THREAD),
-        (b"<p>long text</p>" * (MAX_IN_THREAD // 16), Markup.HTML, Place.CHILD),
+        (b"", Markup.HTML, ParseLocation.INLINE),
+        (b"<" * 2 + b"x" * (MAX_INLINE_BYTES - 2), Markup.HTML, ParseLocation.CHILD),
+        (b"<p>text</p>" * 1000, Markup.HTML, ParseLocation.INLINE),
+        (b"<p>text</p>" * (MAX_INLINE_BYTES // 11 + 1), Markup.HTML, ParseLocation.THREAD),
+        (b"<p>long text</p>" * (MAX_IN_THREAD_BYTES // 16), Markup.HTML, ParseLocation.CHILD),
         (
-            b"<p>much longer text, and more of it</p>" * (MAX_IN_THREAD // 39),
+            b"<p>much longer text, and more of it</p>" * (MAX_IN_THREAD_BYTES // 39),
             Markup.HTML,
-            Place.THREAD,
+            ParseLocation.THREAD,
         ),
         (
-            b"<p>much longer text, and more of it</p>" * (MAX_IN_THREAD // 38),
+            b"<p>much longer text, and more of it</p>" * (MAX_IN_THREAD_BYTES // 38),
             Markup.HTML,
-            Place.CHILD,
+            ParseLocation.CHILD,
         ),
-        (b"<div>" * 9000, Markup.HTML, Place.CHILD),
-        (b"x" * MAX_INLINE_XHTML, Markup.XHTML, Place.INLINE),
-        (b"x" * (MAX_INLINE_XHTML + 1), Markup.XHTML, Place.CHILD),
+        (b"<div>" * 9000, Markup.HTML, ParseLocation.CHILD),
+        (b"x" * MAX_INLINE_XHTML_BYTES, Markup.XHTML, ParseLocation.INLINE),
+        (b"x" * (MAX_INLINE_XHTML_BYTES + 1), Markup.XHTML, ParseLocation.CHILD),
     ],
 )
 def test_a_page_is_parsed_where_it_holds_up_no_other(
-    body: bytes, markup: Markup, place: Place
+    body: bytes, markup: Markup, place: ParseLocation
 ) -> None:
-    assert choose_place(RawPage(body, markup, "https://example.com/")) is place
+    assert choose_parse_location(RawPage(body, markup, "https://example.com/")) is place

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.servers import (  # noqa: F401 - fixtures are used by name
     database_url,
@@ -21,6 +22,10 @@ from tests.support.system import RunningSystem, running
 # Tests, and the processes that they start, must not find the servers that somebody works with.
 for _variable in ("DATABASE_URL", "REDIS_URL"):
     os.environ.pop(_variable, None)
+
+# A test's result must not depend on how busy the machine is.
+settings.register_profile("without deadline", deadline=None)
+settings.load_profile("without deadline")
 
 
 @pytest.fixture

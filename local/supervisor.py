@@ -15,7 +15,7 @@ from local.parent_death import die_with_parent
 FIRST_RESTART_PAUSE_SECONDS = 0.5
 MAX_RESTART_PAUSE_SECONDS = 10.0
 HEALTHY_SECONDS = 30
-HANG_SECONDS = 120
+WATCH_SECONDS = 120
 CHECK_PERIOD_SECONDS = 5
 
 
@@ -35,7 +35,7 @@ class ProcessSpec:
     log: Path
     environment: dict[str, str] = field(default_factory=dict)
     alive_file: Path | None = None
-    watch_seconds: float = HANG_SECONDS
+    watch_seconds: float = WATCH_SECONDS
     pass_fds: tuple[int, ...] = ()
 
 

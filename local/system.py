@@ -17,7 +17,7 @@ from local.migration import migrate
 from local.postgres import Postgres
 from local.readiness import require_redis, wait_until_ready
 from local.server import Server
-from local.supervisor import HANG_SECONDS, ProcessSpec, SupervisedProcess
+from local.supervisor import WATCH_SECONDS, ProcessSpec, SupervisedProcess
 from local.valkey import Valkey
 from parser_service.config import Settings as ParserSettings
 
@@ -225,7 +225,7 @@ class System:
 
 
 def _read_hang_seconds(environment: dict[str, str]) -> int:
-    text = environment.get("HANG_SECONDS") or str(HANG_SECONDS)
+    text = environment.get("WATCH_SECONDS") or str(WATCH_SECONDS)
     if not (text.isdecimal() and int(text)):
-        raise StartError(f"HANG_SECONDS must be a whole number of seconds above 0, not {text!r}.")
+        raise StartError(f"WATCH_SECONDS must be a whole number of seconds above 0, not {text!r}.")
     return int(text)

@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 
 def _valid_or_zero(value: Any, validate: ValidatorFunctionWrapHandler) -> int:
-    """ReadType a size; what is none counts as nothing."""
+    """Read a size; what is none counts as nothing."""
     return valid_or_none(value, validate) or 0
 
 
@@ -137,7 +137,7 @@ class UnreadableResult(FailureResult):
 
 
 def read_result(value: bytes, *, request_id: int | None = None) -> Result:
-    """ReadType a stored result; return an `UnreadableResult` if it is none, and never raise.
+    """Read a stored result; return an `UnreadableResult` if it is none, and never raise.
 
     It is a JSON object, or, as our jobs ask for: the length in bytes of an object without
     `html`, in decimal digits, a line feed, the object, and the HTML in UTF-8.
@@ -170,7 +170,7 @@ def _read_with_html_appended(value: bytes) -> PageResult:
 
 
 def read_fetch_answer(body: bytes) -> FetchAnswer:
-    """ReadType the answer of the parser's `GET /fetch`.
+    """Read the answer of the parser's `GET /fetch`.
 
     Raises:
         ValueError: it is something else.

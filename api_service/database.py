@@ -30,13 +30,13 @@ Session = AsyncSession
 """For modules that hold a session and write no SQL: the lint keeps SQLAlchemy out of them."""
 
 CONNECT_SECONDS = 3
-START_SECONDS = 30
+STARTUP_WAIT_SECONDS = 30
 """Seconds that a starting process waits for the database."""
 
 # The driver's own errors, which SQLAlchemy does not always wrap.
 _ASYNCPG_ERRORS = (asyncpg.InterfaceError, asyncpg.PostgresError)
 # What does not pass by itself: a starting process ends at once.
-_REFUSALS = (
+_PERMANENT_ERRORS = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.InsufficientPrivilegeError,
@@ -46,7 +46,7 @@ _REFUSALS = (
 CONNECTION_ERRORS = (TimeoutError, OSError, SQLAlchemyError, *_ASYNCPG_ERRORS)
 """What connecting may raise."""
 # The faults of a value: what has no form in its type, or is larger or deeper than any may be.
-_VALUE_FAULTS = (asyncpg.DataError, asyncpg.ProgramLimitExceededError)
+_UNSTORABLE_ERRORS = (asyncpg.DataError, asyncpg.ProgramLimitExceededError)
 
 
 class Database:
@@ -110,10 +110,10 @@ class Database:
                 yield
         except (IntegrityError, ProgrammingError):
             raise  # our mistake; everything else is the server's state
-        except (*_VALUE_FAULTS, UnicodeEncodeError) as error:
+        except (*_UNSTORABLE_ERRORS, UnicodeEncodeError) as error:
             raise UnstorableError(str(error)) from error
         except (TimeoutError, OSError, SQLAlchemyError, *_ASYNCPG_ERRORS) as error:
-            if isinstance(_driver_error(error), _VALUE_FAULTS):
+            if isinstance(_driver_error(error), _UNSTORABLE_ERRORS):
                 raise UnstorableError(str(error)) from error
             raise DatabaseUnavailableError from error
 
@@ -135,7 +135,7 @@ class Database:
     async def require_newest_migration(self) -> None:
         """Refuse to work on a schema that the code does not know.
 
-        Waits up to `START_SECONDS` for a database that is itself starting.
+        Waits up to `STARTUP_WAIT_SECONDS` for a database that is itself starting.
 
         Raises:
             SchemaOutdatedError: it says what to run.
@@ -149,13 +149,15 @@ class Database:
             )
 
     async def _revision_once_it_answers(self) -> str | None:
-        end = monotonic() + START_SECONDS
+        end = monotonic() + STARTUP_WAIT_SECONDS
         while True:
             try:
                 return await self.revision()
             except DatabaseUnavailableError as error:
                 reason = error.__cause__ or error
-                if monotonic() > end or isinstance(_driver_error(reason) or reason, _REFUSALS):
+                if monotonic() > end or isinstance(
+                    _driver_error(reason) or reason, _PERMANENT_ERRORS
+                ):
                     raise DatabaseUnavailableError(explain_refusal(reason)) from error
                 await asyncio.sleep(0.5)
 

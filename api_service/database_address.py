@@ -15,14 +15,14 @@ SCHEMES = ("postgres", "postgresql", "postgresql+asyncpg")
 DIALECT = "postgresql+asyncpg://"
 """The URL for SQLAlchemy, which finds everything else in the arguments."""
 TLS_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
-SESSION_KINDS = ("any", "primary", "standby", "read-write", "read-only", "prefer-standby")
+TARGET_SESSION_ATTRS = ("any", "primary", "standby", "read-write", "read-only", "prefer-standby")
 PLACE_OPTIONS = ("host", "port", "user", "password", "dbname", "database")
 FILE_OPTIONS = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 TLS_OPTIONS = (
     *("sslmode", *FILE_OPTIONS, "sslpassword", "sslnegotiation"),
     *("ssl_min_protocol_version", "ssl_max_protocol_version"),
 )
-COUNT_OPTIONS = ("connect_timeout", "statement_cache_size", "prepared_statement_cache_size")
+INTEGER_OPTIONS = ("connect_timeout", "statement_cache_size", "prepared_statement_cache_size")
 SERVER_SETTING_OPTIONS = ("application_name", "options")
 OTHER_OPTIONS = ("ssl", "passfile", "target_session_attrs", "fallback_application_name")
 
@@ -105,7 +105,13 @@ def _read_options(query: str) -> dict[str, Any]:
     given: defaultdict[str, list[str]] = defaultdict(list)
     for name, value in parse_qsl(query, keep_blank_values=True):
         given[name].append(value)
-    known = (*PLACE_OPTIONS, *TLS_OPTIONS, *COUNT_OPTIONS, *SERVER_SETTING_OPTIONS, *OTHER_OPTIONS)
+    known = (
+        *PLACE_OPTIONS,
+        *TLS_OPTIONS,
+        *INTEGER_OPTIONS,
+        *SERVER_SETTING_OPTIONS,
+        *OTHER_OPTIONS,
+    )
     for name in given:
         if name not in known:
             raise ValueError(
@@ -115,11 +121,11 @@ def _read_options(query: str) -> dict[str, Any]:
     options: dict[str, Any] = {name: values[-1] for name, values in given.items()}
     if "host" in given:
         options["host"] = ",".join(given["host"])
-    for name in COUNT_OPTIONS:
+    for name in INTEGER_OPTIONS:
         if name in options:
             options[name] = _count(name, options[name])
     _check_choice(options, "sslmode", TLS_MODES)
-    _check_choice(options, "target_session_attrs", SESSION_KINDS)
+    _check_choice(options, "target_session_attrs", TARGET_SESSION_ATTRS)
     _check_choice(options, "sslnegotiation", ("postgres", "direct"))
     for name in FILE_OPTIONS:
         if name in options and options[name] != "system" and not Path(options[name]).is_file():

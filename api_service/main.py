@@ -12,7 +12,7 @@ from api_service import routes
 from api_service.assembly.api import open_api
 from api_service.capabilities import CAPABILITIES
 from api_service.config import Settings
-from api_service.edge.connection_limits import STATE_KEY, ConnectionLimits
+from api_service.edge.connection_limits import LIMITS_STATE_KEY, ConnectionLimits
 from api_service.edge.draining import Draining
 from api_service.edge.openapi import DescribedApi
 from api_service.edge.problems import render_errors_as_problems
@@ -51,7 +51,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 _end_process(str(error))
             draining.begin_on_sigterm()
             await stack.enter_async_context(touch_while_alive(current.alive_file))
-            yield {STATE_KEY: _connection_limits(current)}
+            yield {LIMITS_STATE_KEY: _connection_limits(current)}
 
     app = DescribedApi(
         title="Page Parser",

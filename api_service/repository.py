@@ -12,19 +12,19 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api_service.status_enum import StatusEnum, before
+from api_service.status_enum import StatusEnum, origins_of
 
 # The partial index's condition, word for word: else the planner does not use the index.
 UNFINISHED = "status IN ('pending', 'processing')"
 
 # A new token for each push, so that a late result of an earlier push counts no more. Its format
 # is also read by `parser_client/token.py`.
-NEW_TOKEN = "r.id || '-' || substr(replace(gen_random_uuid()::text, '-', ''), 1, 16)"  # noqa: S105
+NEW_TOKEN_SQL = "r.id || '-' || substr(replace(gen_random_uuid()::text, '-', ''), 1, 16)"  # noqa: S105
 
 MAX_HTML_IN_ROW = 128 * 1024
 """Bytes of HTML that are read with the other columns of a result."""
 
-TO_PUSH = "r.id, r.url, r.token, r.trace_id, r.options, r.alone"
+JOB_COLUMNS = "r.id, r.url, r.token, r.trace_id, r.options, r.alone"
 """The columns of a row that becomes a `JobToPush`."""
 
 # Ids are drawn in the order of the rows, so sorted ids are in the order of the requests.
@@ -275,10 +275,10 @@ class ParseRequestRepository:
 
 def may_move_to(status: StatusEnum) -> str:
     """Write the condition, in SQL, that a row `r` may move to a status."""
-    origins = ", ".join(f"'{origin}'" for origin in sorted(before(status)))
+    origins = ", ".join(f"'{origin}'" for origin in sorted(origins_of(status)))
     return f"r.status IN ({origins})"
 
 
 def job_to_push(row: Row[Any]) -> JobToPush:
-    """Read a row of the columns `TO_PUSH`."""
+    """Read a row of the columns `JOB_COLUMNS`."""
     return JobToPush(row.id, row.url, row.token, row.trace_id, row.options or {}, row.alone)

@@ -35,7 +35,7 @@ from api_service.responses import (
 )
 from api_service.service import ParseRequestService
 
-RETRY_AFTER_SECONDS = 1
+FIRST_POLL_SECONDS = 1
 """Seconds before the first poll of a client that does not use `wait`."""
 
 router = APIRouter()
@@ -94,7 +94,7 @@ async def parse_async(
     """
     accepted = await service.submit(caller, body.url, options=body, trace_id=trace_id, key=key)
     response.headers["Location"] = f"/status/{accepted.request_id}"
-    response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    response.headers["Retry-After"] = str(FIRST_POLL_SECONDS)
     return accepted
 
 

@@ -32,7 +32,7 @@ from api_service.status_enum import StatusEnum
 
 T = TypeVar("T")
 
-SERVICE_BATCH = 200
+MAX_REQUESTS_PER_STATEMENT = 200
 """Requests stored, or statuses read, in one statement."""
 
 log = structlog.get_logger()
@@ -63,8 +63,10 @@ class ParseRequestService:
         self._ending_listener = ending_listener
         self._parser = parser
         self._deadline = Deadline(timeout)
-        self._intake = Batcher(self._add, limit=SERVICE_BATCH, timeout=timeout)
-        self._statuses = Batcher(self._find_statuses, limit=SERVICE_BATCH, timeout=timeout)
+        self._intake = Batcher(self._add, limit=MAX_REQUESTS_PER_STATEMENT, timeout=timeout)
+        self._statuses = Batcher(
+            self._find_statuses, limit=MAX_REQUESTS_PER_STATEMENT, timeout=timeout
+        )
 
     async def parse_now(
         self, url: str, *, options: ClientOptions, trace_id: str | None
@@ -120,11 +122,11 @@ class ParseRequestService:
         with ExitStack() as place:
             async with self._database.transaction() as session:
                 keyed = KeyedRequest(session, key, url=request.url, options=request.options)
-                if (known := await keyed.accepted_before()) is not None:
+                if (known := await keyed.find_accepted_id()) is not None:
                     return known, False
                 place.enter_context(self._admission.reserve())
                 [request_id] = await ParseRequestRepository(session).add_all([request])
-                await keyed.keep(request_id)
+                await keyed.store_key(request_id)
         return request_id, True
 
     async def status(self, caller: Caller, request_id: int, *, wait: float = 0) -> StatusAnswer:

@@ -27,6 +27,6 @@ LEGAL_MOVES: dict[StatusEnum, frozenset[StatusEnum]] = {
 }
 
 
-def before(status: StatusEnum) -> frozenset[StatusEnum]:
+def origins_of(status: StatusEnum) -> frozenset[StatusEnum]:
     """Return the statuses from which a request may move to this one."""
     return frozenset(origin for origin, moves in LEGAL_MOVES.items() if status in moves)

@@ -44,7 +44,7 @@ class System:
         self._folder = Path(environment.get("DATA_DIR") or ".data").resolve()
         self._api_address = read_address(environment, "API", 8000)
         self._parser_address = read_address(environment, "PARSER", 8001)
-        self._watch_seconds = _read_hang_seconds(environment)
+        self._watch_seconds = _read_watch_seconds(environment)
         self._metrics_port = 0
         self._servers: dict[str, Server] = {}
         self._kept: list[KeptServer] = []
@@ -224,7 +224,7 @@ class System:
             os.close(self._lock)
 
 
-def _read_hang_seconds(environment: dict[str, str]) -> int:
+def _read_watch_seconds(environment: dict[str, str]) -> int:
     text = environment.get("WATCH_SECONDS") or str(WATCH_SECONDS)
     if not (text.isdecimal() and int(text)):
         raise StartError(f"WATCH_SECONDS must be a whole number of seconds above 0, not {text!r}.")

@@ -22,9 +22,9 @@ from parser_service.markup import charset
 from parser_service.markup.content_type import Markup
 from parser_service.markup.decoders import decode
 from parser_service.markup.document import Document
-from parser_service.markup.lexbor import read_html
+from parser_service.markup.lexbor import document_from_tree
 from parser_service.markup.text import storable
-from parser_service.markup.xhtml import read_xhtml
+from parser_service.markup.xhtml import parse_xhtml
 from parser_service.page import Metadata, TitleSource
 
 
@@ -102,15 +102,15 @@ def _read_html(raw: RawPage) -> tuple[str, str, Document]:
         name = charset.by_guess(body)
         text = decode(body, name)
         tree = LexborHTMLParser(text)
-        late = _late_meta(tree)
+        late = _charset_of_late_meta(tree)
         if late is not None and late != name:
             name = late
             text = decode(body, name)
             tree = LexborHTMLParser(text)
-    return text, name, read_html(tree, url=raw.url)
+    return text, name, document_from_tree(tree, url=raw.url)
 
 
-def _late_meta(tree: LexborHTMLParser) -> str | None:
+def _charset_of_late_meta(tree: LexborHTMLParser) -> str | None:
     """Return the encoding declared by a `<meta>` that the prescan did not reach."""
     for node in tree.tags("meta"):
         attributes = {name: value or "" for name, value in node.attributes.items()}
@@ -127,4 +127,4 @@ def _read_xhtml(raw: RawPage) -> tuple[str, str, Document]:
         or "utf-8"
     )
     text = decode(raw.body, name)
-    return text, name, read_xhtml(text, url=raw.url)
+    return text, name, parse_xhtml(text, url=raw.url)

@@ -8,7 +8,7 @@ from api_service.parser_client.census import ALIVE_WITHIN_SECONDS
 from api_service.process.alive import TOUCH_SECONDS
 from api_service.worker.pulse import PULSE_PERIOD_SECONDS
 from api_service.worker.result_loop import WAIT_FOR_RESULTS_SECONDS
-from api_service.worker.watchdog import MAX_OUTAGE_SECONDS
+from api_service.worker.watchdog import MAX_IDLE_SECONDS
 from local.supervisor import WATCH_SECONDS
 from parser_service.alive import TOUCH_SECONDS as PARSER_TOUCH_SECONDS
 from parser_service.jobs.heartbeat import HEARTBEAT_SECONDS
@@ -50,7 +50,7 @@ def test_watchers_wait_as_long_as_documented() -> None:
     script = (ROOT / "process_pair.sh").read_text()
     assert f"${{WATCH_SECONDS:-{WATCH_SECONDS}}}" in script
     assert f"After `WATCH_SECONDS` (default {WATCH_SECONDS})" in FLAT
-    assert f"does not touch its file for {MAX_OUTAGE_SECONDS:g} s" in FLAT
+    assert f"does not touch its file for {MAX_IDLE_SECONDS:g} s" in FLAT
     assert f"those of the last {ALIVE_WITHIN_SECONDS} s" in FLAT
 
 

@@ -11,7 +11,7 @@ from api_service.config import Settings
 from api_service.database import Database
 from api_service.endings.attempts import RetryPolicy
 from api_service.endings.service import Endings
-from api_service.parser_client.census import Census
+from api_service.parser_client.census import RedisCensus
 from api_service.parser_client.keys import Keys
 from api_service.parser_client.results import ResultStore
 from api_service.process.identity import process_name
@@ -34,7 +34,7 @@ class WorkerContext:
     retention: Retention
     sweep: Sweep
     results: ResultStore
-    census: Census
+    census: RedisCensus
 
 
 @asynccontextmanager

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import inf
 
-STATE_KEY = "connection_limits"
+LIMITS_STATE_KEY = "connection_limits"
 """The name of the limits in the state that the application's start hands to the server."""
 BODY_TOO_SLOW = "page_parser.body_too_slow"
 """The member of a request's scope that says that no more of its body is waited for."""
@@ -32,7 +32,7 @@ class ConnectionLimits:
         return min(1.0, max(0.02, shortest / 10))
 
 
-class Pace:
+class RateCheck:
     """Tell whether bytes move at a least rate.
 
     It compares window by window, so a burst gives no credit for later.

@@ -21,9 +21,9 @@ from uvicorn.server import ServerState
 
 from api_service.edge.connection_limits import (
     BODY_TOO_SLOW,
-    STATE_KEY,
+    LIMITS_STATE_KEY,
     ConnectionLimits,
-    Pace,
+    RateCheck,
 )
 from api_service.edge.exceptions import (
     BadRequestError,
@@ -69,15 +69,15 @@ class BoundedHttp(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        limits: ConnectionLimits = app_state.get(STATE_KEY) or ConnectionLimits()
+        limits: ConnectionLimits = app_state.get(LIMITS_STATE_KEY) or ConnectionLimits()
         self._limits = limits
         self._look_timer: asyncio.TimerHandle | None = None
         self._part = _RequestPart.HEADER
         self._since: float | None = None
         self._header_bytes = 0
         self._is_silent = True
-        self._body_pace = Pace(limits.body_seconds, limits.least_rate)
-        self._answer_pace = Pace(limits.response_seconds, limits.least_rate)
+        self._body_pace = RateCheck(limits.body_seconds, limits.least_rate)
+        self._answer_pace = RateCheck(limits.response_seconds, limits.least_rate)
         self._is_sending = False
         self._unsent = 0
 

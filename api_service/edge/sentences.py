@@ -3,59 +3,59 @@
 from collections.abc import Mapping
 from typing import Any
 
-ANY_MEMBER_OR_FAULT = ""
+ANY = ""
 """Stands for any member, or for anything that can be wrong with it."""
 MAX_NAME_LENGTH = 60
 """Characters of a member's name; a client may choose it."""
 MAX_SENTENCE_LENGTH = 300
 """Characters of a sentence."""
 
-_OBJECT = '{{"url": "https://example.com/"}}'
+_EXAMPLE_BODY = '{{"url": "https://example.com/"}}'
 _URL_FORM = "url must begin with http:// or https://, such as https://example.com/."
 
 SENTENCES: Mapping[tuple[str, str], str] = {
-    ("body", "missing"): f"The body is missing; send a JSON object, such as {_OBJECT}.",
-    ("body", "json_invalid"): f"The body is not JSON; send an object, such as {_OBJECT}.",
+    ("body", "missing"): f"The body is missing; send a JSON object, such as {_EXAMPLE_BODY}.",
+    ("body", "json_invalid"): f"The body is not JSON; send an object, such as {_EXAMPLE_BODY}.",
     ("body", "model_attributes_type"): (
-        f"Send a JSON object with Content-Type: application/json, such as {_OBJECT}."
+        f"Send a JSON object with Content-Type: application/json, such as {_EXAMPLE_BODY}."
     ),
     ("url", "missing"): "url is missing; give a page's address, such as https://example.com/.",
     ("url", "string_too_short"): _URL_FORM,
     ("url", "string_type"): 'url must be text, such as "https://example.com/".',
-    ("wait", ANY_MEMBER_OR_FAULT): "wait must be from 0 to 30 seconds.",
-    ("Idempotency-Key", ANY_MEMBER_OR_FAULT): (
+    ("wait", ANY): "wait must be from 0 to 30 seconds.",
+    ("Idempotency-Key", ANY): (
         "Idempotency-Key: use 1 to 255 visible ASCII characters, without spaces."
     ),
-    (ANY_MEMBER_OR_FAULT, "missing"): "{name} is missing.",
-    (ANY_MEMBER_OR_FAULT, "value_error"): "{name} {error}.",
-    (ANY_MEMBER_OR_FAULT, "int_parsing"): "{name} must be a whole number, such as 42.",
-    (ANY_MEMBER_OR_FAULT, "int_type"): "{name} must be a whole number, such as 42.",
-    (ANY_MEMBER_OR_FAULT, "int_from_float"): "{name} must be a whole number, such as 42.",
-    (ANY_MEMBER_OR_FAULT, "int_parsing_size"): "{name} is too large a number.",
-    (ANY_MEMBER_OR_FAULT, "float_parsing"): "{name} must be a number, such as 1.5.",
-    (ANY_MEMBER_OR_FAULT, "float_type"): "{name} must be a number, such as 1.5.",
-    (ANY_MEMBER_OR_FAULT, "finite_number"): "{name} must be a number, such as 1.5.",
-    (ANY_MEMBER_OR_FAULT, "greater_than"): "{name} must be above {gt}.",
-    (ANY_MEMBER_OR_FAULT, "greater_than_equal"): "{name} must be at least {ge}.",
-    (ANY_MEMBER_OR_FAULT, "less_than"): "{name} must be below {lt}.",
-    (ANY_MEMBER_OR_FAULT, "less_than_equal"): "{name} must be at most {le}.",
-    (ANY_MEMBER_OR_FAULT, "bool_parsing"): "{name} must be true or false.",
-    (ANY_MEMBER_OR_FAULT, "bool_type"): "{name} must be true or false.",
-    (ANY_MEMBER_OR_FAULT, "string_type"): "{name} must be text.",
-    (ANY_MEMBER_OR_FAULT, "string_unicode"): "{name} must be text in valid Unicode.",
+    (ANY, "missing"): "{name} is missing.",
+    (ANY, "value_error"): "{name} {error}.",
+    (ANY, "int_parsing"): "{name} must be a whole number, such as 42.",
+    (ANY, "int_type"): "{name} must be a whole number, such as 42.",
+    (ANY, "int_from_float"): "{name} must be a whole number, such as 42.",
+    (ANY, "int_parsing_size"): "{name} is too large a number.",
+    (ANY, "float_parsing"): "{name} must be a number, such as 1.5.",
+    (ANY, "float_type"): "{name} must be a number, such as 1.5.",
+    (ANY, "finite_number"): "{name} must be a number, such as 1.5.",
+    (ANY, "greater_than"): "{name} must be above {gt}.",
+    (ANY, "greater_than_equal"): "{name} must be at least {ge}.",
+    (ANY, "less_than"): "{name} must be below {lt}.",
+    (ANY, "less_than_equal"): "{name} must be at most {le}.",
+    (ANY, "bool_parsing"): "{name} must be true or false.",
+    (ANY, "bool_type"): "{name} must be true or false.",
+    (ANY, "string_type"): "{name} must be text.",
+    (ANY, "string_unicode"): "{name} must be text in valid Unicode.",
     (
-        ANY_MEMBER_OR_FAULT,
+        ANY,
         "string_too_short",
     ): "{name} must have at least {min_length:,} characters.",
-    (ANY_MEMBER_OR_FAULT, "string_too_long"): "{name} must have at most {max_length:,} characters.",
-    (ANY_MEMBER_OR_FAULT, "enum"): "{name} must be one of {expected}.",
-    (ANY_MEMBER_OR_FAULT, "literal_error"): "{name} must be one of {expected}.",
-    (ANY_MEMBER_OR_FAULT, "list_type"): "{name} must be a list.",
-    (ANY_MEMBER_OR_FAULT, "model_attributes_type"): "{name} must be an object.",
-    (ANY_MEMBER_OR_FAULT, "model_type"): "{name} must be an object.",
-    (ANY_MEMBER_OR_FAULT, "dict_type"): "{name} must be an object.",
-    (ANY_MEMBER_OR_FAULT, "extra_forbidden"): "{name} is not known here; see /docs.",
-    (ANY_MEMBER_OR_FAULT, ANY_MEMBER_OR_FAULT): "{name} is malformed; see /docs.",
+    (ANY, "string_too_long"): "{name} must have at most {max_length:,} characters.",
+    (ANY, "enum"): "{name} must be one of {expected}.",
+    (ANY, "literal_error"): "{name} must be one of {expected}.",
+    (ANY, "list_type"): "{name} must be a list.",
+    (ANY, "model_attributes_type"): "{name} must be an object.",
+    (ANY, "model_type"): "{name} must be an object.",
+    (ANY, "dict_type"): "{name} must be an object.",
+    (ANY, "extra_forbidden"): "{name} is not known here; see /docs.",
+    (ANY, ANY): "{name} is malformed; see /docs.",
 }
 """A sentence by member and by pydantic's type of error; the first that fits is used.
 
@@ -71,9 +71,9 @@ def sentence(error: Mapping[str, Any]) -> str:
     kind = error["type"]
     for key in (
         (name, kind),
-        (name, ANY_MEMBER_OR_FAULT),
-        (ANY_MEMBER_OR_FAULT, kind),
-        (ANY_MEMBER_OR_FAULT, ANY_MEMBER_OR_FAULT),
+        (name, ANY),
+        (ANY, kind),
+        (ANY, ANY),
     ):
         if key in SENTENCES:
             return SENTENCES[key].format(name=name, **error.get("ctx", {}))[:MAX_SENTENCE_LENGTH]

@@ -38,7 +38,7 @@ class FailedAttempt:
 
 
 @dataclass(frozen=True, slots=True)
-class EndedAttempt:
+class AttemptOutcome:
     """A request whose attempt has just ended.
 
     Attributes:

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api_service.endings import statements
 from api_service.endings.attempts import (
-    EndedAttempt,
+    AttemptOutcome,
     FailedAttempt,
     RetryPolicy,
     SucceededAttempt,
@@ -22,7 +22,7 @@ from api_service.status_enum import StatusEnum
 ENDED_CHANNEL = "parse_requests_ended"
 """The channel of PostgreSQL notifications; the payload is ids, separated by commas."""
 
-_IDS_IN_A_NOTICE = 300  # a payload has room for 8,000 bytes
+_MAX_IDS_PER_NOTICE = 300  # a payload has room for 8,000 bytes
 
 
 class EndingRepository:
@@ -31,7 +31,7 @@ class EndingRepository:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def mark_success(self, attempts: Sequence[SucceededAttempt]) -> list[EndedAttempt]:
+    async def mark_success(self, attempts: Sequence[SucceededAttempt]) -> list[AttemptOutcome]:
         """Move from `processing` to `success`; return what changed."""
         if not attempts:
             return []
@@ -45,11 +45,11 @@ class EndingRepository:
                 "facts": [attempt.facts.model_dump_json(exclude_none=True) for attempt in attempts],
             },
         )
-        return [_ended_attempt(row) for row in result]
+        return [_attempt_outcome(row) for row in result]
 
     async def mark_attempts_failed(
         self, attempts: Sequence[FailedAttempt], policy: RetryPolicy
-    ) -> list[EndedAttempt]:
+    ) -> list[AttemptOutcome]:
         """Move from `processing` to `failure`, or have them wait for their next attempt.
 
         Returns:
@@ -71,11 +71,11 @@ class EndingRepository:
                 "max_delay": policy.max_delay,
             },
         )
-        return [_ended_attempt(row) for row in result]
+        return [_attempt_outcome(row) for row in result]
 
-    async def count_dead_attempts(
+    async def record_dead_attempts(
         self, tokens: Sequence[str], policy: RetryPolicy
-    ) -> tuple[list[JobToPush], list[EndedAttempt]]:
+    ) -> tuple[list[JobToPush], list[AttemptOutcome]]:
         """Count an attempt of each request whose parser died; fail it after the last.
 
         Returns:
@@ -84,11 +84,11 @@ class EndingRepository:
         # Tokens of other producers have other formats.
         ids = [found for token in tokens if (found := request_id_of(token)) is not None]
         result = await self._session.execute(
-            statements.COUNT_DEAD_ATTEMPTS,
+            statements.RECORD_DEAD_ATTEMPTS,
             {"ids": ids, "tokens": list(tokens), "max_attempts": policy.max_attempts},
         )
         rows = result.all()
-        failed = [_ended_attempt(row) for row in rows if row.status == StatusEnum.FAILURE]
+        failed = [_attempt_outcome(row) for row in rows if row.status == StatusEnum.FAILURE]
         return [job_to_push(row) for row in rows if row.status != StatusEnum.FAILURE], failed
 
     async def find_expired(self, age: timedelta, *, limit: int) -> list[int]:
@@ -96,27 +96,27 @@ class EndingRepository:
         parameters = {"age": age, "limit": limit}
         return list((await self._session.execute(statements.FIND_EXPIRED, parameters)).scalars())
 
-    async def start_expired(self, request_ids: Sequence[int]) -> None:
+    async def mark_expired_processing(self, request_ids: Sequence[int]) -> None:
         """Move from `pending` to `processing`, without an attempt, what is about to end."""
-        await self._session.execute(statements.START_EXPIRED, {"ids": list(request_ids)})
+        await self._session.execute(statements.MARK_EXPIRED_PROCESSING, {"ids": list(request_ids)})
 
     async def mark_expired(
         self, request_ids: Sequence[int], error: ErrorFacts
-    ) -> list[EndedAttempt]:
+    ) -> list[AttemptOutcome]:
         """Move from `processing` to `failure` whatever the attempt; return what changed."""
         parameters = {
             "ids": list(request_ids),
             "error": error.model_dump_json(exclude_none=True),
         }
         result = await self._session.execute(statements.MARK_EXPIRED, parameters)
-        return [_ended_attempt(row) for row in result]
+        return [_attempt_outcome(row) for row in result]
 
     async def notify_ended(self, request_ids: Sequence[int]) -> None:
         """Wake long polls on these requests when this transaction commits."""
-        for start in range(0, len(request_ids), _IDS_IN_A_NOTICE):
-            payload = ",".join(map(str, request_ids[start : start + _IDS_IN_A_NOTICE]))
+        for start in range(0, len(request_ids), _MAX_IDS_PER_NOTICE):
+            payload = ",".join(map(str, request_ids[start : start + _MAX_IDS_PER_NOTICE]))
             await self._session.execute(select(func.pg_notify(ENDED_CHANNEL, payload)))
 
 
-def _ended_attempt(row: Row[Any]) -> EndedAttempt:
-    return EndedAttempt(row.id, row.owner_id, StatusEnum(row.status), row.age)
+def _attempt_outcome(row: Row[Any]) -> AttemptOutcome:
+    return AttemptOutcome(row.id, row.owner_id, StatusEnum(row.status), row.age)

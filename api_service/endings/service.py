@@ -8,7 +8,7 @@ import structlog
 
 from api_service.database import Database, Session
 from api_service.endings.attempts import (
-    EndedAttempt,
+    AttemptOutcome,
     FailedAttempt,
     RetryPolicy,
     SucceededAttempt,
@@ -22,18 +22,18 @@ from api_service.parser_client.messages import (
     FailureResult,
     PageResult,
     Result,
-    not_understood,
+    unreadable_result,
 )
 from api_service.repository import JobToPush
 from api_service.status_enum import StatusEnum
 
-EndingStep = Callable[[Session, Sequence[EndedAttempt]], Awaitable[None]]
+EndingStep = Callable[[Session, Sequence[AttemptOutcome]], Awaitable[None]]
 """Add something to the transaction in which requests end, such as a counter."""
 
-Recorder = Callable[[EndingRepository, Mapping[int, PageResult]], Awaitable[list[EndedAttempt]]]
+Recorder = Callable[[EndingRepository, Mapping[int, PageResult]], Awaitable[list[AttemptOutcome]]]
 """Write the successful results of one kind of job; return the requests that changed."""
 
-_NOT_STORED = (UnstorableError, ValueError, TypeError, ArithmeticError, RecursionError)
+_UNSTORABLE_ERRORS = (UnstorableError, ValueError, TypeError, ArithmeticError, RecursionError)
 """What a value raises that JSON or the database has no form for; outages raise others."""
 
 log = structlog.get_logger()
@@ -41,7 +41,7 @@ log = structlog.get_logger()
 
 async def record_pages(
     repository: EndingRepository, results: Mapping[int, PageResult]
-) -> list[EndedAttempt]:
+) -> list[AttemptOutcome]:
     """Write pages to their rows."""
     return await repository.mark_success(
         [
@@ -92,14 +92,14 @@ class Endings:
             return
         try:
             await self._record(results)
-        except _NOT_STORED as error:
+        except _UNSTORABLE_ERRORS as error:
             log.warning("results persisted singly", results=len(results), error=repr(error)[:300])
             for request_id, result in results.items():
                 await self._record_alone(request_id, result)
 
-    async def count_dead_attempts(
+    async def record_dead_attempts(
         self, tokens: Sequence[str]
-    ) -> tuple[list[JobToPush], list[EndedAttempt]]:
+    ) -> tuple[list[JobToPush], list[AttemptOutcome]]:
         """Count an attempt of each job whose parser died.
 
         Returns:
@@ -107,8 +107,8 @@ class Endings:
         """
         async with self._database.transaction() as session:
             repository = EndingRepository(session)
-            again, failed = await repository.count_dead_attempts(tokens, self._retries)
-            await self._finish(session, failed)
+            again, failed = await repository.record_dead_attempts(tokens, self._retries)
+            await self._run_steps_and_notify(session, failed)
         metrics.attempts_retried(len(again))
         for change in failed:
             metrics.request_failed("attempts_exhausted", age=change.age)
@@ -121,9 +121,9 @@ class Endings:
         async with self._database.transaction() as session:
             repository = EndingRepository(session)
             found = await repository.find_expired(age, limit=limit)
-            await repository.start_expired(found)
+            await repository.mark_expired_processing(found)
             expired = await repository.mark_expired(found, error)
-            await self._finish(session, expired)
+            await self._run_steps_and_notify(session, expired)
         for change in expired:
             metrics.request_expired(age=change.age)
         return len(expired)
@@ -131,22 +131,22 @@ class Endings:
     async def _record_alone(self, request_id: int, result: Result) -> None:
         try:
             await self._record({request_id: result})
-        except _NOT_STORED as error:
+        except _UNSTORABLE_ERRORS as error:
             failure = _as_failure(result, f"not storable: {error!r}", request_id)
             await self._record({request_id: failure})
 
     async def _record(self, results: Mapping[int, Result]) -> None:
         # In the order of ids, so that two writers at once do not wait for each other.
         ordered = [(request_id, results[request_id]) for request_id in sorted(results)]
-        successes, failed = self._sort(ordered)
+        successes, failed = self._split_by_outcome(ordered)
         async with self._database.transaction() as session:
             repository = EndingRepository(session)
-            changed: list[EndedAttempt] = []
+            changed: list[AttemptOutcome] = []
             for kind, pages in sorted(successes.items()):
                 changed += await self._recorders[kind](repository, pages)
             changed += await repository.mark_attempts_failed(failed, self._retries)
             ended = [change for change in changed if change.status.is_final]
-            await self._finish(session, ended)
+            await self._run_steps_and_notify(session, ended)
         log.info("results recorded", results=len(results), ended=len(ended))
         metrics.results_persisted(len(results))
         metrics.attempts_retried(len(changed) - len(ended))
@@ -157,7 +157,7 @@ class Endings:
             else:
                 metrics.request_failed(codes[change.request_id], age=change.age)
 
-    def _sort(
+    def _split_by_outcome(
         self, results: Sequence[tuple[int, Result]]
     ) -> tuple[Mapping[str, dict[int, PageResult]], list[FailedAttempt]]:
         """Separate successes, by kind, from failures; a kind without a recorder is a failure."""
@@ -166,14 +166,16 @@ class Endings:
         for request_id, result in results:
             if isinstance(result, FailureResult):
                 failed.append(self._failed_attempt(request_id, result))
-            elif (kind := _kind_of(result)) in self._recorders:
+            elif (kind := _job_kind_of(result)) in self._recorders:
                 successes[kind][request_id] = result
             else:
                 failure = _as_failure(result, "its kind is unknown", request_id)
                 failed.append(self._failed_attempt(request_id, failure))
         return successes, failed
 
-    async def _finish(self, session: Session, ended: Sequence[EndedAttempt]) -> None:
+    async def _run_steps_and_notify(
+        self, session: Session, ended: Sequence[AttemptOutcome]
+    ) -> None:
         """Have every step see the requests that ended, and wake their waiters."""
         if not ended:
             return
@@ -195,11 +197,11 @@ class Endings:
 
 
 def _as_failure(result: Result, why: str, request_id: int) -> FailureResult:
-    failure = not_understood(why, request_id=request_id)
+    failure = unreadable_result(why, request_id=request_id)
     return failure.model_copy(update={"token": result.token})
 
 
-def _kind_of(result: PageResult) -> str:
+def _job_kind_of(result: PageResult) -> str:
     """Return the kind of a result of ours; without a token it is a foreign parser's page."""
     return result.kind if result.token else PAGE_KIND
 

@@ -8,7 +8,7 @@ change nothing.
 
 from sqlalchemy import text
 
-from api_service.repository import NEW_TOKEN, TO_PUSH, UNFINISHED, may_move_to
+from api_service.repository import JOB_COLUMNS, NEW_TOKEN_SQL, UNFINISHED, may_move_to
 from api_service.status_enum import StatusEnum
 
 _CHANGED_COLUMNS = (
@@ -51,12 +51,12 @@ MARK_ATTEMPTS_FAILED = text(f"""
 
 _ATTEMPTS_ARE_EXHAUSTED = "r.attempts + 1 >= :max_attempts"
 
-COUNT_DEAD_ATTEMPTS = text(f"""
+RECORD_DEAD_ATTEMPTS = text(f"""
     UPDATE parse_requests r
     SET attempts = r.attempts + 1, alone = r.attempts + 2 >= :max_attempts,
         suspect_since = NULL, updated_at = now(),
         status = CASE WHEN {_ATTEMPTS_ARE_EXHAUSTED} THEN 'failure' ELSE r.status END,
-        token = CASE WHEN {_ATTEMPTS_ARE_EXHAUSTED} THEN NULL ELSE {NEW_TOKEN} END,
+        token = CASE WHEN {_ATTEMPTS_ARE_EXHAUSTED} THEN NULL ELSE {NEW_TOKEN_SQL} END,
         error = CASE WHEN {_ATTEMPTS_ARE_EXHAUSTED} THEN jsonb_build_object(
             'code', 'attempts_exhausted',
             'message', 'Given up after ' || (r.attempts + 1) ||
@@ -65,7 +65,7 @@ COUNT_DEAD_ATTEMPTS = text(f"""
         ) END
     WHERE r.id = ANY(CAST(:ids AS bigint[])) AND r.token = ANY(CAST(:tokens AS text[]))
         AND {may_move_to(StatusEnum.FAILURE)}
-    RETURNING {TO_PUSH}, {_CHANGED_COLUMNS}
+    RETURNING {JOB_COLUMNS}, {_CHANGED_COLUMNS}
 """)
 
 # An expression, not `created_at < now() - age`: the index on `created_at` also holds the ended
@@ -77,7 +77,7 @@ FIND_EXPIRED = text(f"""
     FOR UPDATE SKIP LOCKED
 """)
 
-START_EXPIRED = text(f"""
+MARK_EXPIRED_PROCESSING = text(f"""
     UPDATE parse_requests r
     SET status = 'processing', token = NULL, updated_at = now()
     WHERE r.id = ANY(CAST(:ids AS bigint[])) AND {may_move_to(StatusEnum.PROCESSING)}

@@ -48,7 +48,7 @@ class KeyedRequest:
         asked_for = json.dumps([url, sorted(options.items())])
         self._fingerprint = hashlib.sha256(asked_for.encode()).hexdigest()
 
-    async def accepted_before(self) -> int | None:
+    async def find_accepted_id(self) -> int | None:
         """Return the id of the request that was accepted under the key before, if there is one.
 
         Raises:
@@ -64,7 +64,7 @@ class KeyedRequest:
             raise IdempotencyMismatchError
         return known.request_id
 
-    async def keep(self, request_id: int) -> None:
+    async def store_key(self, request_id: int) -> None:
         """Remember what was accepted under the key."""
         known = KnownKey(self._fingerprint, request_id)
         await self._repository.add(self._key.scope, self._key.key, known)

@@ -16,7 +16,7 @@ import structlog
 from api_service.celery_app import API_QUEUE, CONTROL_QUEUE
 from api_service.database import Database
 from api_service.operation.gauge_metrics import GaugeSnapshot, RedisSnapshot
-from api_service.parser_client.census import Census
+from api_service.parser_client.census import RedisCensus
 from api_service.process.deadline import Deadline
 from api_service.repository import ParseRequestRepository, Unfinished
 
@@ -47,7 +47,7 @@ class Gauges:
         self,
         *,
         database: Database,
-        census: Census,
+        census: RedisCensus,
         redis: aioredis.Redis,
         limit: int,
         celery_prefix: str = "",

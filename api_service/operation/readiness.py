@@ -7,7 +7,7 @@ from redis.exceptions import RedisError
 from api_service.database import Database
 from api_service.exceptions import ApiError
 from api_service.operation.responses import Readiness
-from api_service.parser_client.census import ALIVE_WITHIN_SECONDS, Census
+from api_service.parser_client.census import ALIVE_WITHIN_SECONDS, RedisCensus
 from api_service.schema import NEWEST_MIGRATION
 
 CHECK_SECONDS = 3
@@ -17,7 +17,7 @@ CHECK_SECONDS = 3
 class ReadinessCheck:
     """Check every part that a request needs."""
 
-    def __init__(self, *, database: Database, census: Census) -> None:
+    def __init__(self, *, database: Database, census: RedisCensus) -> None:
         self._database = database
         self._census = census
 

@@ -16,7 +16,7 @@ MAX_DEPTH = 64
 """Levels of lists and objects that a fact may have; deeper ones become null."""
 MAX_TEXT_DEPTH = 96
 """Levels that a text may have; pydantic refuses 200. Deeper ones become null before parsing."""
-MAX_PIECES = 1_000_000
+MAX_JSON_TOKENS = 1_000_000
 """Strings and brackets in a text that has to be cut: 0.3 s, in which nothing else is done."""
 MAX_DIGITS = 4000
 """Digits of a whole number; Python refuses 4300. A longer one becomes null."""
@@ -26,7 +26,7 @@ _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 # The closing quote is optional: else what is never closed would be scanned from each quote again.
 
 
-class ForeignFacts(PageFacts):
+class LenientPageFacts(PageFacts):
     """Facts about a page as somebody wrote them: an invalid one is dropped, the others count."""
 
     @field_validator(*PageFacts.model_fields, mode="wrap")
@@ -86,7 +86,7 @@ def parse_json(text: bytes) -> Any:
         ValueError: it is not JSON.
     """
     return json.loads(
-        _cut(text.decode(json.detect_encoding(text), "surrogatepass")), parse_int=_integer
+        _cut_deep(text.decode(json.detect_encoding(text), "surrogatepass")), parse_int=_integer
     )
 
 
@@ -99,7 +99,7 @@ def read_facts(text: str | None) -> PageFacts:
     except ValidationError:
         pass
     try:
-        return ForeignFacts.model_validate(parse_json(text.encode())).facts
+        return LenientPageFacts.model_validate(parse_json(text.encode())).facts
     except ValueError:
         return PageFacts()
 
@@ -114,16 +114,16 @@ def read_error(text: str | None) -> ErrorFacts | None:
         return ErrorFacts(code="internal_error", message="The reason cannot be read.")
 
 
-def _cut(text: str) -> str:
+def _cut_deep(text: str) -> str:
     """Put null in place of each list and object that is deeper than `MAX_TEXT_DEPTH`.
 
     Raises:
-        ValueError: it is cut off itself, or has more than `MAX_PIECES`.
+        ValueError: it is cut off itself, or has more than `MAX_JSON_TOKENS`.
     """
     kept = []
     depth = end = 0
     for count, found in enumerate(_STRING_OR_BRACKET.finditer(text)):
-        if count > MAX_PIECES:
+        if count > MAX_JSON_TOKENS:
             raise ValueError("it has too many pieces")
         match text[found.start()]:
             case "[" | "{":

@@ -15,7 +15,7 @@ from api_service.parser_client.wrong_type import is_wrong_type
 
 ALIVE_WITHIN_SECONDS = 10
 """A parser or worker is alive if its last heartbeat is not older."""
-FORGET_PARSER_SECONDS = 60
+FORGET_WORKER_SECONDS = 60
 """A worker's heartbeat is deleted after this time."""
 ITEMS_PER_READ = 1000
 
@@ -43,7 +43,7 @@ class QueueDepths:
     result_bytes: int
 
 
-class Census:
+class RedisCensus:
     """List the requests that are in Redis, count what waits, and count live processes.
 
     Args:
@@ -68,14 +68,14 @@ class Census:
         async for raw in self._items_from_the_end(self._keys.task_queue):
             yield _id_in(raw)
         for host in await self._members(self._keys.hosts):
-            async for raw in self._items_from_the_end(self._keys.waiting(host)):
+            async for raw in self._items_from_the_end(self._keys.host_waiting(host)):
                 yield _id_in(raw)
-        async for raw in self._items_from_the_end(self._keys.jobs_with_slot):
+        async for raw in self._items_from_the_end(self._keys.ready_jobs):
             yield _id_in(raw)
         for token in await self._members(self._keys.leases):
-            yield request_id_of(token) or _FOREIGN
+            yield request_id_of(token) or _FOREIGN_ID
         takers = await self._members(self._keys.announcement_takers)
-        lists = [self._keys.taken(taker) for taker in takers]
+        lists = [self._keys.taken_announcements(taker) for taker in takers]
         for name in (*lists, self._keys.reply_list):
             async for raw in self._items_from_the_end(name):
                 yield _id_in(raw)
@@ -86,7 +86,7 @@ class Census:
         counts = await self._depths_script(
             keys=[
                 keys.task_queue,
-                keys.jobs_with_slot,
+                keys.ready_jobs,
                 keys.hosts,
                 keys.leases,
                 keys.reply_list,
@@ -98,7 +98,7 @@ class Census:
 
     async def record_heartbeat(self) -> None:
         """Record that this worker has just done work."""
-        args: list[str | int] = [self._name, FORGET_PARSER_SECONDS]
+        args: list[str | int] = [self._name, FORGET_WORKER_SECONDS]
         await self._heartbeat_script(keys=[self._keys.workers], args=args)
 
     async def count_alive(self) -> tuple[int, int]:
@@ -146,10 +146,10 @@ def _log_wrong_type(name: str, error: ResponseError) -> None:
 # A job of ours begins {"id":42,… and a job that waits for its host quotes that in a string.
 # A longer number is not an id of ours: other producers number their jobs as they like.
 _ID = re.compile(rb'\\?"id\\?":\s*(\d{1,18})(?!\d)')
-_FOREIGN = 0
+_FOREIGN_ID = 0
 """The id in place of a foreign job's; ours begin at 1."""
 
 
 def _id_in(raw: bytes) -> int:
     found = _ID.search(raw)
-    return int(found[1]) if found else _FOREIGN
+    return int(found[1]) if found else _FOREIGN_ID

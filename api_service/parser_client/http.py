@@ -85,7 +85,7 @@ class ParserHttp:
 
 async def _read_answer(answer: aiohttp.ClientResponse) -> bytes:
     body = await answer.read()
-    return body if answer.content_type == PARSE_SYNC_ANSWER_TYPE else _complete_answer(body)
+    return body if answer.content_type == PARSE_SYNC_ANSWER_TYPE else _with_missing_members(body)
 
 
 def _page_error(body: bytes) -> PageError:
@@ -98,6 +98,6 @@ def _page_error(body: bytes) -> PageError:
     )
 
 
-def _complete_answer(body: bytes) -> bytes:
+def _with_missing_members(body: bytes) -> bytes:
     """Set the members that a foreign parser leaves out to null."""
     return read_fetch_answer(body).model_dump_json().encode()

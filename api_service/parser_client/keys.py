@@ -39,7 +39,7 @@ class Keys:
         """Name the size of the results that wait to be persisted; parsers read it."""
         return f"{self.reply_list}:bytes"
 
-    def taken(self, name: str) -> str:
+    def taken_announcements(self, name: str) -> str:
         """Name the list of announcements that one process has taken."""
         return f"{self.taken_prefix}{name}"
 
@@ -64,7 +64,7 @@ class Keys:
         return f"{self.leases}:ended"
 
     @property
-    def jobs_with_slot(self) -> str:
+    def ready_jobs(self) -> str:
         """Name the list of jobs whose host has a slot for them."""
         return f"{self.task_queue}:ready"
 
@@ -73,7 +73,7 @@ class Keys:
         """Name the set of hosts that jobs or requests wait for."""
         return f"{self.task_queue}:hosts"
 
-    def waiting(self, host: str) -> str:
+    def host_waiting(self, host: str) -> str:
         """Name the list of jobs that wait for a host."""
         return f"{self.host_prefix}{host}{self.waiting_suffix}"
 
@@ -97,6 +97,6 @@ class Keys:
         """Name the set of workers, by the second of their last heartbeat."""
         return f"{self.task_queue}:workers"
 
-    def turn(self, chore: str) -> str:
+    def chore_cooldown(self, chore: str) -> str:
         """Name the key that exists while it is too early to do a chore again."""
         return f"{self.task_queue}:turn:{chore}"

@@ -20,7 +20,7 @@ from pydantic import (
     WrapValidator,
 )
 
-from api_service.page.foreign import ForeignFacts, parse_json, storable, valid_or_none
+from api_service.page.foreign import LenientPageFacts, parse_json, storable, valid_or_none
 
 log = structlog.get_logger()
 
@@ -78,7 +78,7 @@ class FailureReason(_Message):
     ] = None
 
 
-class PageResult(ForeignFacts):
+class PageResult(LenientPageFacts):
     """Hold the page of a job that succeeded. A foreign parser sends title and HTML only."""
 
     status: Literal["success"]
@@ -109,10 +109,10 @@ class FailureResult(_Message):
 Result = PageResult | FailureResult
 RESULT_READER: TypeAdapter[Result] = TypeAdapter(Annotated[Result, Field(discriminator="status")])
 _RESULT_WITHOUT_HTML_READER = TypeAdapter(PageResultWithoutHtml)
-ReadType = TypeVar("ReadType")
+Model = TypeVar("Model")
 
 
-class FetchAnswer(ForeignFacts):
+class FetchAnswer(LenientPageFacts):
     """Hold the answer of the parser's `GET /fetch`."""
 
     url: str
@@ -147,10 +147,10 @@ def read_result(value: bytes, *, request_id: int | None = None) -> Result:
             return _read_with_html_appended(value)
         return _read(RESULT_READER, value)
     except Exception as error:  # noqa: BLE001 - a stranger's bytes: whatever it is, go on
-        return not_understood(f"{type(error).__name__}: {error}", request_id=request_id)
+        return unreadable_result(f"{type(error).__name__}: {error}", request_id=request_id)
 
 
-def _read(reader: TypeAdapter[ReadType], value: bytes) -> ReadType:
+def _read(reader: TypeAdapter[Model], value: bytes) -> Model:
     try:
         return reader.validate_json(value)
     except ValidationError:
@@ -178,7 +178,7 @@ def read_fetch_answer(body: bytes) -> FetchAnswer:
     return _read(_FETCH_ANSWER_READER, body)
 
 
-def not_understood(why: str, *, request_id: int | None = None) -> UnreadableResult:
+def unreadable_result(why: str, *, request_id: int | None = None) -> UnreadableResult:
     """Log why a result is unusable, and return the failure that replaces it."""
     log.error("result not understood", request_id=request_id, error=why[:200])
     sentence = "The parser's answer was not understood."

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import redis.asyncio as aioredis
 
 from api_service.config import Settings
-from api_service.parser_client.census import Census
+from api_service.parser_client.census import RedisCensus
 from api_service.parser_client.jobs import JobList
 from api_service.parser_client.keys import Keys
 from api_service.parser_client.leases import Leases
@@ -20,7 +20,7 @@ class ParserQueues:
     jobs: JobList
     results: ResultStore
     leases: Leases
-    census: Census
+    census: RedisCensus
 
 
 def build_parser_queues(redis: aioredis.Redis, settings: Settings) -> ParserQueues:
@@ -31,5 +31,5 @@ def build_parser_queues(redis: aioredis.Redis, settings: Settings) -> ParserQueu
         jobs=JobList(redis, keys),
         results=ResultStore(redis, keys, name=name),
         leases=Leases(redis, keys),
-        census=Census(redis, keys, name=name),
+        census=RedisCensus(redis, keys, name=name),
     )

@@ -17,17 +17,17 @@ from api_service.parser_client.messages import (
     Announcement,
     Result,
     UnreadableResult,
-    not_understood,
     read_result,
+    unreadable_result,
 )
 from api_service.parser_client.scripts import load
 from api_service.parser_client.wrong_type import is_wrong_type, raise_other_errors
 
 TAKER_LEASE_SECONDS = 30
 KEYS_PER_READ = 1000
-HEADS_PER_READ = 100
+RESULT_HEADS_PER_READ = 100
 """Heads read in one round trip: one holds a page's metadata and may have 100 KiB."""
-MAX_FOREIGN_BYTES = 4096
+MAX_PLAIN_JSON_HEAD_BYTES = 4096
 """A longer result in plain JSON carries its page and is read on its own."""
 
 log = structlog.get_logger()
@@ -44,7 +44,7 @@ class ResultStore:
         self._redis = redis
         self._keys = keys
         self._name = name
-        self._taken = keys.taken(name)
+        self._taken = keys.taken_announcements(name)
         self._take_script = redis.register_script(load("take_announcements"))
         self._acknowledge_script = redis.register_script(load("acknowledge"))
         self._announce_script = redis.register_script(load("announce"))
@@ -109,9 +109,9 @@ class ResultStore:
             i: read_result(value, request_id=i) for i, value in pairs if isinstance(value, bytes)
         }
         # For Redis, what is no string is as absent as what is not there.
-        return results | await self._read_others([i for i, value in pairs if value is None])
+        return results | await self._read_wrong_types([i for i, value in pairs if value is None])
 
-    async def _read_others(self, request_ids: Sequence[int]) -> dict[int, Result]:
+    async def _read_wrong_types(self, request_ids: Sequence[int]) -> dict[int, Result]:
         if not request_ids:
             return {}
         async with self._redis.pipeline(transaction=False) as pipe:
@@ -119,7 +119,7 @@ class ResultStore:
                 pipe.type(self._keys.result(request_id))
             types = await pipe.execute()
         return {
-            i: not_understood(f"its key holds a {name.decode()}", request_id=i)
+            i: unreadable_result(f"its key holds a {name.decode()}", request_id=i)
             for i, name in zip(request_ids, types, strict=True)
             if name not in {b"none", b"string"}
         }
@@ -141,7 +141,7 @@ class ResultStore:
             found.update({i: size for i, size in zip(chunk, sizes, strict=True) if size})
         return found
 
-    async def foreign_sizes(self, request_ids: Sequence[int]) -> dict[int, int]:
+    async def unannounced_sizes(self, request_ids: Sequence[int]) -> dict[int, int]:
         """Return the sizes of what is stored and is no result with appended HTML.
 
         That is our own parser's, which announces it.
@@ -165,10 +165,10 @@ class ResultStore:
         the JSON.
         """
         found: dict[int, Result] = {}
-        for start in range(0, len(request_ids), HEADS_PER_READ):
-            chunk = request_ids[start : start + HEADS_PER_READ]
+        for start in range(0, len(request_ids), RESULT_HEADS_PER_READ):
+            chunk = request_ids[start : start + RESULT_HEADS_PER_READ]
             keys = [self._keys.result(request_id) for request_id in chunk]
-            heads = await self._heads_script(keys=keys, args=[MAX_FOREIGN_BYTES])
+            heads = await self._heads_script(keys=keys, args=[MAX_PLAIN_JSON_HEAD_BYTES])
             for request_id, head in zip(chunk, heads, strict=True):
                 if isinstance(head, bytes):
                     found[request_id] = read_result(head, request_id=request_id)

@@ -1,6 +1,6 @@
 """Read the token of an attempt: `{request id}-{hex}`, such as `42-9f86d081884c7d65`.
 
-SQL makes tokens, with `NEW_TOKEN` in `repository.py`. Other producers number their
+SQL makes tokens, with `NEW_TOKEN_SQL` in `repository.py`. Other producers number their
 jobs as they like, so a token of theirs may have any form.
 """
 

@@ -8,7 +8,7 @@ class Backoff:
         self._first = self._next = first
         self._limit = limit
 
-    def next(self) -> float:
+    def next_pause(self) -> float:
         """Return the seconds to pause now, and double the next pause."""
         seconds, self._next = self._next, min(self._next * 2, self._limit)
         return seconds

@@ -18,7 +18,7 @@ from api_service.exceptions import DatabaseUnavailableError, TooManyUnfinishedEr
 from api_service.repository import ParseRequestRepository
 
 RECOUNT_SECONDS = 1.0
-RARE_RECOUNT_SECONDS = 5.0
+RECOUNT_SECONDS_FAR_FROM_LIMIT = 5.0
 
 log = structlog.get_logger()
 
@@ -72,17 +72,17 @@ class Admission:
 
     async def count(self) -> None:
         """Recount unfinished requests; on failure keep the last count."""
-        accepted_before = self._accepted_since
+        find_accepted_id = self._accepted_since
         try:
             async with self._database.read_session() as session:
                 repository = ParseRequestRepository(session)
                 self._counted = await repository.count_unfinished(limit=self._max_depth)
-            self._accepted_since -= accepted_before
+            self._accepted_since -= find_accepted_id
         except DatabaseUnavailableError:
             log.warning("requests not counted")
         finally:
             is_far = self._estimated_unfinished < self._max_depth / 2
-            pause = RARE_RECOUNT_SECONDS if is_far else RECOUNT_SECONDS
+            pause = RECOUNT_SECONDS_FAR_FROM_LIMIT if is_far else RECOUNT_SECONDS
             self._next_count = self._clock() + pause
             self._counting = None
 

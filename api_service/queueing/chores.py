@@ -19,5 +19,5 @@ class PeriodicChores:
 
     async def try_claim(self, chore: str, *, every: float) -> bool:
         """Claim a chore unless a worker claimed it within the last `every` seconds."""
-        key = self._keys.turn(chore)
+        key = self._keys.chore_cooldown(chore)
         return bool(await self._redis.set(key, self._name, nx=True, px=int(every * 1000)))

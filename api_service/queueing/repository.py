@@ -22,10 +22,10 @@ class QueueRepository:
         result = await self._session.execute(statements.MARK_PROCESSING, parameters)
         return [job_to_push(row) for row in result]
 
-    async def claim_stranded(self, *, age: float, limit: int) -> list[JobToPush]:
+    async def claim_stale_pending(self, *, age: float, limit: int) -> list[JobToPush]:
         """Claim requests pending for `age` seconds: their message is lost or late."""
         parameters = {"age": age, "limit": limit}
-        result = await self._session.execute(statements.CLAIM_STRANDED, parameters)
+        result = await self._session.execute(statements.CLAIM_STALE_PENDING, parameters)
         return [job_to_push(row) for row in result]
 
     async def claim_due_retries(self, *, limit: int) -> list[JobToPush]:
@@ -42,18 +42,18 @@ class QueueRepository:
         self, seen: Sequence[int], *, before: datetime
     ) -> Sequence[Row[int, str]]:
         """Read `id, token` of pushed requests neither seen in Redis nor touched since `before`."""
-        await self._session.execute(statements.PLAN_FOR_ACTUAL_SIZES)
+        await self._session.execute(statements.FORCE_CUSTOM_PLAN)
         parameters = {"seen": list(seen), "before": before}
         return (await self._session.execute(statements.FIND_MISSING, parameters)).all()
 
     async def clear_suspects_except(self, missing: Sequence[int]) -> None:
         """Clear the suspect mark of every request not in `missing`."""
-        await self._session.execute(statements.PLAN_FOR_ACTUAL_SIZES)
+        await self._session.execute(statements.FORCE_CUSTOM_PLAN)
         await self._session.execute(statements.CLEAR_SUSPECTS_EXCEPT, {"missing": list(missing)})
 
     async def add_suspects(self, missing: Sequence[int]) -> None:
         """Mark requests as missing from now on; one that is marked keeps its time."""
-        await self._session.execute(statements.PLAN_FOR_ACTUAL_SIZES)
+        await self._session.execute(statements.FORCE_CUSTOM_PLAN)
         await self._session.execute(statements.ADD_SUSPECTS, {"missing": list(missing)})
 
     async def next_ids_to_poll(self, *, after: int, limit: int) -> list[int]:

@@ -8,19 +8,19 @@ change nothing.
 
 from sqlalchemy import text
 
-from api_service.repository import NEW_TOKEN, TO_PUSH, UNFINISHED, may_move_to
+from api_service.repository import JOB_COLUMNS, NEW_TOKEN_SQL, UNFINISHED, may_move_to
 from api_service.status_enum import StatusEnum
 
 MARK_PROCESSING = text(f"""
     UPDATE parse_requests r
-    SET status = 'processing', token = {NEW_TOKEN}, updated_at = now()
+    SET status = 'processing', token = {NEW_TOKEN_SQL}, updated_at = now()
     WHERE r.id = ANY(CAST(:ids AS bigint[])) AND {may_move_to(StatusEnum.PROCESSING)}
-    RETURNING {TO_PUSH}
+    RETURNING {JOB_COLUMNS}
 """)
 
-CLAIM_STRANDED = text(f"""
+CLAIM_STALE_PENDING = text(f"""
     UPDATE parse_requests r
-    SET status = 'processing', token = {NEW_TOKEN}, updated_at = now()
+    SET status = 'processing', token = {NEW_TOKEN_SQL}, updated_at = now()
     WHERE r.id IN (
         SELECT id FROM parse_requests
         WHERE {UNFINISHED} AND status = 'pending'
@@ -28,23 +28,23 @@ CLAIM_STRANDED = text(f"""
         ORDER BY id LIMIT :limit
         FOR UPDATE SKIP LOCKED
     ) AND {may_move_to(StatusEnum.PROCESSING)}
-    RETURNING {TO_PUSH}
+    RETURNING {JOB_COLUMNS}
 """)
 
 CLAIM_DUE_RETRIES = text(f"""
     UPDATE parse_requests r
-    SET token = {NEW_TOKEN}, next_attempt_at = NULL, updated_at = now()
+    SET token = {NEW_TOKEN_SQL}, next_attempt_at = NULL, updated_at = now()
     WHERE r.id IN (
         SELECT id FROM parse_requests
         WHERE next_attempt_at <= now() AND status = 'processing'
         ORDER BY next_attempt_at LIMIT :limit
         FOR UPDATE SKIP LOCKED
     )
-    RETURNING {TO_PUSH}
+    RETURNING {JOB_COLUMNS}
 """)
 
 # PostgreSQL's cached generic plan is quadratic on long arrays: plan for the actual sizes.
-PLAN_FOR_ACTUAL_SIZES = text("SET LOCAL plan_cache_mode = 'force_custom_plan'")
+FORCE_CUSTOM_PLAN = text("SET LOCAL plan_cache_mode = 'force_custom_plan'")
 
 # Pushed, not waiting for the next attempt, and not touched since the look began.
 FIND_MISSING = text(f"""
@@ -67,14 +67,14 @@ ADD_SUSPECTS = text("""
 
 CLAIM_LOST = text(f"""
     UPDATE parse_requests r
-    SET token = {NEW_TOKEN}, suspect_since = NULL, updated_at = now()
+    SET token = {NEW_TOKEN_SQL}, suspect_since = NULL, updated_at = now()
     WHERE r.id IN (
         SELECT id FROM parse_requests
         WHERE suspect_since <= now() - make_interval(secs => :age) AND status = 'processing'
         ORDER BY id LIMIT :limit
         FOR UPDATE SKIP LOCKED
     )
-    RETURNING {TO_PUSH}
+    RETURNING {JOB_COLUMNS}
 """)
 
 NEXT_IDS_TO_POLL = text(f"""

@@ -35,8 +35,8 @@ from api_service.queueing.repository import QueueRepository
 from api_service.repository import JobToPush
 
 CLAIM_BATCH = 1000
-LOST_BATCH = 10_000
-MAX_LOST = 50_000
+MAX_LOST_PER_BATCH = 10_000
+MAX_LOST_PUSHED = 50_000
 """Pushed again after one look, so that the worker runs other tasks between two."""
 MAX_SWEEP_SECONDS = 60
 """For one sweep, whose steps have limits of their own."""
@@ -119,7 +119,7 @@ class Sweep:
 
     async def _sweep(self) -> SweepReport:
         due = await self._push_due()
-        stranded = await self._push_stranded()
+        stranded = await self._push_stale_pending()
         died, exhausted = await self._recover_from_dead_parsers()
         reclaimed = await self._queues.results.reclaim()
         metrics.count_swept("reclaimed", reclaimed)
@@ -135,9 +135,9 @@ class Sweep:
             due = await QueueRepository(session).claim_due_retries(limit=CLAIM_BATCH)
         return await self._push("due", due)
 
-    async def _push_stranded(self) -> int:
+    async def _push_stale_pending(self) -> int:
         async with self._database.transaction() as session:
-            stranded = await QueueRepository(session).claim_stranded(
+            stranded = await QueueRepository(session).claim_stale_pending(
                 age=self._policy.pending_after, limit=CLAIM_BATCH
             )
         return await self._push("stranded", stranded)
@@ -149,7 +149,7 @@ class Sweep:
         )
         if not tokens:
             return 0, 0
-        again, failed = await self._endings.count_dead_attempts(tokens)
+        again, failed = await self._endings.record_dead_attempts(tokens)
         metrics.count_swept("exhausted", len(failed))
         await self._push("died", again)
         await self._queues.leases.drop(tokens)
@@ -167,20 +167,22 @@ class Sweep:
         suspects = [request_id for request_id in tokens if request_id not in announced]
         async with self._database.transaction() as session:
             await QueueRepository(session).clear_suspects_except(suspects)
-        for start in range(0, len(suspects), LOST_BATCH):
+        for start in range(0, len(suspects), MAX_LOST_PER_BATCH):
             async with self._database.transaction() as session:
-                await QueueRepository(session).add_suspects(suspects[start : start + LOST_BATCH])
+                await QueueRepository(session).add_suspects(
+                    suspects[start : start + MAX_LOST_PER_BATCH]
+                )
         return len(announced), len(suspects), await self._push_lost()
 
     async def _push_lost(self) -> int:
         pushed = 0
-        while pushed < MAX_LOST:
+        while pushed < MAX_LOST_PUSHED:
             async with self._database.transaction() as session:
                 lost = await QueueRepository(session).claim_lost(
-                    age=self._policy.lost_after, limit=LOST_BATCH
+                    age=self._policy.lost_after, limit=MAX_LOST_PER_BATCH
                 )
             pushed += await self._push("lost", lost)
-            if len(lost) < LOST_BATCH:
+            if len(lost) < MAX_LOST_PER_BATCH:
                 break
         return pushed
 

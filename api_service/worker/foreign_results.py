@@ -10,11 +10,11 @@ from api_service.queueing.repository import QueueRepository
 
 POLL_SECONDS = 1.0
 POLL_BATCH = 500
-PERSIST_BATCH = 200
-PERSIST_BATCH_BYTES = 16 * 1024 * 1024
+MAX_PERSIST_BATCH = 200
+MAX_PERSIST_BATCH_BYTES = 16 * 1024 * 1024
 
 
-class ForeignResults:
+class UnannouncedResults:
     """Polls the result keys of pushed requests, and persists what has no token.
 
     Args:
@@ -43,11 +43,11 @@ class ForeignResults:
         self._next_poll = self._clock() + POLL_SECONDS
         batch: list[int] = []
         size = 0
-        sizes = await self._results.foreign_sizes(await self._next_ids())
+        sizes = await self._results.unannounced_sizes(await self._next_ids())
         for request_id, length in sizes.items():
             batch.append(request_id)
             size += length
-            if len(batch) == PERSIST_BATCH or size > PERSIST_BATCH_BYTES:
+            if len(batch) == MAX_PERSIST_BATCH or size > MAX_PERSIST_BATCH_BYTES:
                 await self._persist(batch)
                 batch, size = [], 0
         await self._persist(batch)

@@ -103,7 +103,7 @@ def install(process: Process | None) -> None:
 
 
 @worker_init.connect
-def _open(**_: Any) -> None:
+def _on_worker_init(**_: Any) -> None:
     try:
         process = WorkerProcess(Settings.load())
     except (SchemaOutdatedError, ApiError) as error:

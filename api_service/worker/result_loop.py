@@ -20,7 +20,7 @@ from api_service.exceptions import ApiError
 from api_service.parser_client.messages import UnreadableResult
 from api_service.parser_client.results import ResultStore
 from api_service.process.backoff import Backoff
-from api_service.worker.foreign_results import ForeignResults
+from api_service.worker.foreign_results import UnannouncedResults
 from api_service.worker.watchdog import CeleryWatchdog
 
 RESULT_BATCH = 200
@@ -32,16 +32,19 @@ log = structlog.get_logger()
 
 
 def build_result_loop(
-    context: WorkerContext, *, own_file: Path | None = None, celery_file: Path | None = None
+    context: WorkerContext,
+    *,
+    own_alive_file: Path | None = None,
+    celery_alive_file: Path | None = None,
 ) -> "ResultLoop":
     """Make a loop on a worker's collaborators; see `CeleryWatchdog` for the files."""
     return ResultLoop(
         results=context.results,
         endings=context.endings,
-        foreign=ForeignResults(
+        foreign=UnannouncedResults(
             database=context.database, results=context.results, endings=context.endings
         ),
-        watchdog=CeleryWatchdog(own_file=own_file, celery_file=celery_file),
+        watchdog=CeleryWatchdog(own_alive_file=own_alive_file, celery_alive_file=celery_alive_file),
     )
 
 
@@ -53,7 +56,7 @@ class ResultLoop:
         *,
         results: ResultStore,
         endings: Endings,
-        foreign: ForeignResults,
+        foreign: UnannouncedResults,
         watchdog: CeleryWatchdog,
     ) -> None:
         self._results = results
@@ -81,7 +84,7 @@ class ResultLoop:
                 if self._stopping.is_set():
                     return
                 self._watchdog.record_outage()
-                pause = backoff.next()
+                pause = backoff.next_pause()
                 log.warning("results not persisted yet", error=repr(error), retry_in=pause)
                 await self._pause(pause)
             except Exception:
@@ -90,7 +93,7 @@ class ResultLoop:
                 log.exception("results not persisted yet")
                 if self._stopping.is_set():
                     return
-                await self._pause(backoff.next())
+                await self._pause(backoff.next_pause())
 
     async def _persist_announced(self) -> bool:
         """Persist one batch; return whether anything was announced."""

@@ -26,7 +26,9 @@ async def serve(settings: Settings) -> None:
     """Run the loop until SIGTERM or SIGINT."""
     async with open_worker(settings) as context:
         loop = build_result_loop(
-            context, own_file=settings.results_alive_file, celery_file=settings.alive_file
+            context,
+            own_alive_file=settings.results_alive_file,
+            celery_alive_file=settings.alive_file,
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, loop.stop)

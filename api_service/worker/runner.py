@@ -20,7 +20,9 @@ class TaskRunner(Generic[Context]):
         self._stack = contextlib.AsyncExitStack()
         self._runner = asyncio.Runner()
         try:
-            self._context = self._runner.run(_await(self._stack.enter_async_context(context)))
+            self._context = self._runner.run(
+                _as_coroutine(self._stack.enter_async_context(context))
+            )
         except BaseException:
             self._runner.close()
             raise
@@ -35,5 +37,5 @@ class TaskRunner(Generic[Context]):
         self._runner.close()
 
 
-async def _await(awaitable: Awaitable[T]) -> T:
+async def _as_coroutine(awaitable: Awaitable[T]) -> T:
     return await awaitable

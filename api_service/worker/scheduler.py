@@ -27,7 +27,7 @@ class SteadyScheduler(PersistentScheduler):  # type: ignore[misc] # Celery carri
 
 
 @beat_init.connect
-def _start(**_: Any) -> None:
+def _on_beat_init(**_: Any) -> None:
     settings = Settings.load()
     log.configure("beat", settings.log_level)  # also where Celery's command line runs beat
     if settings.log_level != "DEBUG":

@@ -7,7 +7,7 @@ from time import monotonic
 
 import structlog
 
-MAX_OUTAGE_SECONDS = 60.0
+MAX_IDLE_SECONDS = 60.0
 
 log = structlog.get_logger()
 
@@ -28,12 +28,12 @@ class CeleryWatchdog:
     def __init__(
         self,
         *,
-        own_file: Path | None,
-        celery_file: Path | None,
+        own_alive_file: Path | None,
+        celery_alive_file: Path | None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self._own_file = own_file
-        self._celery_file = celery_file
+        self._own_file = own_alive_file
+        self._celery_file = celery_alive_file
         self._clock = clock
         self._touched = 0
         self._touched_at = clock()
@@ -51,7 +51,7 @@ class CeleryWatchdog:
             if (touched := self._celery_file.stat().st_mtime_ns) != self._touched:
                 self._touched, self._touched_at = touched, self._clock()
             idle = self._clock() - self._touched_at
-            if idle > MAX_OUTAGE_SECONDS:
+            if idle > MAX_IDLE_SECONDS:
                 log.critical("Celery does not consume", seconds=round(idle))
                 sys.exit(1)
 

@@ -102,7 +102,7 @@ class RequestAccess(SlotHolder):
     async def _obtain_slot(
         self, limits: HostLimits, host: str, _target: VettedUrl, _hops: Sequence[Hop]
     ) -> Slot:
-        slot, is_ours = await limits.enter_or_queue(host)
+        slot, is_ours = await limits.acquire_or_get_ticket(host)
         if not is_ours:
             metrics.REQUEST_WAITS.inc()
         try:

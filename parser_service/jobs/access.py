@@ -40,7 +40,7 @@ class JobAccess(SlotHolder):
         self, limits: HostLimits, host: str, target: VettedUrl, hops: Sequence[Hop]
     ) -> Slot:
         parked = ParkedJob.of(self._raw, url=target.url, hops=hops)
-        slot = await limits.enter_or_park(host, parked.encode(), token=self._token)
+        slot = await limits.acquire_or_park(host, parked.encode(), token=self._token)
         if slot is None:
             metrics.JOB_WAITS.inc()
             raise ParkedError

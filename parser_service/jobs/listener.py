@@ -31,7 +31,7 @@ from parser_service.redis_queue.host_limits import HostLimits
 from parser_service.redis_queue.job_queue import JobQueue, TakenMessage
 
 WAIT_FOR_JOBS_SECONDS = 1
-"""Seconds for one BLPOP; `dependencies.COMMAND_SECONDS` must be more."""
+"""Seconds for one BLPOP; `dependencies.COMMAND_TIMEOUT_SECONDS` must be more."""
 THROTTLE_SECONDS = 0.2
 
 log = structlog.get_logger()
@@ -58,7 +58,7 @@ class Listener:
         self._in_flight: dict[asyncio.Task[None], RunnableJob] = {}
         self._lone = LoneJobs()
         self._heartbeat = Heartbeat(
-            queue=queue, limits=limits, held=self._count_held_jobs, alive_file=settings.alive_file
+            queue=queue, limits=limits, held=self._held_jobs, alive_file=settings.alive_file
         )
 
     def stop(self) -> None:
@@ -97,7 +97,7 @@ class Listener:
             await self._wait_for_change(THROTTLE_SECONDS)
             metrics.THROTTLED.inc(monotonic() - began)
             return
-        only_from = self._lone.pop_list_to_look_in()
+        only_from = self._lone.pop_preferred_list()
         taken = await self._queue.take(1 if only_from else room, only_from=only_from)
         if taken:
             metrics.JOBS_TAKEN.inc(len(taken))
@@ -166,7 +166,7 @@ class Listener:
             async with asyncio.timeout(seconds):
                 await self._changed.wait()
 
-    def _count_held_jobs(self) -> list[RunnableJob]:
+    def _held_jobs(self) -> list[RunnableJob]:
         return [*self._in_flight.values(), *self._lone.to_hand_back]
 
     async def _finish(self) -> None:

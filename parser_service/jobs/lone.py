@@ -31,7 +31,7 @@ class LoneJobs:
             return False
         return not (self._list_with_lone_job and are_others_running)
 
-    def pop_list_to_look_in(self) -> str | None:
+    def pop_preferred_list(self) -> str | None:
         """Return the list that has a lone job at its head, once; None without one."""
         found, self._list_with_lone_job = self._list_with_lone_job, None
         return found

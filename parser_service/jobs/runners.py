@@ -26,7 +26,7 @@ async def run(runnable: RunnableJob, pipeline: PagePipeline, access: JobAccess) 
         ParkedError: the job waits for its host and has no result yet.
     """
     try:
-        return await _run(runnable, pipeline, access)
+        return await _run_by_kind(runnable, pipeline, access)
     except ParkedError:
         raise
     except Exception:
@@ -34,7 +34,7 @@ async def run(runnable: RunnableJob, pipeline: PagePipeline, access: JobAccess) 
         return encode_failure(InternalError(), runnable.job)
 
 
-async def _run(runnable: RunnableJob, pipeline: PagePipeline, access: JobAccess) -> bytes:
+async def _run_by_kind(runnable: RunnableJob, pipeline: PagePipeline, access: JobAccess) -> bytes:
     runner = RUNNERS.get(runnable.job.kind)
     try:
         if runner is None:

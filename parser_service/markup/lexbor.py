@@ -18,7 +18,7 @@ _INTEGRATION_POINTS = {
 }
 
 
-def read_html(page: LexborHTMLParser, *, url: str) -> Document:
+def document_from_tree(page: LexborHTMLParser, *, url: str) -> Document:
     """Read the parts of a page that extractors need.
 
     Args:

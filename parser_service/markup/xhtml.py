@@ -18,7 +18,7 @@ _XHTML = "http://www.w3.org/1999/xhtml"
 _HTML_ENTITY = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)([A-Za-z][A-Za-z0-9]{1,30};)")
 
 
-def read_xhtml(text: str, *, url: str) -> Document:
+def parse_xhtml(text: str, *, url: str) -> Document:
     """Parse a page as XML and read the parts that extractors need.
 
     Args:

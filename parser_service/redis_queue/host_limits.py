@@ -24,11 +24,11 @@ from parser_service.redis_queue.keys import Keys
 from parser_service.redis_queue.lua_pipeline import ScriptPipeline
 from parser_service.redis_queue.scripts import load
 
-TICKET_SECONDS = 5
+TICKET_CLAIM_SECONDS = 5
 """Seconds for which a slot is kept for a ticket whose turn has come, until it is claimed."""
 RECHECK_SECONDS = 1
 """Seconds before a full host is checked again: by then a lease may have expired."""
-HOSTS_PER_TICK = 100
+MAX_HOSTS_PER_CALL = 100
 """Hosts that one call of `tick` looks at, so that it never holds up Redis for long."""
 
 log = structlog.get_logger()
@@ -64,7 +64,7 @@ class HostLimits:
         lease: float,
     ) -> None:
         self._prefix = keys.task_queue
-        seconds = (min_interval, lease, RECHECK_SECONDS, TICKET_SECONDS)
+        seconds = (min_interval, lease, RECHECK_SECONDS, TICKET_CLAIM_SECONDS)
         self._limits = (max_concurrent, *(int(one * 1000) for one in seconds))
         scripts = ScriptPipeline(redis)
         self._enter = scripts.register(load("enter_host"))
@@ -73,7 +73,7 @@ class HostLimits:
         self._claim = scripts.register(load("claim_slot"))
         self._withdraw = scripts.register(load("withdraw_ticket"))
 
-    async def enter_or_park(
+    async def acquire_or_park(
         self, host: str, parked: bytes, *, token: str | None = None
     ) -> Slot | None:
         """Take a slot, or park the job and return None: it is no longer this parser's.
@@ -88,7 +88,7 @@ class HostLimits:
         entered = await self._enter(args=arguments)
         return slot if entered else None
 
-    async def enter_or_queue(self, host: str) -> tuple[Slot, bool]:
+    async def acquire_or_get_ticket(self, host: str) -> tuple[Slot, bool]:
         """Take a slot or a ticket for one; return it, and whether the slot is held already."""
         slot = Slot(host, secrets.token_hex(8))
         arguments = [*self._arguments(slot), "tickets", slot.holder, ""]
@@ -109,7 +109,7 @@ class HostLimits:
 
     async def tick(self) -> None:
         """Hand out the slots that are due; every parser does it each second."""
-        broken = await self._tick(args=[*self._arguments(Slot("", "")), HOSTS_PER_TICK])
+        broken = await self._tick(args=[*self._arguments(Slot("", "")), MAX_HOSTS_PER_CALL])
         if broken:
             names = [host.decode(errors="replace") for host in broken[:10]]
             log.error("keys of hosts have another type: delete them", hosts=names)

@@ -63,8 +63,8 @@ class JobQueue:
         self._redis = redis
         self._name = name
         self._keys = keys
-        self._lists = (keys.jobs_with_slot, keys.task_queue)
-        self._taking = keys.taking(f"{name}:{secrets.token_hex(4)}")
+        self._lists = (keys.ready_jobs, keys.task_queue)
+        self._taking = keys.last_take(f"{name}:{secrets.token_hex(4)}")
         self._takes = 0
         self._takes_answered = 0
         self._reply_lists = ReplyLists(redis, keys)
@@ -113,7 +113,7 @@ class JobQueue:
         return self._taken(name.decode(), raw)
 
     def _taken(self, name: str, raw: bytes) -> TakenMessage:
-        return TakenMessage(name, raw, is_ready=name == self._keys.jobs_with_slot)
+        return TakenMessage(name, raw, is_ready=name == self._keys.ready_jobs)
 
     async def record_heartbeat(self) -> None:
         """Record that this parser lives."""

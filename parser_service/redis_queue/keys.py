@@ -27,7 +27,7 @@ class Keys:
         return cls(task_queue=settings.task_queue, result_prefix=settings.result_prefix)
 
     @property
-    def jobs_with_slot(self) -> str:
+    def ready_jobs(self) -> str:
         """Name the list of jobs whose host has a slot for them; taken before `task_queue`."""
         return f"{self.task_queue}:ready"
 
@@ -57,11 +57,11 @@ class Keys:
         return f"{self.task_queue}:hosts"
 
     @property
-    def holders(self) -> str:
+    def holder_counter(self) -> str:
         """Name the counter that names the holders of slots which are handed over."""
         return f"{self.task_queue}:holders"
 
-    def taking(self, name: str) -> str:
+    def last_take(self, name: str) -> str:
         """Name the list of what a parser took last."""
         return f"{self.task_queue}:taking:{name}"
 
@@ -81,7 +81,7 @@ class Keys:
         """Name the list of requests of `GET /fetch` that wait for a host."""
         return f"{self.task_queue}:host:{host}:tickets"
 
-    def host_next(self, host: str) -> str:
+    def host_next_start(self, host: str) -> str:
         """Name the time at which the next request to a host may begin."""
         return f"{self.task_queue}:host:{host}:next"
 

@@ -16,7 +16,7 @@ from parser_service.exceptions import FetchTimeoutError, InternalError, TooLarge
 from parser_service.parser import ParsedPage, RawPage, parse
 from parser_service.sandbox.triage import ParseLocation, choose_parse_location
 
-MAX_PAGE_OF_KEPT_CHILD = 1024 * 1024
+MAX_PAGE_BYTES_TO_KEEP_CHILD = 1024 * 1024
 """Bytes of a page after which its child is not kept: it may have grown by hundreds of MB."""
 
 MAX_CHILDREN = 2
@@ -73,7 +73,7 @@ class ParseRunner:
             await self._kill(child)
             raise
         metrics.CHILD_PARSED.inc()
-        if len(page.body) > MAX_PAGE_OF_KEPT_CHILD:
+        if len(page.body) > MAX_PAGE_BYTES_TO_KEEP_CHILD:
             await self._kill(child)
         else:
             self._return_to_idle(child)

@@ -17,7 +17,7 @@ MAX_INLINE_XHTML_BYTES = 4 * 1024
 """Bytes of XHTML that are parsed on the event loop. BeautifulSoup, which parses it, is slow and
 holds the interpreter's lock, so longer pages go to a child at once."""
 MAX_START_TAGS = 8000
-BLOCK_BYTES = 8 * 1024
+MAX_BYTES_BETWEEN_TAGS = 8 * 1024
 """Bytes in which at least one tag must begin or end."""
 
 
@@ -53,6 +53,6 @@ def parses_quickly(body: bytes) -> bool:
     if body.count(b"<") - body.count(b"</") > MAX_START_TAGS:
         return False
     return all(
-        body.find(b"<", start, start + BLOCK_BYTES) != -1
-        for start in range(0, len(body) - BLOCK_BYTES, BLOCK_BYTES)
+        body.find(b"<", start, start + MAX_BYTES_BETWEEN_TAGS) != -1
+        for start in range(0, len(body) - MAX_BYTES_BETWEEN_TAGS, MAX_BYTES_BETWEEN_TAGS)
     )

@@ -120,7 +120,7 @@ def test_html_that_comes_apart_is_read_as_if_it_came_inside() -> None:
     ],
 )
 def test_what_is_no_result_reads_as_a_failure(value: bytes) -> None:
-    assert messages.read_result(value) == messages.not_understood("for another reason")
+    assert messages.read_result(value) == messages.unreadable_result("for another reason")
 
 
 def test_the_parsers_answer_has_the_members_of_the_apis() -> None:

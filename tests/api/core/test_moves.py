@@ -36,7 +36,7 @@ def _failed(token: str | None, policy: RetryPolicy, retry_after: float | None) -
 MARKS: dict[str, tuple[Mark, StatusEnum, StatusEnum]] = {
     "mark_processing": (lambda s: QueueRepository(s).mark_processing([ID]), PENDING, PROCESSING),
     "claim_stranded": (
-        lambda s: QueueRepository(s).claim_stranded(age=1, limit=9),
+        lambda s: QueueRepository(s).claim_stale_pending(age=1, limit=9),
         PENDING,
         PROCESSING,
     ),
@@ -47,17 +47,17 @@ MARKS: dict[str, tuple[Mark, StatusEnum, StatusEnum]] = {
     ),
     "claim_lost": (lambda s: QueueRepository(s).claim_lost(age=1, limit=9), PROCESSING, PROCESSING),
     "count_dead_attempts": (
-        lambda s: EndingRepository(s).count_dead_attempts([TOKEN], POLICY),
+        lambda s: EndingRepository(s).record_dead_attempts([TOKEN], POLICY),
         PROCESSING,
         PROCESSING,
     ),
     "count_dead_attempts, the last": (
-        lambda s: EndingRepository(s).count_dead_attempts([TOKEN], LAST),
+        lambda s: EndingRepository(s).record_dead_attempts([TOKEN], LAST),
         PROCESSING,
         FAILURE,
     ),
     "start_expired": (
-        lambda s: EndingRepository(s).start_expired([ID]),
+        lambda s: EndingRepository(s).mark_expired_processing([ID]),
         PENDING,
         PROCESSING,
     ),

@@ -1,10 +1,10 @@
 """A pace is judged window by window."""
 
-from api_service.edge.connection_limits import ConnectionLimits, Pace
+from api_service.edge.connection_limits import ConnectionLimits, RateCheck
 
 
 def test_a_window_with_too_little_is_too_slow_and_the_next_begins_anew() -> None:
-    pace = Pace(10, rate=100)
+    pace = RateCheck(10, rate=100)
     assert not pace.is_too_slow(1000.0), "it has not begun"
     pace.begin(0.0)
     pace.count(100_000)

@@ -8,7 +8,7 @@ import pytest
 
 from api_service.assembly.worker import WorkerContext
 from api_service.database import Database, Session
-from api_service.endings.attempts import EndedAttempt, RetryPolicy, SucceededAttempt
+from api_service.endings.attempts import AttemptOutcome, RetryPolicy, SucceededAttempt
 from api_service.endings.repository import EndingRepository
 from api_service.endings.service import RECORDERS, Endings, EndingStep
 from api_service.page.facts import PageFacts
@@ -34,9 +34,9 @@ class Seen:
     """A step that notes what it was shown."""
 
     def __init__(self) -> None:
-        self.ended: list[EndedAttempt] = []
+        self.ended: list[AttemptOutcome] = []
 
-    async def __call__(self, _: Session, ended: Sequence[EndedAttempt]) -> None:
+    async def __call__(self, _: Session, ended: Sequence[AttemptOutcome]) -> None:
         self.ended += ended
 
 
@@ -77,7 +77,7 @@ async def test_a_step_sees_a_request_that_fails_with_its_last_parser(
     [request_id] = await _started(database, jobs, ADA)
     token = (await _rows(connection))[request_id]["token"]
     seen = Seen()
-    again, failed = await _endings(database, seen, max_attempts=1).count_dead_attempts([token])
+    again, failed = await _endings(database, seen, max_attempts=1).record_dead_attempts([token])
     assert (again, seen.ended) == ([], failed)
     assert failed[0].owner_id == ADA
 
@@ -85,7 +85,7 @@ async def test_a_step_sees_a_request_that_fails_with_its_last_parser(
 async def test_a_step_that_fails_leaves_everything_as_it_was(
     database: Database, jobs: WorkerContext, connection: asyncpg.Connection
 ) -> None:
-    async def fail(_: Session, __: Sequence[EndedAttempt]) -> None:
+    async def fail(_: Session, __: Sequence[AttemptOutcome]) -> None:
         raise RuntimeError("no counter")
 
     ids = await _started(database, jobs, None, None)
@@ -100,7 +100,7 @@ async def test_steps_write_in_the_transaction_of_the_end(
 ) -> None:
     await connection.execute("CREATE TABLE counters (ended integer)")
 
-    async def count(session: Session, ended: Sequence[EndedAttempt]) -> None:
+    async def count(session: Session, ended: Sequence[AttemptOutcome]) -> None:
         raw = await (await session.connection()).get_raw_connection()
         assert raw.driver_connection
         await raw.driver_connection.execute("INSERT INTO counters VALUES ($1)", len(ended))
@@ -117,7 +117,7 @@ async def test_each_kind_of_result_has_its_recorder(
 ) -> None:
     async def record_rows(
         repository: EndingRepository, results: Mapping[int, PageResult]
-    ) -> list[EndedAttempt]:
+    ) -> list[AttemptOutcome]:
         rows = [
             SucceededAttempt(i, result.token, title="rows", html="", facts=PageFacts())
             for i, result in results.items()

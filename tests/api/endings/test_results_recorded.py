@@ -16,7 +16,7 @@ from api_service.endings.repository import EndingRepository
 from api_service.page.facts import ErrorFacts, PageFacts
 from api_service.parser_client.messages import FailureResult, PageResult
 from api_service.queueing.repository import QueueRepository
-from api_service.status_enum import LEGAL_MOVES, StatusEnum, before
+from api_service.status_enum import LEGAL_MOVES, StatusEnum, origins_of
 from tests.support.keys import DONE, QUEUE
 from tests.support.rows import add_request
 
@@ -149,4 +149,4 @@ async def test_the_sql_makes_legal_moves_only(
 
 def test_the_moves_backwards_are_the_moves_forwards() -> None:
     for origin, goal in product(StatusEnum, StatusEnum):
-        assert (origin in before(goal)) == (goal in LEGAL_MOVES[origin])
+        assert (origin in origins_of(goal)) == (goal in LEGAL_MOVES[origin])

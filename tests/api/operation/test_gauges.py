@@ -10,7 +10,7 @@ import redis.asyncio as aioredis
 from api_service.database import Database
 from api_service.operation.gauge_metrics import GaugeSnapshot
 from api_service.operation.gauges import MAX_SNAPSHOT_SECONDS, MIN_SNAPSHOT_SECONDS, Gauges
-from api_service.parser_client.census import Census, QueueDepths
+from api_service.parser_client.census import QueueDepths, RedisCensus
 
 
 class _SlowCensus:
@@ -44,7 +44,7 @@ def read(
 ) -> Callable[[], asyncio.Task[GaugeSnapshot]]:
     gauges = Gauges(
         database=database,
-        census=cast("Census", census),
+        census=cast("RedisCensus", census),
         redis=redis,
         limit=10,
         clock=census.clock,

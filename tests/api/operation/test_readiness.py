@@ -9,7 +9,7 @@ from api_service.database import Database
 from api_service.exceptions import DatabaseUnavailableError
 from api_service.operation import readiness
 from api_service.operation.readiness import ReadinessCheck
-from api_service.parser_client.census import Census
+from api_service.parser_client.census import RedisCensus
 from api_service.schema import NEWEST_MIGRATION
 
 
@@ -35,7 +35,7 @@ class _Census:
 
 
 async def _checks(database: _Database, census: _Census) -> dict[str, str]:
-    check = ReadinessCheck(database=cast("Database", database), census=cast("Census", census))
+    check = ReadinessCheck(database=cast("Database", database), census=cast("RedisCensus", census))
     answer = await check.run()
     assert (answer.status == "ready") == all(state == "ok" for state in answer.checks.values())
     return answer.checks

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from api_service.page.facts import PageFacts
 from api_service.page.foreign import MAX_DEPTH, read_facts
-from api_service.parser_client.census import Census
+from api_service.parser_client.census import RedisCensus
 from api_service.parser_client.keys import Keys
 from api_service.parser_client.messages import (
     FailureResult,
@@ -208,7 +208,9 @@ async def test_a_value_of_another_type_is_an_unreadable_result(raw: aioredis.Red
     assert [type(results.get(i)) for i in ids] == [*[UnreadableResult] * 3, PageResult, type(None)]
     assert await store.stored_tokens(ids) == {1: None, 2: None, 3: None, 4: "1-a"}
     assert (
-        (await store.sizes(ids)).keys() == (await store.foreign_sizes(ids)).keys() == {1, 2, 3, 4}
+        (await store.sizes(ids)).keys()
+        == (await store.unannounced_sizes(ids)).keys()
+        == {1, 2, 3, 4}
     )
 
 
@@ -246,7 +248,7 @@ async def test_what_is_no_announcement_is_taken_and_let_go_of(
 
 
 async def test_lists_of_another_type_hide_no_others(raw: aioredis.Redis) -> None:
-    census = Census(raw, Keys(QUEUE, RESULTS), name="one")
+    census = RedisCensus(raw, Keys(QUEUE, RESULTS), name="one")
     await raw.zadd(HOSTS, {"a.example": 1, "b.example": 1})
     await raw.set(waiting_key("a.example"), "a string")
     await raw.rpush(waiting_key("b.example"), '{"id":7}')

@@ -11,7 +11,7 @@ from api_service.config import Settings
 from api_service.database import Database
 from api_service.database_address import read_database_url
 from api_service.exceptions import TooManyUnfinishedError
-from api_service.queueing.admission import RARE_RECOUNT_SECONDS, Admission
+from api_service.queueing.admission import RECOUNT_SECONDS_FAR_FROM_LIMIT, Admission
 from tests.support.app_client import OpenApp
 from tests.support.clock import Clock
 from tests.support.waiting import until
@@ -99,7 +99,7 @@ async def test_requests_under_way_while_it_is_counted_are_not_forgotten(
     clock = Clock()
     admission = await Admission.open(database, max_unfinished=MOST, clock=clock)
     await _fill(connection, MOST - 10)
-    clock.now += RARE_RECOUNT_SECONDS
+    clock.now += RECOUNT_SECONDS_FAR_FROM_LIMIT
     stored = asyncio.Event()
 
     async def accept() -> bool:
@@ -121,7 +121,9 @@ async def test_requests_under_way_while_it_is_counted_are_not_forgotten(
     assert not any(await asyncio.gather(*then))
 
 
-@pytest.mark.parametrize(("unfinished", "pause"), [(0, RARE_RECOUNT_SECONDS), (MOST // 2, 1.0)])
+@pytest.mark.parametrize(
+    ("unfinished", "pause"), [(0, RECOUNT_SECONDS_FAR_FROM_LIMIT), (MOST // 2, 1.0)]
+)
 async def test_near_its_limit_it_counts_more_often(
     database: Database, connection: asyncpg.Connection, unfinished: int, pause: float
 ) -> None:

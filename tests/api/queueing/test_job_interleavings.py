@@ -219,7 +219,7 @@ class JobsWay(RuleBasedStateMachine):
         if hand.slot is None:
             parked = ParkedJob.of(json.dumps(hand.job).encode(), url=URL)
             token = hand.job["token"]
-            slot = await self._limits.enter_or_park(HOST, parked.encode(), token=token)
+            slot = await self._limits.acquire_or_park(HOST, parked.encode(), token=token)
             if slot is None:
                 return
             hand = InHand(hand.taken, hand.job, slot)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from api_service.worker.watchdog import MAX_OUTAGE_SECONDS, CeleryWatchdog
+from api_service.worker.watchdog import MAX_IDLE_SECONDS, CeleryWatchdog
 from tests.support.clock import Clock
 
 
@@ -17,7 +17,9 @@ def clock() -> Clock:
 @pytest.fixture
 def watchdog(tmp_path: Path, clock: Clock) -> CeleryWatchdog:
     (tmp_path / "celery").touch()
-    return CeleryWatchdog(own_file=tmp_path / "own", celery_file=tmp_path / "celery", clock=clock)
+    return CeleryWatchdog(
+        own_alive_file=tmp_path / "own", celery_alive_file=tmp_path / "celery", clock=clock
+    )
 
 
 def _touch(file: Path, nanoseconds: int) -> None:
@@ -26,7 +28,7 @@ def _touch(file: Path, nanoseconds: int) -> None:
 
 def test_a_silent_worker_ends_the_pair(watchdog: CeleryWatchdog, clock: Clock) -> None:
     watchdog.record_round()
-    clock.now += MAX_OUTAGE_SECONDS - 1
+    clock.now += MAX_IDLE_SECONDS - 1
     watchdog.record_round()
     clock.now += 2
     with pytest.raises(SystemExit):
@@ -40,7 +42,7 @@ def test_a_worker_that_consumes_is_left_alone_whatever_the_time_of_day(
         # Back and forth: only the change counts, not the age.
         _touch(tmp_path / "celery", 10**9 * (10**6 - round_number * 3600))
         watchdog.record_round()
-        clock.now += MAX_OUTAGE_SECONDS - 1
+        clock.now += MAX_IDLE_SECONDS - 1
 
 
 def test_an_outage_is_not_the_workers_fault(
@@ -48,7 +50,7 @@ def test_an_outage_is_not_the_workers_fault(
 ) -> None:
     _touch(tmp_path / "celery", 1)
     watchdog.record_round()
-    clock.now += MAX_OUTAGE_SECONDS * 10
+    clock.now += MAX_IDLE_SECONDS * 10
     watchdog.record_outage()
     watchdog.record_round()
 
@@ -60,8 +62,8 @@ def test_its_own_file_tells_that_it_works(watchdog: CeleryWatchdog, tmp_path: Pa
 
 
 def test_without_files_nothing_is_watched(clock: Clock) -> None:
-    watchdog = CeleryWatchdog(own_file=None, celery_file=None, clock=clock)
+    watchdog = CeleryWatchdog(own_alive_file=None, celery_alive_file=None, clock=clock)
     watchdog.record_round()
-    clock.now += MAX_OUTAGE_SECONDS * 10
+    clock.now += MAX_IDLE_SECONDS * 10
     watchdog.record_round()
     watchdog.record_outage()

@@ -90,12 +90,12 @@ async def test_what_could_not_be_leased_is_leased_when_redis_is_back(
 
 async def test_a_beat_hands_out_slots_that_are_due(redis: aioredis.Redis) -> None:
     limits = HostLimits(redis, keys=KEYS, max_concurrent=1, min_interval=0, lease=10)
-    await limits.enter_or_park("a", b"{}")
-    await limits.enter_or_park("a", b"waiting")
+    await limits.acquire_or_park("a", b"{}")
+    await limits.acquire_or_park("a", b"waiting")
     await redis.delete(KEYS.host_slots("a"))
     await redis.zadd(KEYS.hosts, {"a": 1})
     await _heartbeat(redis, [], limits=limits).beat()
-    assert await redis.llen(KEYS.jobs_with_slot) == 1
+    assert await redis.llen(KEYS.ready_jobs) == 1
 
 
 async def test_an_outage_of_redis_is_not_taken_for_the_death_of_the_parser(

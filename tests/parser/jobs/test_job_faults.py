@@ -79,12 +79,12 @@ class Limits(HostLimits):
         self._entering = entering
         self._leaving = leaving
 
-    async def enter_or_park(
+    async def acquire_or_park(
         self, host: str, parked: bytes, *, token: str | None = None
     ) -> Slot | None:
         if self._entering:
             raise self._entering
-        return await super().enter_or_park(host, parked, token=token)
+        return await super().acquire_or_park(host, parked, token=token)
 
     async def leave(self, slot: Slot) -> None:
         if self._leaving:

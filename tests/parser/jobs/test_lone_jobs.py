@@ -16,7 +16,7 @@ def test_without_lone_jobs_any_number_may_run() -> None:
     lone = LoneJobs()
     assert lone.may_take(are_others_running=False)
     assert lone.may_take(are_others_running=True)
-    assert lone.pop_list_to_look_in() is None
+    assert lone.pop_preferred_list() is None
 
 
 def test_a_lone_job_starts_if_no_other_runs_and_nothing_starts_until_it_has_ended() -> None:
@@ -31,8 +31,8 @@ def test_after_a_lone_job_its_list_is_the_next_to_be_looked_in_once() -> None:
     lone, job = LoneJobs(), _lone(1, source="jobs:ready")
     lone.admit_or_defer(job, are_others_running=False)
     lone.job_ended(job)
-    assert lone.pop_list_to_look_in() == "jobs:ready"
-    assert lone.pop_list_to_look_in() is None
+    assert lone.pop_preferred_list() == "jobs:ready"
+    assert lone.pop_preferred_list() is None
 
 
 def test_a_lone_job_that_finds_others_is_for_the_head_of_its_list() -> None:
@@ -48,7 +48,7 @@ def test_nothing_starts_while_a_lone_job_waits_for_the_others_to_end() -> None:
     lone.admit_or_defer(_lone(1), are_others_running=True)
     assert not lone.may_take(are_others_running=True)
     assert lone.may_take(are_others_running=False)
-    assert lone.pop_list_to_look_in() == "jobs"
+    assert lone.pop_preferred_list() == "jobs"
     assert lone.may_take(are_others_running=True)
 
 
@@ -57,4 +57,4 @@ def test_the_end_of_another_job_does_not_end_the_wait() -> None:
     lone.admit_or_defer(_lone(1), are_others_running=True)
     lone.job_ended(_lone(2, source="another"))
     assert not lone.may_take(are_others_running=True)
-    assert lone.pop_list_to_look_in() == "jobs"
+    assert lone.pop_preferred_list() == "jobs"

@@ -64,14 +64,14 @@ async def test_a_job_that_lua_hands_on_is_read_in_python_and_leased_in_lua(
 ) -> None:
     limits = HostLimits(redis, keys=KEYS, max_concurrent=1, min_interval=0, lease=10)
     queue = JobQueue(redis, name="parser", keys=KEYS, result_ttl=60)
-    slot = await limits.enter_or_park("a.example", b"{}")
+    slot = await limits.acquire_or_park("a.example", b"{}")
     parked = ParkedJob.of(RAW, url="http://c.example/", hops=HOPS)
-    assert await limits.enter_or_park("a.example", parked.encode(), token="1-t") is None
+    assert await limits.acquire_or_park("a.example", parked.encode(), token="1-t") is None
     assert slot
     await limits.leave(slot)
 
     (taken,) = await queue.take(5)
-    assert (taken.list, taken.is_ready) == (KEYS.jobs_with_slot, True)
+    assert (taken.list, taken.is_ready) == (KEYS.ready_jobs, True)
     assert await redis.zrange(KEYS.leases, 0, -1) == [b"1-t"]
     runnable = decode(taken)
     assert (runnable.raw, runnable.url, runnable.hops) == (RAW, "http://c.example/", HOPS)

@@ -4,8 +4,8 @@ from selectolax.lexbor import LexborHTMLParser
 
 from parser_service.markup.document import Document, Link
 from parser_service.markup.json_ld import JsonLd
-from parser_service.markup.lexbor import read_html
-from parser_service.markup.xhtml import read_xhtml
+from parser_service.markup.lexbor import document_from_tree
+from parser_service.markup.xhtml import parse_xhtml
 
 URL = "https://example.com/a"
 PAGE = """<html xmlns="http://www.w3.org/1999/xhtml" lang="de">
@@ -40,9 +40,9 @@ def test_html_and_xhtml_are_read_alike() -> None:
         links=[Link(frozenset({"canonical", "x"}), "d", "text/html", "t t")],
         json_ld=JsonLd([{"a": 1}], [{"a": 1}]),
     )
-    html = read_html(LexborHTMLParser(PAGE), url=URL)
+    html = document_from_tree(LexborHTMLParser(PAGE), url=URL)
     assert html == expected
-    xhtml = read_xhtml(PAGE, url=URL)
+    xhtml = parse_xhtml(PAGE, url=URL)
     assert (xhtml.heading, xhtml.base_url) == ("H", html.base_url)
     assert (xhtml.language, xhtml.title, xhtml.meta) == (html.language, html.title, html.meta)
     assert (xhtml.links, xhtml.json_ld) == (html.links, html.json_ld)
@@ -51,5 +51,5 @@ def test_html_and_xhtml_are_read_alike() -> None:
 def test_a_base_that_is_not_http_leaves_the_pages_own_url() -> None:
     for base in ("ftp://example.com/", "data:,x", "http://[::1"):
         page = PAGE.replace("/b/", base)
-        assert read_html(LexborHTMLParser(page), url=URL).base_url == URL
-        assert read_xhtml(page, url=URL).base_url == URL
+        assert document_from_tree(LexborHTMLParser(page), url=URL).base_url == URL
+        assert parse_xhtml(page, url=URL).base_url == URL

@@ -23,7 +23,7 @@ from tests.support.time_travel import older_keys
 from tests.support.waiting import until
 
 KEYS = Keys.of(Settings())
-READY = KEYS.jobs_with_slot
+READY = KEYS.ready_jobs
 
 
 @pytest.fixture
@@ -59,35 +59,35 @@ async def test_a_job_over_the_limit_waits_and_is_handed_the_next_slot(
     redis: aioredis.Redis,
 ) -> None:
     limits = _limits(redis)
-    slots = [await limits.enter_or_park("a", b"{}") for _ in range(2)]
+    slots = [await limits.acquire_or_park("a", b"{}") for _ in range(2)]
     assert all(slots)
-    assert await limits.enter_or_park("a", b"first") is None
-    assert await limits.enter_or_park("a", b"second") is None
-    assert await limits.enter_or_park("b", b"{}") is not None
+    assert await limits.acquire_or_park("a", b"first") is None
+    assert await limits.acquire_or_park("a", b"second") is None
+    assert await limits.acquire_or_park("b", b"{}") is not None
     assert await redis.llen(READY) == 0
 
     assert slots[0]
     await limits.leave(slots[0])
     (ready,) = await _ready(redis)
     assert (ready.parked, ready.slot.host) == (b"first", "a")
-    assert await limits.enter_or_park("a", b"third") is None, "the slot was handed on"
+    assert await limits.acquire_or_park("a", b"third") is None, "the slot was handed on"
     await limits.leave(ready.slot)
     assert [job.parked for job in await _ready(redis)] == [b"first", b"second"]
 
 
 async def test_a_freed_slot_does_not_let_newcomers_pass_the_line(redis: aioredis.Redis) -> None:
     limits = _limits(redis, max_concurrent=1)
-    slot = await limits.enter_or_park("a", b"{}")
-    await limits.enter_or_park("a", b"waiting")
+    slot = await limits.acquire_or_park("a", b"{}")
+    await limits.acquire_or_park("a", b"waiting")
     assert slot
     await limits.leave(slot)
-    assert await limits.enter_or_park("a", b"newcomer") is None
+    assert await limits.acquire_or_park("a", b"newcomer") is None
 
 
 async def test_the_slots_of_a_dead_parser_come_back(redis: aioredis.Redis) -> None:
     limits = _limits(redis, max_concurrent=1, lease=1.5)
-    assert await limits.enter_or_park("a", b"{}")
-    assert await limits.enter_or_park("a", b"waiting") is None
+    assert await limits.acquire_or_park("a", b"{}")
+    assert await limits.acquire_or_park("a", b"waiting") is None
     await limits.tick()
     assert await redis.llen(READY) == 0
     await older_keys(redis, 2)
@@ -97,9 +97,9 @@ async def test_the_slots_of_a_dead_parser_come_back(redis: aioredis.Redis) -> No
 
 async def test_requests_to_a_host_keep_their_distance(redis: aioredis.Redis) -> None:
     limits = _limits(redis, max_concurrent=5, min_interval=0.2)
-    assert await limits.enter_or_park("a", b"{}")
+    assert await limits.acquire_or_park("a", b"{}")
     for n in range(3):
-        assert await limits.enter_or_park("a", b"%d" % n) is None
+        assert await limits.acquire_or_park("a", b"%d" % n) is None
     moments: list[float] = []
     started = perf_counter()
     while len(moments) < 3:
@@ -113,9 +113,9 @@ async def test_requests_to_a_host_keep_their_distance(redis: aioredis.Redis) -> 
 
 async def test_a_client_that_waits_comes_before_the_jobs(redis: aioredis.Redis) -> None:
     limits = _limits(redis, max_concurrent=1)
-    slot = await limits.enter_or_park("a", b"{}")
-    await limits.enter_or_park("a", b"job")
-    ticket, is_ours = await limits.enter_or_queue("a")
+    slot = await limits.acquire_or_park("a", b"{}")
+    await limits.acquire_or_park("a", b"job")
+    ticket, is_ours = await limits.acquire_or_get_ticket("a")
     assert not is_ours
     assert not await limits.claim(ticket)
     assert slot
@@ -128,17 +128,17 @@ async def test_a_client_that_waits_comes_before_the_jobs(redis: aioredis.Redis) 
 
 async def test_a_ticket_that_is_given_back_frees_its_place(redis: aioredis.Redis) -> None:
     limits = _limits(redis, max_concurrent=1)
-    slot = await limits.enter_or_park("a", b"{}")
-    ticket, _ = await limits.enter_or_queue("a")
+    slot = await limits.acquire_or_park("a", b"{}")
+    ticket, _ = await limits.acquire_or_get_ticket("a")
     await limits.withdraw(ticket)
     assert slot
     await limits.leave(slot)
-    assert await limits.enter_or_park("a", b"{}")
+    assert await limits.acquire_or_park("a", b"{}")
 
 
 async def test_nothing_is_left_in_redis_when_nobody_waits(redis: aioredis.Redis) -> None:
     limits = _limits(redis)
-    slots = [await limits.enter_or_park(f"host{n}", b"{}") for n in range(5)]
+    slots = [await limits.acquire_or_park(f"host{n}", b"{}") for n in range(5)]
     for slot in slots:
         assert slot
         await limits.leave(slot)
@@ -200,7 +200,7 @@ async def test_redirects_to_a_busy_host_wait_there_and_go_on(
     elsewhere = site.url("/end", host="127.0.0.2")
     first = site.respond("/first", 302, b"", {"Location": elsewhere})
     busy = _limits(redis, max_concurrent=4)
-    slots = [await busy.enter_or_park(f"127.0.0.2:{site.port}", b"{}") for _ in range(4)]
+    slots = [await busy.acquire_or_park(f"127.0.0.2:{site.port}", b"{}") for _ in range(4)]
     await _push(redis, "job", first)
     await until(lambda: redis.exists(waiting_key(f"127.0.0.2:{site.port}")))
     assert site.count("/end") == 0
@@ -224,7 +224,7 @@ async def test_fetch_waits_its_turn_and_goes_on_without_redis(
 ) -> None:
     url = site.page("/", "<title>A</title>")
     busy = _limits(redis, max_concurrent=4)
-    slots = [await busy.enter_or_park(f"127.0.0.1:{site.port}", b"{}") for _ in range(4)]
+    slots = [await busy.acquire_or_park(f"127.0.0.1:{site.port}", b"{}") for _ in range(4)]
     async with open_parser() as client:
         waiting = asyncio.create_task(client.get("/fetch", params={"url": url}))
         await asyncio.sleep(0.3)

@@ -31,29 +31,29 @@ async def test_the_scripts_of_host_limits_use_the_keys_that_python_names(
     redis: aioredis.Redis,
 ) -> None:
     limits = HostLimits(redis, keys=KEYS, max_concurrent=1, min_interval=60, lease=10)
-    slot = await limits.enter_or_park("a", b"{}")
+    slot = await limits.acquire_or_park("a", b"{}")
     assert slot
-    assert await _keys_in(redis) == {KEYS.host_slots("a"), KEYS.host_next("a")}
+    assert await _keys_in(redis) == {KEYS.host_slots("a"), KEYS.host_next_start("a")}
     await redis.zadd(KEYS.leases, {"token": 1, "other": 1})
-    assert await limits.enter_or_park("a", b"{}", token="token") is None
+    assert await limits.acquire_or_park("a", b"{}", token="token") is None
     assert await redis.zrange(KEYS.leases, 0, -1) == ["other"]
-    _, is_ours = await limits.enter_or_queue("a")
+    _, is_ours = await limits.acquire_or_get_ticket("a")
     assert not is_ours
     assert await _keys_in(redis) == {
         KEYS.host_slots("a"),
-        KEYS.host_next("a"),
+        KEYS.host_next_start("a"),
         KEYS.host_waiting("a"),
         KEYS.host_tickets("a"),
         KEYS.hosts,
         KEYS.leases,
     }
-    await redis.delete(KEYS.host_next("a"), KEYS.host_tickets("a"))
+    await redis.delete(KEYS.host_next_start("a"), KEYS.host_tickets("a"))
     await limits.leave(slot)
     assert await _keys_in(redis) == {
         KEYS.host_slots("a"),
-        KEYS.host_next("a"),
-        KEYS.jobs_with_slot,
-        KEYS.holders,
+        KEYS.host_next_start("a"),
+        KEYS.ready_jobs,
+        KEYS.holder_counter,
         KEYS.leases,
     }
 
@@ -63,7 +63,7 @@ async def test_the_queue_uses_the_keys_that_are_named(redis: aioredis.Redis) -> 
     await redis.rpush(KEYS.task_queue, '{"id": 1, "token": "t"}', '{"id": 2}')
     await queue.take(1)
     await queue.record_heartbeat()
-    (taking,) = await redis.keys(KEYS.taking("parser:*"))
+    (taking,) = await redis.keys(KEYS.last_take("parser:*"))
     assert await _keys_in(redis) == {KEYS.task_queue, KEYS.leases, KEYS.parsers, str(taking)}
     await queue.finish(1, b"{}", token="t", reply=KEYS.api_reply_list)
     assert await _keys_in(redis) == {

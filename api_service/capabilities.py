@@ -1,8 +1,8 @@
 """List what is built in besides parse requests.
 
-`main` reads it for routes, the assembly for collaborators, and the worker for steps of endings,
-task modules and entries of beat's schedule. Routers are loaded when called: a process that
-serves no HTTP never imports FastAPI.
+`main` reads it for routes, the assembly for collaborators and steps of endings, and Celery's
+configuration for task modules and entries of beat's schedule. Routers are loaded when called: a
+process that serves no HTTP never imports FastAPI.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,14 +30,18 @@ class Capability:
         name: its room.
         router: loads its routes.
         open: makes what its routes use, once for each application.
+        open_worker: makes what its tasks use, once for each process of a worker.
         ending_steps: what it does when requests end, in their transaction.
-        task_modules: modules with its Celery tasks.
-        beat_schedule: its periodic tasks, in Celery's form.
+        task_modules: modules with its Celery tasks: shells round coroutine functions that
+            `process/current.py` runs.
+        beat_schedule: its periodic tasks, in Celery's form. They go to `API_QUEUE`, unless the
+            entry's `options` name `CONTROL_QUEUE`.
     """
 
     name: str
     router: "Callable[[], APIRouter] | None" = None
     open: CapabilityOpener | None = None
+    open_worker: CapabilityOpener | None = None
     ending_steps: "tuple[EndingStep, ...]" = ()
     task_modules: tuple[str, ...] = ()
     beat_schedule: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

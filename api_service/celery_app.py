@@ -1,10 +1,11 @@
 """The Celery application: queues, limits and the beat schedule.
 
-The entries in `worker/` run it, or Celery's command line. The environment is read when the
-configuration is first needed, not when this module is imported.
+The entries in `worker/` run it, or Celery's command line. The environment and the list of
+capabilities are read when the configuration is first needed, not when this module is imported.
 """
 
 from datetime import datetime
+from importlib import import_module
 from time import monotonic
 from typing import Any
 
@@ -98,10 +99,21 @@ def _configuration() -> dict[str, Any]:
         "service_name": "worker",  # ours, for logs; beat's entry says otherwise
         "timezone": "UTC",
         "enable_utc": True,
-        "imports": ("api_service.tasks",),
         "beat_scheduler": "api_service.worker.scheduler:SteadyScheduler",
-        "beat_schedule": _beat_schedule(),
+        **_tasks(),
     }
+
+
+def _tasks() -> dict[str, Any]:
+    """List the modules with tasks, and what beat sends: the core's, then the capabilities'."""
+    # By its name, as all that Celery loads from above this module.
+    capabilities = import_module("api_service.capabilities").CAPABILITIES
+    modules = ["api_service.worker.process", "api_service.tasks"]
+    schedule = _beat_schedule()
+    for capability in capabilities:
+        modules += capability.task_modules
+        schedule |= capability.beat_schedule
+    return {"imports": modules, "beat_schedule": schedule}
 
 
 def _beat_schedule() -> dict[str, Any]:

@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api_service.parser_client.messages import PAGE_KIND
 from api_service.status_enum import StatusEnum, origins_of
 
 # The partial index's condition, word for word: else the planner does not use the index.
@@ -124,12 +125,19 @@ class NewRequest:
     Attributes:
         options: what the client asked for besides the URL.
         owner_id: whose it is; None for anonymous callers.
+        kind: of its jobs.
     """
 
     url: str
     trace_id: str | None = None
     options: Mapping[str, bool] = field(default_factory=dict)
     owner_id: UUID | None = None
+    kind: str = PAGE_KIND
+
+    @property
+    def stored_options(self) -> dict[str, bool | str]:
+        """Return the options as they are stored: with the kind, unless it is a page."""
+        return dict(self.options) | ({} if self.kind == PAGE_KIND else {"kind": self.kind})
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +156,7 @@ class JobToPush:
         token: names the attempt; only its result counts.
         options: what the client asked for besides the URL.
         alone: the job must be the only one in its parser.
+        kind: what the parser does.
     """
 
     request_id: int
@@ -156,6 +165,7 @@ class JobToPush:
     trace_id: str | None
     options: dict[str, Any]
     alone: bool
+    kind: str = PAGE_KIND
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +216,7 @@ class ParseRequestRepository:
                 "urls": [request.url for request in requests],
                 "trace_ids": [request.trace_id for request in requests],
                 "options": [
-                    json.dumps(dict(request.options)) if request.options else None
+                    json.dumps(options) if (options := request.stored_options) else None
                     for request in requests
                 ],
                 "owner_ids": [request.owner_id for request in requests],
@@ -281,4 +291,6 @@ def may_move_to(status: StatusEnum) -> str:
 
 def job_to_push(row: Row[Any]) -> JobToPush:
     """Read a row of the columns `JOB_COLUMNS`."""
-    return JobToPush(row.id, row.url, row.token, row.trace_id, row.options or {}, row.alone)
+    options = dict(row.options or {})
+    kind = options.pop("kind", PAGE_KIND)
+    return JobToPush(row.id, row.url, row.token, row.trace_id, options, row.alone, kind)

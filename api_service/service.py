@@ -121,7 +121,7 @@ class ParseRequestService:
         # The place is reserved within the transaction, and given up after its end.
         with ExitStack() as place:
             async with self._database.transaction() as session:
-                keyed = KeyedRequest(session, key, url=request.url, options=request.options)
+                keyed = KeyedRequest(session, key, url=request.url, options=request.stored_options)
                 if (known := await keyed.find_accepted_id()) is not None:
                     return known, False
                 place.enter_context(self._admission.reserve())

@@ -13,7 +13,12 @@ from api_service.celery_app import (
     SWEEP_TASK,
     celery_app,
 )
-from api_service.worker import process
+from api_service.parser_client.queues import ParserQueues
+from api_service.process.collaborators import Collaborators
+from api_service.process.current import current
+from api_service.queueing.handover import Handover
+from api_service.queueing.sweep import Cooldown, Sweep
+from api_service.retention import Retention
 
 CLEANUP_SECONDS = 2.0
 CLEANUP_PAUSE = 1.0
@@ -49,16 +54,22 @@ def parse_urls(self: Task, request_ids: list[int]) -> None:
 
 def _hand_over(request_ids: Sequence[int], trace_ids: Sequence[str | None]) -> None:
     traces = dict(zip(request_ids, trace_ids, strict=False))
-    process.current().run(lambda context: context.handover.start(request_ids, traces=traces))
+    current().run(lambda here: here.get(Handover).start(request_ids, traces=traces))
 
 
 @celery_app.task(name=SWEEP_TASK)
 def sweep() -> None:
     """Repair what crashes and losses left; see `queueing/sweep.py`."""
-    here = process.current()
-    if here.sweep_cooldown.is_over():
-        here.run(lambda context: context.sweep.run())
-        here.sweep_cooldown.restart()
+    current().run(_sweep_unless_recent)
+
+
+async def _sweep_unless_recent(here: Collaborators) -> None:
+    cooldown = here.get(Cooldown)
+    if cooldown.is_over():
+        try:
+            await here.get(Sweep).run()
+        finally:
+            cooldown.restart()
 
 
 @celery_app.task(name=CLEANUP_TASK, bind=True, max_retries=None)
@@ -68,9 +79,7 @@ def cleanup_parse_requests(self: Task) -> int:
     Deletes in short slices so that requests and sweeps run between them: this worker does one
     thing at a time.
     """
-    progress = process.current().run(
-        lambda context: context.retention.clean_up(seconds=CLEANUP_SECONDS)
-    )
+    progress = current().run(lambda here: here.get(Retention).clean_up(seconds=CLEANUP_SECONDS))
     if progress is None:
         return 0
     if not progress.is_done:
@@ -81,4 +90,4 @@ def cleanup_parse_requests(self: Task) -> int:
 @celery_app.task(name=PULSE_TASK)
 def pulse() -> None:
     """Record that this worker consumes; see `worker/pulse.py`."""
-    process.current().run(lambda context: context.census.record_heartbeat())
+    current().run(lambda here: here.get(ParserQueues).census.record_heartbeat())

@@ -22,6 +22,7 @@ from parser_service.fetching.fetcher import (
     HostAccess,
     NotFetchedYetError,
 )
+from parser_service.fetching.url_guard import ParsedUrl
 from parser_service.log import loggable_url
 from parser_service.page import Page, PageOptions, Redirect
 from parser_service.parser import ParsedPage, RawPage
@@ -40,7 +41,7 @@ class PagePipeline:
 
     async def run(
         self,
-        url: str,
+        url: str | ParsedUrl,
         *,
         access: HostAccess,
         options: PageOptions,
@@ -74,7 +75,7 @@ class PagePipeline:
             _report_failure(url, error.code, since=started)
             raise
         except Exception as error:
-            log.exception("page crashed", url=loggable_url(url))
+            log.exception("page crashed", url=loggable_url(str(url)))
             _report_failure(url, InternalError.code, since=started)
             raise InternalError from error
         finally:
@@ -125,10 +126,10 @@ def _report_success(fetched: FetchedPage, *, seconds: float) -> None:
     )
 
 
-def _report_failure(url: str, code: str, *, since: float) -> None:
+def _report_failure(url: str | ParsedUrl, code: str, *, since: float) -> None:
     seconds = perf_counter() - since
     metrics.count_failure(code, seconds=seconds)
-    log.info("page failed", url=loggable_url(url), code=code, ms=_milliseconds(seconds))
+    log.info("page failed", url=loggable_url(str(url)), code=code, ms=_milliseconds(seconds))
 
 
 def _milliseconds(seconds: float) -> int:

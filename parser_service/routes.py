@@ -57,7 +57,7 @@ async def fetch(
     target = parse_url(query.url)
     with structlog.contextvars.bound_contextvars(trace_id=x_request_id):
         async with access:
-            page = await pipeline.run(target.url, access=access, options=PageOptions.of(query))
+            page = await pipeline.run(target, access=access, options=PageOptions.of(query))
     answer = FetchAnswer(url=target.url, **dict(page))
     # Rendered here: FastAPI would validate and copy the longest part a second time.
     media_type = PARSE_SYNC_ANSWER_TYPE if PARSE_SYNC_ANSWER_TYPE in accept else "application/json"

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
@@ -113,8 +114,62 @@ def test_a_named_room_may_share_the_floor_of_those_that_are_not_named(breaches: 
     assert breaches(floors, batches__routes="import house.core") == []
 
 
-def test_the_command_refuses_the_import_and_names_it(tmp_path: Path) -> None:
-    _write(tmp_path, {"ground.py": "import house.core.rows", "core/rows.py": ""})
+@pytest.mark.parametrize(
+    ("imported", "may"),
+    [
+        ("celery_app", True),
+        ("database", True),
+        ("process.collaborators", True),
+        ("process.current", True),
+        ("queueing.handover", True),
+        ("operation.gauges", False),
+        ("worker.process", False),
+    ],
+)
+def test_a_capabilitys_task_may_import_what_it_runs_with(imported: str, may: bool) -> None:
+    graph = grimp.build_graph("api_service", cache_dir=None)
+    assert f"api_service.{imported}" in graph.modules
+    task = "api_service.counting.tasks"
+    graph.add_module("api_service.counting")
+    graph.add_module(task)
+    graph.add_import(importer=task, imported=f"api_service.{imported}")
+    contract = FloorsContract(
+        "floors",
+        session_options={"root_packages": ["api_service"]},
+        contract_options={"package": "api_service", "floors": _floors_of("api_service")},
+    )
+    breaches = contract.check(graph, verbose=False).metadata["breaches"]
+    assert breaches == ([] if may else [f"{task} -> api_service.{imported}"])
+
+
+def _floors_of(package: str) -> list[str]:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    [floors] = [c["floors"] for c in settings["contracts"] if c.get("package") == package]
+    return list(floors)
+
+
+@pytest.mark.parametrize("package", ["api_service", "parser_service"])
+def test_the_architecture_lists_the_floors_of_the_contract(package: str) -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    [block] = [block for block in text.split("```") if block.strip().startswith("api_service  ")]
+    [listed] = [part for part in block.split("\n\n") if part.split()[0] == package]
+    assert [
+        " ".join(floor.split()) for floor in listed.split(package, 1)[1].split("→")
+    ] == _floors_of(package)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("import house.core.rows", "- house.ground -> house.core.rows"),
+        (None, "- house has no room cellar: remove it from the floors"),
+    ],
+)
+def test_the_command_refuses_what_breaks_the_contract_and_names_it(
+    tmp_path: Path, change: str | None, sentence: str
+) -> None:
+    _write(tmp_path, {"ground.py": change, "core/rows.py": ""} if change else {})
+    floors = FLOORS if change else [*FLOORS, "cellar"]
     (tmp_path / "pyproject.toml").write_text(
         dedent(f"""
         [tool.importlinter]
@@ -124,7 +179,7 @@ def test_the_command_refuses_the_import_and_names_it(tmp_path: Path) -> None:
         name = "Imports go down"
         type = "floors"
         package = "house"
-        floors = {FLOORS}
+        floors = {floors}
         """)
     )
     command = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports())"
@@ -137,4 +192,4 @@ def test_the_command_refuses_the_import_and_names_it(tmp_path: Path) -> None:
         check=False,
     )
     assert result.returncode == 1, result.stdout + result.stderr
-    assert "- house.ground -> house.core.rows" in result.stdout
+    assert sentence in result.stdout

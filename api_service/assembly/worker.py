@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from api_service.assembly.stores import open_stores
 from api_service.capabilities import CAPABILITIES
+from api_service.celery_app import SWEEP_SECONDS
 from api_service.config import Settings
 from api_service.database import Database
 from api_service.endings.attempts import RetryPolicy
@@ -14,10 +15,11 @@ from api_service.endings.service import Endings
 from api_service.parser_client.census import RedisCensus
 from api_service.parser_client.keys import Keys
 from api_service.parser_client.results import ResultStore
+from api_service.process.collaborators import Collaborators
 from api_service.process.identity import process_name
 from api_service.queueing.chores import PeriodicChores
 from api_service.queueing.handover import Handover
-from api_service.queueing.sweep import Sweep, SweepPolicy
+from api_service.queueing.sweep import Cooldown, Sweep, SweepPolicy
 from api_service.retention import Retention
 
 DATABASE_POOL_SIZE = 3
@@ -26,7 +28,11 @@ DATABASE_POOL_SIZE = 3
 
 @dataclass(frozen=True, slots=True)
 class WorkerContext:
-    """The collaborators of the worker's processes; one for each event loop."""
+    """The collaborators of the worker's processes; one for each event loop.
+
+    Attributes:
+        collaborators: by class, for tasks; those of capabilities included.
+    """
 
     database: Database
     handover: Handover
@@ -35,11 +41,12 @@ class WorkerContext:
     sweep: Sweep
     results: ResultStore
     census: RedisCensus
+    collaborators: Collaborators
 
 
 @asynccontextmanager
 async def open_worker(settings: Settings) -> AsyncIterator[WorkerContext]:
-    """Connect to what the worker uses.
+    """Connect to what the worker uses, then make the collaborators of each capability.
 
     Raises:
         SchemaOutdatedError: the database is not at the newest migration.
@@ -53,15 +60,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerContext]:
         )
         database, queues = stores.database, stores.queues
         handover = Handover(database=database, jobs=queues.jobs)
-        endings = Endings(
-            database=database,
-            retries=RetryPolicy(
-                max_attempts=settings.max_attempts,
-                base_delay=settings.retry_delay,
-                max_delay=settings.max_retry_delay,
-            ),
-            steps=[step for capability in CAPABILITIES for step in capability.ending_steps],
-        )
+        endings = _endings(settings, database)
         sweep = Sweep(
             database=database,
             queues=queues,
@@ -71,12 +70,33 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerContext]:
             policy=SweepPolicy(lost_after=settings.lost_after),
         )
         keep = timedelta(days=settings.retention_days)
+        retention = Retention(database=database, endings=endings, keep=keep)
+        cooldown = Cooldown(SWEEP_SECONDS / 2)
+        collaborators = Collaborators(
+            *(database, stores.redis, queues, handover, endings, retention, sweep, cooldown)
+        )
+        for capability in CAPABILITIES:
+            if capability.open_worker is not None:
+                await stack.enter_async_context(capability.open_worker(settings, collaborators))
         yield WorkerContext(
             database=database,
             handover=handover,
             endings=endings,
-            retention=Retention(database=database, endings=endings, keep=keep),
+            retention=retention,
             sweep=sweep,
             results=queues.results,
             census=queues.census,
+            collaborators=collaborators,
         )
+
+
+def _endings(settings: Settings, database: Database) -> Endings:
+    return Endings(
+        database=database,
+        retries=RetryPolicy(
+            max_attempts=settings.max_attempts,
+            base_delay=settings.retry_delay,
+            max_delay=settings.max_retry_delay,
+        ),
+        steps=[step for capability in CAPABILITIES for step in capability.ending_steps],
+    )

@@ -8,6 +8,8 @@ from fastapi import Depends, Header, Request
 from api_service.dependencies import CurrentCaller
 from api_service.idempotency.service import ScopedKey
 
+_TAGS = _OWNER, _HOST, _CREDENTIALS = ("owner ", "host ", "credentials ")
+
 
 async def _scoped_key(
     request: Request,
@@ -32,12 +34,23 @@ async def _scoped_key(
     """
     if idempotency_key is None:
         return None
-    host = request.client.host if request.client else ""
+    credentials = request.headers.get("authorization")
     if caller.owner_id:
-        scope = f"owner {caller.owner_id}"
+        scope = f"{_OWNER}{caller.owner_id}"
+    elif credentials:
+        scope = _scope_of_credentials(credentials)
     else:
-        scope = request.headers.get("authorization") or f"host {host}"
+        scope = f"{_HOST}{request.client.host if request.client else ''}"
     return ScopedKey(hashlib.sha256(scope.encode()).hexdigest(), idempotency_key)
+
+
+def _scope_of_credentials(credentials: str) -> str:
+    """Return a scope that no owner, no host and no other credentials have.
+
+    Only credentials that begin like a tagged scope get a tag: earlier versions stored keys under
+    the credentials alone.
+    """
+    return f"{_CREDENTIALS}{credentials}" if credentials.startswith(_TAGS) else credentials
 
 
 OptionalKey = Annotated[ScopedKey | None, Depends(_scoped_key)]

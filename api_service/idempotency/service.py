@@ -41,7 +41,7 @@ class KeyedRequest:
     """
 
     def __init__(
-        self, session: Session, key: ScopedKey, *, url: str, options: Mapping[str, bool]
+        self, session: Session, key: ScopedKey, *, url: str, options: Mapping[str, bool | str]
     ) -> None:
         self._repository = IdempotencyRepository(session)
         self._key = key

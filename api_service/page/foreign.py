@@ -27,8 +27,23 @@ _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
 
 class LenientPageFacts(PageFacts):
-    """Facts about a page as somebody wrote them: an invalid one is dropped, the others count."""
+    """Facts about a page as somebody wrote them: an invalid one is dropped, the others count.
 
+    The same holds for the members of `metadata`.
+    """
+
+    @field_validator("metadata", mode="wrap")
+    @classmethod
+    def _drop_invalid_members(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return validate(value)
+        except ValidationError as error:
+            if not isinstance(value, dict):
+                raise
+            invalid = {place["loc"][0] for place in error.errors(include_url=False) if place["loc"]}
+            return validate({name: item for name, item in value.items() if name not in invalid})
+
+    # Runs around the validator above, and drops the whole fact.
     @field_validator(*PageFacts.model_fields, mode="wrap")
     @classmethod
     def _drop_invalid(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Any:

@@ -7,7 +7,7 @@ import structlog
 from api_service.database import Database
 from api_service.metrics import worker as metrics
 from api_service.parser_client.jobs import JobList
-from api_service.parser_client.messages import Job
+from api_service.parser_client.messages import PAGE_KIND, Job
 from api_service.queueing.repository import QueueRepository
 from api_service.repository import JobToPush
 
@@ -56,6 +56,7 @@ class Handover:
                     trace=request.trace_id,
                     alone=request.alone or None,
                     html_apart=True,
+                    kind=None if request.kind == PAGE_KIND else request.kind,
                     **request.options,
                 )
                 for request in requests

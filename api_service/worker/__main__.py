@@ -6,7 +6,6 @@ Without Celery's command line, that part's imports stay out of memory.
 
 import sys
 
-from api_service.capabilities import CAPABILITIES
 from api_service.celery_app import API_QUEUE, CONTROL_QUEUE, celery_app
 
 
@@ -16,8 +15,6 @@ def main() -> None:
     It does one thing at a time: a task takes about a millisecond, because none waits for a page.
     More throughput comes from more replicas.
     """
-    for capability in CAPABILITIES:
-        celery_app.conf.imports += capability.task_modules
     worker = celery_app.Worker(
         pool_cls="solo",
         queues=[API_QUEUE, CONTROL_QUEUE],

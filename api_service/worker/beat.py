@@ -6,7 +6,6 @@ import them: without them and Celery's command line it takes half the memory.
 
 import sys
 
-from api_service.capabilities import CAPABILITIES
 from api_service.celery_app import celery_app
 
 MAX_INTERVAL = 60
@@ -18,8 +17,6 @@ def main() -> None:
     if len(sys.argv) != 2:
         sys.exit("Name the file that keeps when each task was last sent, as the only argument.")
     celery_app.conf.imports = ()
-    for capability in CAPABILITIES:
-        celery_app.conf.beat_schedule |= capability.beat_schedule
     celery_app.conf.service_name = "beat"
     celery_app.Beat(
         schedule=sys.argv[1], max_interval=MAX_INTERVAL, loglevel="WARNING", quiet=True

@@ -1,11 +1,10 @@
 """The Celery worker's process: what it makes when it starts, keeps, and closes when it stops.
 
-Celery signals these moments. Tasks find the process by `current`.
+Celery signals these moments. Tasks find the process by `process/current.py`.
 """
 
 import sys
-from collections.abc import Callable, Coroutine
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from celery.signals import (
@@ -17,28 +16,18 @@ from celery.signals import (
 )
 from redis.exceptions import RedisError
 
-from api_service.assembly.worker import WorkerContext, open_worker
-from api_service.celery_app import SWEEP_SECONDS, celery_app
+from api_service.assembly.worker import open_worker
+from api_service.celery_app import celery_app
 from api_service.config import Settings
 from api_service.exceptions import ApiError, SchemaOutdatedError
 from api_service.process.alive import touch_alive_file
-from api_service.queueing.sweep import Cooldown
+from api_service.process.current import Call, install
 from api_service.worker.pulse import PulsePublisher
 from api_service.worker.runner import TaskRunner
 
 T = TypeVar("T")
-Call = Callable[[WorkerContext], Coroutine[Any, Any, T]]
 
 log = structlog.get_logger()
-
-
-class Process(Protocol):
-    """The process as tasks see it."""
-
-    sweep_cooldown: Cooldown
-
-    def run(self, call: Call[T]) -> T | None:
-        """Run a use case; return None if a server is unreachable."""
 
 
 class WorkerProcess:
@@ -49,7 +38,6 @@ class WorkerProcess:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.sweep_cooldown = Cooldown(SWEEP_SECONDS / 2)
         self._alive_file = settings.alive_file
         self._runner = TaskRunner(open_worker(settings))
         self._pulse = PulsePublisher(celery_app)
@@ -60,7 +48,7 @@ class WorkerProcess:
         The sweep finds what was not done when the server is back.
         """
         try:
-            return self._runner.run(call)
+            return self._runner.run(lambda context: call(context.collaborators))
         except (ApiError, RedisError, OSError) as error:
             log.warning("task given up", error=repr(error)[:200])
             return None
@@ -80,26 +68,6 @@ class WorkerProcess:
     def close(self) -> None:
         """Disconnect and end the loop."""
         self._runner.close()
-
-
-_current: Process | None = None
-
-
-def current() -> Process:
-    """Return the process that tasks run in.
-
-    Raises:
-        RuntimeError: the worker was not initialised.
-    """
-    if _current is None:
-        raise RuntimeError("the worker has not been initialised")
-    return _current
-
-
-def install(process: Process | None) -> None:
-    """Make a process the current one."""
-    global _current  # noqa: PLW0603 - Celery's tasks and signals have no other place to share
-    _current = process
 
 
 @worker_init.connect

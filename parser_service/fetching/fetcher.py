@@ -26,7 +26,7 @@ from parser_service.exceptions import (
 from parser_service.fetching.requester import Requester
 from parser_service.fetching.response import body_decoder, is_redirect, retry_after
 from parser_service.fetching.robots import RobotsRules, RobotsTxtFetcher
-from parser_service.fetching.url_guard import UrlGuard, VettedUrl
+from parser_service.fetching.url_guard import ParsedUrl, UrlGuard, VettedUrl
 from parser_service.markup import content_type as ct
 from parser_service.page import PageOptions
 
@@ -109,7 +109,12 @@ class Fetcher:
         self._robots = RobotsRules(robots_txt, user_agent=settings.fetch_user_agent)
 
     async def fetch(
-        self, url: str, *, access: HostAccess, options: PageOptions, hops: Sequence[Hop] = ()
+        self,
+        url: str | ParsedUrl,
+        *,
+        access: HostAccess,
+        options: PageOptions,
+        hops: Sequence[Hop] = (),
     ) -> FetchedPage:
         """Fetch a page, following redirects.
 

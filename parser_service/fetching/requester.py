@@ -8,7 +8,7 @@ from parser_service.exceptions import (
     MalformedResponseError,
 )
 from parser_service.fetching.inflate import ACCEPT_ENCODING
-from parser_service.fetching.url_guard import UrlGuard, VettedUrl
+from parser_service.fetching.url_guard import ParsedUrl, UrlGuard, VettedUrl
 
 # httpx needs a URL; `GuardedTransport` requests the one in the extension instead.
 _PLACEHOLDER_URL = "http://target/"
@@ -32,7 +32,7 @@ class Requester:
             "Accept-Encoding": ACCEPT_ENCODING,
         }
 
-    def admit(self, url: str) -> VettedUrl:
+    def admit(self, url: str | ParsedUrl) -> VettedUrl:
         """See `UrlGuard.admit`."""
         return self._guard.admit(url)
 

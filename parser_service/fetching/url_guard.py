@@ -62,6 +62,9 @@ class ParsedUrl:
     host: str
     port: int
 
+    def __str__(self) -> str:
+        return self.url
+
     @property
     def origin(self) -> str:
         """Return scheme, host and port as the URL spells them."""
@@ -94,14 +97,14 @@ class UrlGuard:
         self._allowed_networks = tuple(allowed_networks)
         self._allowed_ports = frozenset(allowed_ports)
 
-    def admit(self, url: str, base: str | None = None) -> VettedUrl:
-        """Parse a URL, against a base if one is given, and let it pass.
+    def admit(self, url: str | ParsedUrl, base: str | None = None) -> VettedUrl:
+        """Parse a URL unless it is parsed, against a base if one is given, and let it pass.
 
         Raises:
             InvalidUrlError: it is not http or https, is too long, or has user information.
             BlockedAddressError: its port or its literal address must not be connected to.
         """
-        parsed = parse_url(url, base)
+        parsed = parse_url(url, base) if isinstance(url, str) else url
         if parsed.port not in self._allowed_ports:
             raise BlockedAddressError
         if parsed.address is not None:

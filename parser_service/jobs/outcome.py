@@ -13,7 +13,7 @@ from parser_service.redis_queue.messages import (
 
 def encode_page(page: Page, job: Job) -> bytes:
     """Write the success of a job, in the form that it asks for."""
-    result = SuccessResult(token=job.token, **dict(page))
+    result = SuccessResult(token=job.token, kind=job.kind, **dict(page))
     if job.html_apart:
         return encode_with_html_appended(result)
     return result.model_dump_json().encode()
@@ -28,5 +28,5 @@ def encode_failure(error: FetchError, job: Job) -> bytes:
         page_status=error.page_status,
         retry_after=error.retry_after,
     )
-    failure = FailureResult(error=error.message, reason=reason, token=job.token)
+    failure = FailureResult(error=error.message, reason=reason, token=job.token, kind=job.kind)
     return failure.model_dump_json(exclude_none=True).encode()

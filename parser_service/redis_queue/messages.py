@@ -26,7 +26,7 @@ class Job(PageOptions):
         trace: ties the log lines of one request together.
         alone: whether the parser may run no other job at the same time.
         html_apart: whether the HTML of the result follows its JSON instead of being in it.
-        kind: names what to do, see `jobs/runners.py`.
+        kind: names what to do, see `jobs/runners.py`; echoed in the result.
     """
 
     id: StrictInt | StrictStr
@@ -58,6 +58,7 @@ class SuccessResult(Page):
 
     status: Literal["success"] = "success"
     token: str | None = None
+    kind: str = PAGE_KIND
 
 
 def encode_with_html_appended(result: SuccessResult) -> bytes:
@@ -79,6 +80,7 @@ class FailureResult(BaseModel):
     error: str
     reason: ErrorFacts
     token: str | None = None
+    kind: str = PAGE_KIND
 
 
 class Announcement(BaseModel):

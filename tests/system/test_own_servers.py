@@ -131,7 +131,7 @@ def test_an_earlier_valkey_has_ended_before_the_next_one_reads_its_file(tmp_path
         second.stop()
 
 
-def test_a_log_is_rotated_while_its_process_writes_and_no_line_is_lost(
+def test_a_log_is_rotated_between_two_lines_of_its_process_and_both_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logs, "MAX_LOG_BYTES", 1000)

@@ -93,3 +93,23 @@ async def test_keys_are_for_the_caller_who_sent_them(client: httpx.AsyncClient) 
             ids.setdefault(owner, set()).add(answer.json()["request_id"])
     assert all(len(found) == 1 for found in ids.values())
     assert len(set.union(*ids.values())) == 3
+
+
+async def test_credentials_cannot_name_the_scope_of_another_caller(
+    client: AppClient,
+) -> None:
+    spoken = [f"owner {ADA}", "host 127.0.0.1", "host 192.0.2.1", "Bearer one"]
+    tagged = [f"credentials {text}" for text in spoken]
+    callers: list[dict[str, str]] = [_as(None), _as(ADA), {"Authorization": "credentials "}]
+    callers += [
+        {"Authorization": text}
+        for text in (*spoken, *tagged, *(f"credentials {text}" for text in tagged))
+    ]
+    body, key = {"url": "https://a.example/"}, {"Idempotency-Key": "k"}
+    ids: dict[int, set[int]] = {}
+    for _ in range(2):
+        for number, headers in enumerate(callers):
+            answer = await client.post("/parse_async", json=body, headers=headers | key)
+            ids.setdefault(number, set()).add(answer.json()["request_id"])
+    assert all(len(found) == 1 for found in ids.values())
+    assert len(set.union(*ids.values())) == len(callers)

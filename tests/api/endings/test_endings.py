@@ -1,5 +1,6 @@
 """Every end goes one way: what others add to it is in its transaction, or nothing is."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from uuid import UUID, uuid4
 
@@ -146,3 +147,27 @@ async def test_each_kind_of_result_has_its_recorder(
         ("success", "A"),
     ]
     assert "internal_error" in rows[ids[2]]["error"]
+
+
+async def test_two_batches_with_the_same_rows_in_opposite_order_do_not_deadlock(
+    database: Database, jobs: WorkerContext, connection: asyncpg.Connection
+) -> None:
+    # Other rows, so that each row of a batch is found by its id, in the order of the batch.
+    await connection.execute(
+        "INSERT INTO parse_requests (url, status)"
+        " SELECT 'https://a.example/', 'failure' FROM generate_series(1, 20000)"
+    )
+    ids = await _started(database, jobs, None, None)
+    await connection.execute("ANALYZE parse_requests")
+    await connection.execute(
+        "CREATE FUNCTION pause() RETURNS trigger LANGUAGE plpgsql"
+        " AS 'BEGIN PERFORM pg_sleep(0.3); RETURN new; END'"
+    )
+    await connection.execute(
+        "CREATE TRIGGER pause BEFORE UPDATE ON parse_requests FOR EACH ROW EXECUTE FUNCTION pause()"
+    )
+    seen = Seen()
+    endings = _endings(database, seen)
+    orders = (ids, ids[::-1])
+    await asyncio.gather(*(endings.record(dict.fromkeys(order, PAGE)) for order in orders))
+    assert sorted(change.request_id for change in seen.ended) == ids

@@ -1,6 +1,7 @@
 """Clients that ask again with the same Idempotency-Key, on a real database."""
 
 import asyncio
+import hashlib
 import re
 from collections import Counter
 from typing import Any
@@ -155,6 +156,18 @@ async def test_a_caller_is_known_from_any_address_by_its_credentials(client: App
         async with client.from_address(address) as there:
             ids.add((await _post(there, "k", caller="Bearer one")).json()["request_id"])
     assert len(ids) == 1
+
+
+@pytest.mark.parametrize(
+    ("caller", "scope"),
+    [("", "host 127.0.0.1"), ("Bearer one", "Bearer one"), ("Host 1", "Host 1")],
+)
+async def test_keys_that_an_earlier_version_kept_are_found(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, caller: str, scope: str
+) -> None:
+    await _post(client, "k", caller=caller)
+    kept = await connection.fetchval("SELECT caller FROM idempotency_keys")
+    assert kept == hashlib.sha256(scope.encode()).hexdigest()
 
 
 async def test_a_key_is_kept_for_24_hours_by_the_databases_clock(

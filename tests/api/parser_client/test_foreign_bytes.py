@@ -9,7 +9,7 @@ import redis.asyncio as aioredis
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from api_service.page.facts import PageFacts
+from api_service.page.facts import Metadata, PageFacts
 from api_service.page.foreign import MAX_DEPTH, read_facts
 from api_service.parser_client.census import RedisCensus
 from api_service.parser_client.keys import Keys
@@ -126,6 +126,34 @@ def test_a_value_without_a_form_in_the_database_does_not_cost_the_page(
     written = json.loads(result.facts.model_dump_json())
     assert written["metadata"]["json_ld"] == [{"x": kept}]
     assert written["elapsed_ms"] is None
+
+
+GOOD: dict[str, object] = {
+    "keywords": ["a"],
+    "open_graph": {"title": ["A"]},
+    "twitter_card": {"card": "summary"},
+    "json_ld": [{"x": 1}],
+    "feeds": [{"url": "https://a.example/f", "type": "application/rss+xml", "title": None}],
+    "robots": ["noindex"],
+}
+METADATA = {name: GOOD.get(name, "text") for name in Metadata.model_fields}
+
+
+@pytest.mark.parametrize("invalid", list(METADATA))
+@pytest.mark.parametrize("value", [5, None, {"a": 1}, [1], [["a"]], {"a": [1]}])
+def test_an_invalid_member_of_metadata_costs_that_member_only(invalid: str, value: object) -> None:
+    metadata = METADATA | {invalid: value}
+    message = {"title": "A", "html": "<p>", "metadata": metadata}
+    result = read_result(json.dumps(message | {"status": "success"}).encode())
+    answer = read_fetch_answer(json.dumps(message | {"url": "https://a.example/"}).encode())
+    facts = read_facts(json.dumps({"metadata": metadata}))
+    assert isinstance(result, PageResult)
+    for found in (result.metadata, result.facts.metadata, answer.metadata, facts.metadata):
+        assert found is not None
+        others = found.model_dump(exclude={invalid})
+        assert others == {name: METADATA[name] for name in METADATA if name != invalid}
+        dropped = getattr(Metadata(), invalid)
+        assert getattr(found, invalid) in (dropped, value)
 
 
 JSON = st.recursive(

@@ -1,24 +1,27 @@
 """The Celery tasks, as shells: what they do round a use case."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import pytest
 from celery.app.trace import build_tracer
 
 from api_service import tasks
 from api_service.celery_app import celery_app
-from api_service.queueing.sweep import Cooldown
+from api_service.process import current as process
+from api_service.process.collaborators import Collaborators
+from api_service.queueing.handover import Handover
+from api_service.queueing.sweep import Cooldown, Sweep
 from api_service.retention import CleanupProgress
-from api_service.worker import process
+
+T = TypeVar("T")
 
 
 class Process:
     """Answers with one outcome after the other, whatever it is asked to run."""
 
     def __init__(self, outcomes: list[Any]) -> None:
-        self.sweep_cooldown = Cooldown(3600)
         self._outcomes: Iterator[Any] = iter(outcomes)
         self.left = len(outcomes)
 
@@ -45,34 +48,55 @@ def test_a_clean_up_goes_on_in_slices_until_nothing_is_left() -> None:
     assert here.left == 0
 
 
-def test_sweeps_that_have_piled_up_are_skipped() -> None:
-    here = Process([None, None, None])
-    process.install(here)
-    for _ in range(3):
-        tasks.sweep.apply()
-    assert here.left == 2
+class Given(Collaborators):
+    """Gives doubles, which are of a subclass of what is asked for."""
 
-
-class Handover:
-    """Keeps what it is asked to start."""
-
-    def __init__(self) -> None:
-        self.traces: dict[int, str | None] = {}
-
-    async def start(self, _: Sequence[int], *, traces: dict[int, str | None]) -> None:
-        self.traces = traces
+    def get(self, kind: type[T]) -> T:
+        return next(one for one in self._by_class.values() if isinstance(one, kind))
 
 
 class Context:
-    """A worker's collaborators, as far as these tasks use them; runs a use case on itself."""
+    """Runs use cases on collaborators of the test's own."""
 
-    sweep_cooldown = Cooldown(3600)
+    def __init__(self, *collaborators: object) -> None:
+        self._collaborators = Given(*collaborators)
+
+    def run(self, call: process.Call[Any]) -> Any:
+        return asyncio.run(call(self._collaborators))
+
+
+class CountedSweep(Sweep):
+    """Counts how often it is run."""
+
+    def __init__(self, fault: Exception | None = None) -> None:
+        self.runs = 0
+        self._fault = fault
+
+    async def run(self) -> None:
+        self.runs += 1
+        if self._fault:
+            raise self._fault
+
+
+@pytest.mark.parametrize("fault", [None, RuntimeError("of a kind that nothing foresaw")])
+def test_sweeps_that_have_piled_up_are_skipped(fault: Exception | None) -> None:
+    sweep = CountedSweep(fault)
+    process.install(Context(sweep, Cooldown(3600)))
+    for _ in range(3):
+        tasks.sweep.apply()
+    assert sweep.runs == 1
+
+
+class KeptHandover(Handover):
+    """Keeps what it is asked to start."""
 
     def __init__(self) -> None:
-        self.handover = Handover()
+        self.traces: Mapping[int, str | None] | None = {}
 
-    def run(self, call: Callable[..., Any]) -> Any:
-        return asyncio.run(call(self))
+    async def start(
+        self, _: Sequence[int], *, traces: Mapping[int, str | None] | None = None
+    ) -> None:
+        self.traces = traces
 
 
 @pytest.mark.parametrize(
@@ -88,12 +112,12 @@ class Context:
 def test_traces_come_with_the_message_of_an_api_of_any_version(
     task: str, arguments: list[Any], headers: dict[str, Any], traces: dict[int, str | None]
 ) -> None:
-    here = Context()
-    process.install(here)
+    handover = KeptHandover()
+    process.install(Context(handover))
     request = {"id": "1", "task": task, "args": arguments, "kwargs": {}, **headers}
     trace_task = build_tracer(task, celery_app.tasks[task], app=celery_app)
     assert trace_task("1", arguments, {}, request).info is None
-    assert here.handover.traces == traces
+    assert handover.traces == traces
 
 
 def test_a_task_without_a_worker_process_says_so() -> None:

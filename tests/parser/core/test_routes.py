@@ -1,5 +1,6 @@
 """HTTP of the parser service."""
 
+import ada_url
 import httpx
 import pytest
 
@@ -22,6 +23,23 @@ async def test_fetch_says_that_its_answer_is_whole_only_if_it_is_asked_to(
     for accepted, answered in {"*/*": "application/json", f"{ours}, */*": ours}.items():
         response = await client.get("/fetch", params={"url": url}, headers={"Accept": accepted})
         assert response.headers["content-type"] == answered
+
+
+async def test_fetch_parses_its_url_once(
+    client: httpx.AsyncClient, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed = []
+
+    class CountedUrl(ada_url.URL):
+        def __init__(self, url: str, base: str | None = None) -> None:
+            parsed.append(url)
+            super().__init__(url, base=base)
+
+    monkeypatch.setattr(ada_url, "URL", CountedUrl)
+    url = site.page("/", "<title>A</title>")
+    response = await client.get("/fetch", params={"url": f"{url}#part"})
+    assert response.json()["url"] == url
+    assert parsed == [f"{url}#part"]
 
 
 async def test_fetch_says_why_a_page_cannot_be_had(client: httpx.AsyncClient, site: Site) -> None:

@@ -144,7 +144,8 @@ async def test_a_job_whose_kind_is_page_or_no_text_is_a_page(
     url = site.page("/", "<title>A</title>")
     async with open_listener():
         await redis.rpush(QUEUE, json.dumps({"id": 1, "url": url, "kind": kind}))
-        assert (await _wait_for(redis, result_key(1)))["title"] == "A"
+        result = await _wait_for(redis, result_key(1))
+    assert (result["title"], result["kind"]) == ("A", "page")
 
 
 async def test_a_job_of_an_unknown_kind_fails_and_may_be_tried_again(
@@ -156,6 +157,7 @@ async def test_a_job_of_an_unknown_kind_fails_and_may_be_tried_again(
         await redis.rpush(QUEUE, json.dumps(job))
         result = await _wait_for(redis, result_key(1))
     assert (result["status"], result["token"]) == ("failure", "t")
+    assert result["kind"] == "of the future"
     assert result["error"] == "This parser does not know jobs of this kind."
     assert (result["reason"]["code"], result["reason"]["retryable"]) == ("internal_error", True)
     assert await redis.llen("done") == 1

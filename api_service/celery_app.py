@@ -108,7 +108,7 @@ def _tasks() -> dict[str, Any]:
     """List the modules with tasks, and what beat sends: the core's, then the capabilities'."""
     # By its name, as all that Celery loads from above this module.
     capabilities = import_module("api_service.capabilities").CAPABILITIES
-    modules = ["api_service.worker.process", "api_service.tasks"]
+    modules = ["api_service.worker.worker_process", "api_service.tasks"]
     schedule = _beat_schedule()
     for capability in capabilities:
         modules += capability.task_modules

@@ -123,7 +123,7 @@ def test_a_named_room_may_share_the_floor_of_those_that_are_not_named(breaches: 
         ("process.current", True),
         ("queueing.handover", True),
         ("operation.gauges", False),
-        ("worker.process", False),
+        ("worker.worker_process", False),
     ],
 )
 def test_a_capabilitys_task_may_import_what_it_runs_with(imported: str, may: bool) -> None:

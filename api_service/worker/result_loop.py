@@ -4,7 +4,7 @@
 2. Read the results and persist them in one transaction.
 3. Delete announcements and results after the commit. Writing a result twice changes nothing, so
    a crash between the two does no harm.
-4. Once a second, look for results that were never announced (`foreign_results.py`).
+4. Once a second, look for results that were never announced (`unannounced_results.py`).
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from api_service.exceptions import ApiError
 from api_service.parser_client.messages import UnreadableResult
 from api_service.parser_client.results import ResultStore
 from api_service.process.backoff import Backoff
-from api_service.worker.foreign_results import UnannouncedResults
+from api_service.worker.unannounced_results import UnannouncedResults
 from api_service.worker.watchdog import CeleryWatchdog
 
 RESULT_BATCH = 200

@@ -4,10 +4,12 @@ import asyncio
 import importlib
 import pkgutil
 import sys
+from time import monotonic
 
 from alembic import context
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 import api_service
@@ -24,6 +26,38 @@ for module in pkgutil.walk_packages(api_service.__path__, "api_service."):
 # An arbitrary number for the lock that keeps two migrations from running at once.
 MIGRATION_LOCK = 7_214_090_531
 
+LOCK_SECONDS = 1.5
+"""Seconds that a statement waits for a lock: all later statements on the table wait behind it.
+
+Longer than PostgreSQL's `deadlock_timeout`, after which an autovacuum that is in the way gives up.
+"""
+PAUSE_SECONDS = 1.0
+"""Seconds between two tries, in which others get their locks."""
+WAIT_SECONDS = 45.0
+"""Seconds after which a migration that gets no lock gives up; `-x wait=SECONDS` changes it."""
+
+LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED, MISSING_RIGHT = "55P03", "40P01", "42501"
+
+# Who has used a table of ours for the longest time.
+HOLDER = text("""
+    SELECT c.relname AS name, a.pid, coalesce(nullif(a.application_name, ''), 'no name') AS program,
+        coalesce(extract(epoch FROM clock_timestamp() - a.xact_start)::int, 0) AS seconds
+    FROM pg_locks l
+    JOIN pg_stat_activity a USING (pid)
+    JOIN pg_class c ON c.oid = l.relation AND c.relkind IN ('r', 'p')
+    WHERE l.granted AND a.datname = current_database() AND a.pid <> pg_backend_pid()
+        AND c.relnamespace = to_regnamespace(current_schema())
+    ORDER BY a.xact_start LIMIT 1
+""")
+
+
+class MigrationError(Exception):
+    """The command cannot be done; the message says why, and what to do."""
+
+
+class LockedError(Exception):
+    """Another process migrates this database at the moment."""
+
 
 def run_offline(url: str) -> None:
     context.configure(url=url, target_metadata=Base.metadata, literal_binds=True)
@@ -32,13 +66,97 @@ def run_offline(url: str) -> None:
 
 
 def run(connection: Connection) -> None:
+    """Run the command in one transaction, which ends at once if another process migrates."""
     context.configure(connection=connection, target_metadata=Base.metadata)
     with context.begin_transaction():
-        connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
-        context.run_migrations()
+        connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
+        lock = text(f"SELECT pg_try_advisory_xact_lock({MIGRATION_LOCK})")
+        if not connection.execute(lock).scalar_one():
+            raise LockedError
+        if not is_newer_than_this_version():
+            context.run_migrations()
 
 
-async def run_online(address: DatabaseAddress) -> None:
+def is_newer_than_this_version() -> bool:
+    """Return whether a newer version has migrated the database: an upgrade then has nothing to do.
+
+    Raises:
+        MigrationError: the command is not an upgrade.
+    """
+    known = {script.revision for script in context.script.walk_revisions()}
+    unknown = set(context.get_context().get_current_heads()) - known
+    if not unknown:
+        return False
+    state = f"The database is at migration {', '.join(unknown)}, which is newer than this version"
+    command, *_ = getattr(context.config.cmd_opts, "cmd", None) or [None]
+    if getattr(command, "__name__", "") != "upgrade":
+        raise MigrationError(f"{state}. Use the version that has this migration.")
+    sys.stderr.write(f"{state}; there is nothing to do.\n")
+    return True
+
+
+async def run_until_unlocked(connection: AsyncConnection, seconds: float) -> None:
+    """Run the command; while others hold the locks that it needs, start it again.
+
+    No transaction is open between two tries.
+
+    Raises:
+        MigrationError: others held the locks for `seconds`, or PostgreSQL refuses a statement.
+    """
+    end = monotonic() + seconds
+    while True:
+        try:
+            return await connection.run_sync(run)
+        except LockedError:
+            reason = "Another process is migrating this database. Wait for its end, then try again."
+        except DBAPIError as error:
+            if sqlstate(error) not in (LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED):
+                raise MigrationError(explain(error)) from error
+            reason = await describe_holder(connection, seconds)
+        if monotonic() > end:
+            raise MigrationError(reason)
+        await asyncio.sleep(PAUSE_SECONDS)
+
+
+async def describe_holder(connection: AsyncConnection, seconds: float) -> str:
+    """Say who holds the lock that a migration needs, and how to get it."""
+    row = (await connection.execute(HOLDER)).one_or_none()
+    await connection.rollback()
+    failed = f"Nothing was migrated: no lock within {seconds:g} s"
+    if row is None:
+        return f"{failed}. Try again, or wait longer: alembic -x wait=600 upgrade head"
+    return (
+        f"{failed} on {row.name}, which PostgreSQL's process {row.pid} ({row.program}) has used "
+        f"for {row.seconds} s. Wait for its end, or run SELECT pg_terminate_backend({row.pid}); "
+        "then migrate again."
+    )
+
+
+def sqlstate(error: DBAPIError) -> str:
+    """Return PostgreSQL's code of an error; empty for a broken connection."""
+    return getattr(error.orig, "sqlstate", None) or ""
+
+
+def explain(error: DBAPIError) -> str:
+    """Say in one sentence why a migration failed, in the server's own words."""
+    code = sqlstate(error)
+    if not code or code.startswith(("08", "57P")):  # the connection or the server is gone
+        return explain_refusal(error)
+    words = str(error.orig.__cause__ if error.orig else error).splitlines()[0].rstrip(".")
+    advice = " Migrate as the owner of the tables." if code == MISSING_RIGHT else ""
+    return f"Nothing was migrated: PostgreSQL refuses a statement: {words}.{advice}"
+
+
+def read_wait() -> float:
+    """Read `-x wait=SECONDS` of the command line."""
+    value = context.get_x_argument(as_dictionary=True).get("wait", str(WAIT_SECONDS))
+    try:
+        return float(value)
+    except ValueError:
+        sys.exit(f"-x wait is {value!r}; it must be seconds, such as -x wait=600.")
+
+
+async def run_online(address: DatabaseAddress, seconds: float) -> None:
     arguments = {"timeout": CONNECT_SECONDS} | dict(address.engine_arguments)
     engine = create_async_engine(DIALECT, connect_args=arguments, poolclass=NullPool)
     try:
@@ -46,7 +164,9 @@ async def run_online(address: DatabaseAddress) -> None:
     except CONNECTION_ERRORS as error:
         sys.exit(explain_refusal(error))
     try:
-        await connection.run_sync(run)
+        await run_until_unlocked(connection, seconds)
+    except MigrationError as error:
+        sys.exit(str(error))
     finally:
         await connection.close()
         await engine.dispose()
@@ -56,4 +176,4 @@ settings = Settings.load()
 if context.is_offline_mode():
     run_offline(DIALECT)
 else:
-    asyncio.run(run_online(settings.database_address))
+    asyncio.run(run_online(settings.database_address, read_wait()))

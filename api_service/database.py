@@ -24,7 +24,7 @@ from api_service.exceptions import (
     SchemaOutdatedError,
     UnstorableError,
 )
-from api_service.schema import NEWEST_MIGRATION
+from api_service.schema import NEWEST_MIGRATION, is_outdated
 
 Session = AsyncSession
 """For modules that hold a session and write no SQL: the lint keeps SQLAlchemy out of them."""
@@ -133,7 +133,7 @@ class Database:
             raise DatabaseUnavailableError from error
 
     async def require_newest_migration(self) -> None:
-        """Refuse to work on a schema that the code does not know.
+        """Refuse to work on a schema that is older than the code.
 
         Waits up to `STARTUP_WAIT_SECONDS` for a database that is itself starting.
 
@@ -142,7 +142,7 @@ class Database:
             DatabaseUnavailableError: the database does not answer, or refuses us; it says why.
         """
         revision = await self._revision_once_it_answers()
-        if revision != NEWEST_MIGRATION:
+        if is_outdated(revision):
             raise SchemaOutdatedError(
                 f"The database is at migration {revision or 'none'}, this version needs "
                 f"{NEWEST_MIGRATION}. Run: alembic upgrade head"

@@ -78,5 +78,13 @@ class UnstorableError(Exception):
     """PostgreSQL rejects a value: the fault of what made the value, not an outage."""
 
 
-class SchemaOutdatedError(Exception):
-    """The database is not at the newest migration: services refuse to start."""
+class CannotStartError(Exception):
+    """This process cannot start; the message says why, and what to do."""
+
+
+class RedisRefusedError(CannotStartError):
+    """Redis refuses to let this process in, which does not pass by itself."""
+
+
+class SchemaOutdatedError(CannotStartError):
+    """The database lacks a migration: services refuse to start."""

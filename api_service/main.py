@@ -17,7 +17,7 @@ from api_service.edge.draining import Draining
 from api_service.edge.openapi import DescribedApi
 from api_service.edge.problems import render_errors_as_problems
 from api_service.edge.request_context import RequestContext
-from api_service.exceptions import ApiError, SchemaOutdatedError
+from api_service.exceptions import ApiError, CannotStartError
 from api_service.process import log
 from api_service.process.alive import touch_while_alive
 
@@ -47,7 +47,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 log.configure("api", current.log_level)
                 opening = open_api(current, draining)
                 app.state.collaborators = await stack.enter_async_context(opening)
-            except (SchemaOutdatedError, ApiError, SystemExit) as error:
+            except (CannotStartError, ApiError, SystemExit) as error:
                 _end_process(str(error))
             draining.begin_on_sigterm()
             await stack.enter_async_context(touch_while_alive(current.alive_file))

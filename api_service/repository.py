@@ -54,13 +54,15 @@ _STATUS = text(f"""
     WHERE r.id = :id AND r.owner_id IS NOT DISTINCT FROM CAST(:owner_id AS uuid)
 """)
 
-# Facts of rows that a version up to migration 0003 wrote, in the form of today.
+# Facts of rows that a version up to migration 0003 wrote, in the form of today. A time that a
+# client cannot read (infinity, BC, years over 9999) is left out.
 _FACTS_IN_OLD_COLUMNS = """
     jsonb_strip_nulls(jsonb_build_object(
         'title_source', title_source, 'final_url', final_url, 'http_status', http_status,
         'content_type', content_type, 'charset', charset, 'bytes', bytes,
-        'elapsed_ms', elapsed_ms, 'fetched_at',
-        to_char(fetched_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+        'elapsed_ms', elapsed_ms, 'fetched_at', CASE
+            WHEN fetched_at >= '0001-01-01 UTC' AND fetched_at < '10000-01-01 UTC'
+            THEN to_char(fetched_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') END
     )) || jsonb_build_object('metadata', metadata, 'redirects', redirects)
 """
 

@@ -33,7 +33,8 @@ async def require_redis(address: RedisAddress) -> None:
     try:
         await client.ping()
     except (RedisError, OSError) as error:
-        raise StartError(f"REDIS_URL: Redis refuses to work with it: {error}.") from None
+        reason = str(error).rstrip(".")
+        raise StartError(f"REDIS_URL: Redis refuses to work with it: {reason}.") from None
     finally:
         await client.aclose()
 

@@ -12,13 +12,14 @@ import redis.asyncio as aioredis
 from redis.backoff import NoBackoff
 
 from parser_service.config import Settings
+from parser_service.exceptions import CannotStartError
 from parser_service.fetching.fetcher import Fetcher
 from parser_service.fetching.tls import client_tls_context
 from parser_service.fetching.transport import GuardedTransport
 from parser_service.fetching.url_guard import UrlGuard
 from parser_service.jobs.listener import WAIT_FOR_JOBS_SECONDS, Listener
 from parser_service.pipeline import PagePipeline
-from parser_service.redis_queue.connection import open_client
+from parser_service.redis_queue.connection import open_client, why_refused
 from parser_service.redis_queue.host_limits import HostLimits
 from parser_service.redis_queue.job_queue import JobQueue
 from parser_service.redis_queue.keys import Keys
@@ -47,8 +48,13 @@ class RouteContext:
 
 @asynccontextmanager
 async def open_route_context(settings: Settings) -> AsyncIterator[RouteContext]:
-    """Open what HTTP routes need, and close it at the end."""
+    """Open what HTTP routes need, and close it at the end.
+
+    Raises:
+        CannotStartError: Redis does not let us in.
+    """
     async with open_pipeline(settings) as pipeline, open_redis(settings) as redis:
+        await _require_admission(redis)
         room = asyncio.Semaphore(settings.fetch_concurrency)
         yield RouteContext(pipeline, host_limits(redis, settings), room)
 
@@ -66,10 +72,12 @@ async def open_listener(
 
     Raises:
         ValueError: BLPOP would outlast the time limit of a command.
+        CannotStartError: Redis does not let us in.
     """
     if block_seconds >= COMMAND_TIMEOUT_SECONDS:
         raise ValueError(f"BLPOP must end within the {COMMAND_TIMEOUT_SECONDS} s of a command.")
     async with open_redis(settings) as redis, open_pipeline(settings) as pipeline:
+        await _require_admission(redis)
         yield Listener(
             queue=job_queue(redis, settings, name=name),
             limits=host_limits(redis, settings),
@@ -118,6 +126,12 @@ def open_redis(settings: Settings) -> aioredis.Redis:
         socket_connect_timeout=CONNECT_TIMEOUT_SECONDS,
         retry=aioredis.retry.Retry(NoBackoff(), 0),
     )
+
+
+async def _require_admission(redis: aioredis.Redis) -> None:
+    """Raise CannotStartError if Redis answers and does not let us in."""
+    if reason := await why_refused(redis):
+        raise CannotStartError(reason)
 
 
 def job_queue(redis: aioredis.Redis, settings: Settings, *, name: str) -> JobQueue:

@@ -9,6 +9,10 @@ from http import HTTPStatus
 from typing import ClassVar
 
 
+class CannotStartError(Exception):
+    """This process cannot start; the message says why, and what to do."""
+
+
 class FetchError(Exception):
     """Say that a page cannot be fetched, and why.
 

@@ -3,7 +3,8 @@
 import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import NoReturn
 
 from fastapi import FastAPI
 
@@ -11,6 +12,7 @@ from parser_service import log, routes
 from parser_service.alive import touch_while_alive
 from parser_service.config import Settings
 from parser_service.dependencies import open_route_context
+from parser_service.exceptions import CannotStartError
 from parser_service.problems import add_problem_handlers
 
 
@@ -19,13 +21,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        current = settings or _load_settings()
-        log.configure("parser", current.log_level)
-        async with (
-            open_route_context(current) as context,
-            touch_while_alive(current.http_alive_file),
-        ):
-            app.state.context = context
+        async with AsyncExitStack() as stack:
+            try:
+                current = settings or Settings.load()
+                log.configure("parser", current.log_level)
+                app.state.context = await stack.enter_async_context(open_route_context(current))
+            except (CannotStartError, SystemExit) as error:
+                _end_process(str(error))
+            await stack.enter_async_context(touch_while_alive(current.http_alive_file))
             yield
 
     app = FastAPI(
@@ -39,14 +42,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
-def _load_settings() -> Settings:
-    try:
-        return Settings.load()
-    except SystemExit as error:
-        # uvicorn would log an exception of the lifespan as a long traceback.
-        sys.stderr.write(f"{error}\n")
-        sys.stderr.flush()
-        os._exit(1)
+def _end_process(sentence: str) -> NoReturn:
+    """End before anything was served: an exception would reach the log as a long traceback."""
+    sys.stderr.write(f"{sentence}\n")
+    sys.stderr.flush()
+    os._exit(1)
 
 
 app = create_app()

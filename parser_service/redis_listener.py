@@ -7,6 +7,7 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 
 import structlog
 import uvloop
@@ -14,6 +15,7 @@ import uvloop
 from parser_service import log as logging_setup
 from parser_service.config import Settings
 from parser_service.dependencies import open_listener
+from parser_service.exceptions import CannotStartError
 
 log = structlog.get_logger()
 
@@ -33,7 +35,10 @@ def main() -> None:
     """Start this process."""
     settings = Settings.load()
     logging_setup.configure("listener", settings.log_level)
-    uvloop.run(serve(settings))
+    try:
+        uvloop.run(serve(settings))
+    except CannotStartError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

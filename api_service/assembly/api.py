@@ -26,7 +26,8 @@ async def open_api(settings: Settings, draining: Draining) -> AsyncIterator[Coll
         draining: ends the long polls before a stop.
 
     Raises:
-        SchemaOutdatedError: the database is not at the newest migration.
+        SchemaOutdatedError: the database lacks a migration.
+        RedisRefusedError: Redis does not let us in.
         DatabaseUnavailableError: the database does not answer.
     """
     async with AsyncExitStack() as stack:

@@ -12,7 +12,7 @@ import redis.asyncio as aioredis
 from api_service.config import Settings
 from api_service.database import Database
 from api_service.parser_client.queues import ParserQueues, build_parser_queues
-from api_service.process.redis_connection import open_redis
+from api_service.process.redis_connection import open_redis, require_admission
 
 REDIS_TIMEOUT_SECONDS = 3
 """Seconds for one Redis command."""
@@ -31,7 +31,7 @@ class Stores:
 async def open_stores(
     settings: Settings, *, transaction_seconds: float, pool_size: int = 10
 ) -> AsyncIterator[Stores]:
-    """Connect to PostgreSQL and, lazily, to Redis.
+    """Connect to PostgreSQL, and to Redis if it answers.
 
     Args:
         settings: of this process.
@@ -39,7 +39,8 @@ async def open_stores(
         pool_size: connections to PostgreSQL.
 
     Raises:
-        SchemaOutdatedError: the database is not at the newest migration.
+        SchemaOutdatedError: the database lacks a migration.
+        RedisRefusedError: Redis does not let us in.
         DatabaseUnavailableError: the database does not answer.
     """
     async with AsyncExitStack() as stack:
@@ -51,4 +52,5 @@ async def open_stores(
         redis = await stack.enter_async_context(
             open_redis(settings.redis_address, timeout=REDIS_TIMEOUT_SECONDS)
         )
+        await require_admission(redis)
         yield Stores(database, redis, build_parser_queues(redis, settings))

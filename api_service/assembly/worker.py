@@ -49,7 +49,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerContext]:
     """Connect to what the worker uses, then make the collaborators of each capability.
 
     Raises:
-        SchemaOutdatedError: the database is not at the newest migration.
+        SchemaOutdatedError: the database lacks a migration.
         DatabaseUnavailableError: the database does not answer.
     """
     async with AsyncExitStack() as stack:

@@ -8,7 +8,7 @@ from api_service.database import Database
 from api_service.exceptions import ApiError
 from api_service.operation.responses import Readiness
 from api_service.parser_client.census import ALIVE_WITHIN_SECONDS, RedisCensus
-from api_service.schema import NEWEST_MIGRATION
+from api_service.schema import NEWEST_MIGRATION, is_outdated
 
 CHECK_SECONDS = 3
 """Seconds after which a part that does not answer counts as missing."""
@@ -36,7 +36,7 @@ class ReadinessCheck:
                 revision = await self._database.revision()
         except (TimeoutError, ApiError):
             return "does not answer"
-        if revision != NEWEST_MIGRATION:
+        if is_outdated(revision):
             return f"at migration {revision or 'none'}, not {NEWEST_MIGRATION}"
         return "ok"
 

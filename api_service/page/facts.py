@@ -1,9 +1,19 @@
 """Describe a page by its facts, or by the reason why there is no page."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+
+def _in_utc(time: datetime | None) -> datetime | None:
+    """Convert a time to UTC, without an offset read as UTC; None if its year leaves 1 to 9999."""
+    if time is None:
+        return None
+    try:
+        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    except OverflowError:
+        return None
 
 
 class Facts(BaseModel):
@@ -89,4 +99,6 @@ class PageFacts(Facts):
     elapsed_ms: Annotated[
         int | None, Field(description="Milliseconds from DNS look-up to parsed.")
     ] = None
-    fetched_at: Annotated[datetime | None, Field(description="When the page was fetched.")] = None
+    fetched_at: Annotated[
+        datetime | None, AfterValidator(_in_utc), Field(description="When the page was fetched.")
+    ] = None

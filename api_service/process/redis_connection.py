@@ -9,8 +9,10 @@ from typing import Any
 
 import redis.asyncio as aioredis
 from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from api_service.exceptions import RedisRefusedError
 from api_service.redis_address import RedisAddress
 
 
@@ -53,6 +55,23 @@ def open_client(address: RedisAddress, **options: Any) -> aioredis.Redis:
     return aioredis.Redis.from_pool(pool)
 
 
+async def why_refused(redis: aioredis.Redis) -> str | None:
+    """Return why Redis refuses to let us in; None if it does let us in, or does not answer.
+
+    A wrong password does not pass by itself, while a server out of reach may come back.
+    """
+    try:
+        await redis.ping()
+    except NoPermissionError:
+        return None  # it knows us, and only forbids PING
+    except (AuthenticationError, ResponseError) as error:
+        reason = str(error).rstrip(".")
+        return f"REDIS_URL: Redis refuses the connection: {reason}."
+    except (RedisError, OSError):
+        return None
+    return None
+
+
 def open_redis(address: RedisAddress, *, timeout: float) -> aioredis.Redis:
     """Return a client that tries once and gives up after `timeout` seconds: its users retry."""
     return open_client(
@@ -61,3 +80,13 @@ def open_redis(address: RedisAddress, *, timeout: float) -> aioredis.Redis:
         socket_connect_timeout=min(timeout, 3),
         retry=aioredis.retry.Retry(NoBackoff(), 0),
     )
+
+
+async def require_admission(redis: aioredis.Redis) -> None:
+    """Check that Redis lets a starting process in, if it answers.
+
+    Raises:
+        RedisRefusedError: it does not; the message has its reason.
+    """
+    if reason := await why_refused(redis):
+        raise RedisRefusedError(reason)

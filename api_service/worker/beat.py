@@ -4,23 +4,38 @@ It does what `celery -A api_service.celery_app beat` does. Beat runs no tasks, s
 import them: without them and Celery's command line it takes half the memory.
 """
 
+import asyncio
 import sys
 
 from api_service.celery_app import celery_app
+from api_service.config import Settings
+from api_service.exceptions import CannotStartError
+from api_service.process.redis_connection import open_redis, require_admission
 
 MAX_INTERVAL = 60
 """Longest sleep in seconds."""
+REDIS_TIMEOUT_SECONDS = 3
+"""Seconds that a starting beat waits for an answer of Redis."""
 
 
 def main() -> None:
     """Start the process; its argument is the file that keeps when each task was last sent."""
     if len(sys.argv) != 2:
         sys.exit("Name the file that keeps when each task was last sent, as the only argument.")
+    try:
+        asyncio.run(_require_redis(Settings.load()))
+    except CannotStartError as error:
+        sys.exit(str(error))
     celery_app.conf.imports = ()
     celery_app.conf.service_name = "beat"
     celery_app.Beat(
         schedule=sys.argv[1], max_interval=MAX_INTERVAL, loglevel="WARNING", quiet=True
     ).run()
+
+
+async def _require_redis(settings: Settings) -> None:
+    async with open_redis(settings.redis_address, timeout=REDIS_TIMEOUT_SECONDS) as redis:
+        await require_admission(redis)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import uvloop
 
 from api_service.assembly.worker import open_worker
 from api_service.config import Settings
-from api_service.exceptions import ApiError, SchemaOutdatedError
+from api_service.exceptions import ApiError, CannotStartError
 from api_service.metrics import exposition
 from api_service.metrics import worker as metrics
 from api_service.process import log as logging_setup
@@ -43,7 +43,7 @@ def main() -> None:
     exposition.serve(metrics.REGISTRY, host=settings.metrics_host, port=settings.metrics_port)
     try:
         uvloop.run(serve(settings))
-    except (SchemaOutdatedError, ApiError) as error:
+    except (CannotStartError, ApiError) as error:
         sys.exit(str(error))
 
 

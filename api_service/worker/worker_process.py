@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from api_service.assembly.worker import open_worker
 from api_service.celery_app import celery_app
 from api_service.config import Settings
-from api_service.exceptions import ApiError, SchemaOutdatedError
+from api_service.exceptions import ApiError, CannotStartError
 from api_service.process.alive import touch_alive_file
 from api_service.process.current import Call, install
 from api_service.worker.pulse import PulsePublisher
@@ -34,7 +34,7 @@ class WorkerProcess:
     """One worker: its event loop and collaborators, and its pulse.
 
     Raises:
-        SchemaOutdatedError, DatabaseUnavailableError: the worker cannot start.
+        CannotStartError, DatabaseUnavailableError: the worker cannot start.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -74,7 +74,7 @@ class WorkerProcess:
 def _on_worker_init(**_: Any) -> None:
     try:
         process = WorkerProcess(Settings.load())
-    except (SchemaOutdatedError, ApiError) as error:
+    except (CannotStartError, ApiError) as error:
         sys.exit(str(error))
     worker_ready.connect(lambda **_: process.start_pulse(), weak=False)
     task_postrun.connect(lambda **_: process.record_task(), weak=False)

@@ -8,6 +8,7 @@ again after an error of Redis would not try again after this one.
 from typing import Any
 
 import redis.asyncio as aioredis
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from parser_service.redis_address import RedisAddress
@@ -50,3 +51,20 @@ def open_client(address: RedisAddress, **options: Any) -> aioredis.Redis:
         connection_class=classes[address.medium], **{**address.options, **options}
     )
     return aioredis.Redis.from_pool(pool)
+
+
+async def why_refused(redis: aioredis.Redis) -> str | None:
+    """Return why Redis refuses to let us in; None if it does let us in, or does not answer.
+
+    A wrong password does not pass by itself, while a server out of reach may come back.
+    """
+    try:
+        await redis.ping()
+    except NoPermissionError:
+        return None  # it knows us, and only forbids PING
+    except (AuthenticationError, ResponseError) as error:
+        reason = str(error).rstrip(".")
+        return f"REDIS_URL: Redis refuses the connection: {reason}."
+    except (RedisError, OSError):
+        return None
+    return None

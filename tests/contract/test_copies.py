@@ -32,7 +32,9 @@ def _definitions(module: ModuleType) -> dict[str, ast.AST]:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             node.body = list(_without_docstring(node.body)) or [ast.Pass()]
     return {
-        node.name: node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        node.name: node
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
     }
 
 
@@ -47,7 +49,15 @@ def _code(module: ModuleType, name: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "name", ["_UvloopSafe", "_Connection", "_TlsConnection", "_UnixConnection", "open_client"]
+    "name",
+    [
+        "_UvloopSafe",
+        "_Connection",
+        "_TlsConnection",
+        "_UnixConnection",
+        "open_client",
+        "why_refused",
+    ],
 )
 def test_connections_to_redis_fail_alike(name: str) -> None:
     assert _code(api_connection, name) == _code(parser_connection, name)

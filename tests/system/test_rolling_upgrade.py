@@ -14,6 +14,7 @@ import pytest
 
 from tests.support import faults
 from tests.support.load import Load
+from tests.support.migrations import upgrade
 from tests.support.servers import dsn
 from tests.support.site import Site
 from tests.support.system import ROOT, RunningSystem, open_to_all, start
@@ -144,6 +145,70 @@ async def test_the_page_of_the_previous_version_reads_the_same_in_this_one(
         await asyncio.to_thread(new.stop)
     assert after["metadata"].pop("video") is None  # a fact that the previous version does not have
     assert after == before
+
+
+FUTURE = """
+    ALTER TABLE parse_requests ADD COLUMN of_the_future text;
+    UPDATE alembic_version SET version_num = 'of_the_future';
+"""
+
+
+async def test_this_version_serves_restarts_and_starts_on_the_schema_of_a_later_one(
+    tmp_path: Path, urls: dict[str, str], site: Site
+) -> None:
+    system = await asyncio.to_thread(start, tmp_path / "new", **urls)
+    try:
+        load = _load(system, site)
+        async with load.steady(clients=4, pause=0.02), system.client() as client:
+            connection = await asyncpg.connect(dsn(urls["DATABASE_URL"]))
+            await connection.execute(FUTURE)
+            await connection.close()
+            await asyncio.sleep(1)
+            assert (await client.get("/ready")).json()["status"] == "ready"
+        assert set(load.answers) <= {"200", "202"}, load.answers
+        assert not load.broken
+        for name in ("api", "worker", "beat", "parser"):
+            assert system.terminate(name)
+        await until(lambda: set(system.ended()) == {"api", "worker", "beat", "parser"}, seconds=20)
+        async with system.client() as client:
+
+            async def is_ready() -> bool:
+                return (await client.get("/ready")).status_code == 200
+
+            await until(is_ready, seconds=30)
+            await asyncio.sleep(2)
+            assert system.ended().total() == 4, system.output()  # each started at its first try
+            restarted = _load(system, site)
+            await _run(2, restarted)
+    finally:
+        await asyncio.to_thread(system.stop)
+    # This runs its migrations, too.
+    again = await asyncio.to_thread(start, tmp_path / "again", **urls)
+    try:
+        last = _load(again, site)
+        await _run(1, last)
+        await _read_all(again, load.ids | restarted.ids | last.ids)
+    finally:
+        await asyncio.to_thread(again.stop)
+    for each in (restarted, last):
+        assert each.ids
+        assert set(each.answers) <= {"200", "202"}, each.answers
+    await _have_all_ended(urls["DATABASE_URL"], load.ids | restarted.ids | last.ids)
+
+
+async def test_the_version_before_this_one_serves_on_and_is_not_ready_after_the_migration(
+    tmp_path: Path, previous: Path, urls: dict[str, str]
+) -> None:
+    old = await asyncio.to_thread(start, tmp_path / "old", previous, **urls)
+    try:
+        await asyncio.to_thread(upgrade, urls["DATABASE_URL"])
+        async with old.client() as client:
+            assert (await client.get("/health")).status_code == 200
+            answer = await client.get("/ready")
+            assert answer.status_code == 503
+            assert answer.json()["checks"]["database"] != "ok"
+    finally:
+        await asyncio.to_thread(old.stop)
 
 
 async def _ended(client: httpx.AsyncClient, path: str) -> dict[str, Any]:

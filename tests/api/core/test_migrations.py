@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from api_service.database import Database
 from api_service.database_address import read_database_url
 from api_service.exceptions import SchemaOutdatedError
-from api_service.schema import NEWEST_MIGRATION
+from api_service.schema import NEWEST_MIGRATION, OLDER_MIGRATIONS
 from tests.support.migrations import ROOT, alembic
 from tests.support.servers import dsn
 
@@ -23,8 +23,10 @@ def _revisions() -> list[str]:
     return [script.revision for script in scripts.walk_revisions()][::-1]
 
 
-def test_the_code_names_the_newest_migration() -> None:
-    assert _revisions()[-1] == NEWEST_MIGRATION
+def test_the_code_names_all_migrations() -> None:
+    *older, newest = _revisions()
+    assert newest == NEWEST_MIGRATION
+    assert set(older) == OLDER_MIGRATIONS
 
 
 async def _schema(url: str) -> list[tuple[str, ...]]:
@@ -74,11 +76,51 @@ def test_a_password_with_a_percent_sign_reaches_alembic(database_url: str) -> No
     assert alembic(url, "current").returncode == 0
 
 
-async def test_no_service_starts_on_another_schema(empty_database_url: str) -> None:
+@pytest.mark.parametrize("revision", [None, *_revisions()[:-1]])
+async def test_no_service_starts_on_an_older_schema(
+    empty_database_url: str, revision: str | None
+) -> None:
+    if revision is not None:
+        assert alembic(empty_database_url, "upgrade", revision).returncode == 0
     database = Database(read_database_url(empty_database_url), timeout=5)
-    with pytest.raises(SchemaOutdatedError, match="alembic upgrade head"):
+    with pytest.raises(SchemaOutdatedError, match=f"at migration {revision or 'none'}, .* head$"):
         await database.require_newest_migration()
     await database.dispose()
+
+
+@pytest.fixture
+async def newer_database_url(database_url: str, connection: asyncpg.Connection) -> str:
+    """Provide a database that a later version has migrated."""
+    await connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    return database_url
+
+
+async def test_a_service_starts_on_a_newer_schema(newer_database_url: str) -> None:
+    database = Database(read_database_url(newer_database_url), timeout=5)
+    await database.require_newest_migration()
+    await database.dispose()
+
+
+def test_an_upgrade_leaves_a_newer_schema_as_it_is(newer_database_url: str) -> None:
+    result = alembic(newer_database_url, "upgrade", "head")
+    assert result.returncode == 0
+    assert result.stderr.splitlines() == [
+        (
+            "The database is at migration 9999, which is newer than this version; "
+            "there is nothing to do."
+        )
+    ]
+
+
+def test_a_downgrade_of_a_newer_schema_is_refused_in_one_sentence(newer_database_url: str) -> None:
+    result = alembic(newer_database_url, "downgrade", "-1")
+    assert result.returncode == 1
+    assert result.stderr.splitlines() == [
+        (
+            "The database is at migration 9999, which is newer than this version. "
+            "Use the version that has this migration."
+        )
+    ]
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,10 @@ async def test_the_state_of_the_database_is_named(
     assert (await _checks(_Database(revision), _Census()))["database"] == state
 
 
+async def test_a_database_that_a_newer_version_has_migrated_is_ready() -> None:
+    assert (await _checks(_Database("9999"), _Census()))["database"] == "ok"
+
+
 async def test_a_kind_of_process_that_sends_no_heartbeat_is_named() -> None:
     checks = await _checks(_Database(NEWEST_MIGRATION), _Census(parsers=0))
     assert (checks["parser"], checks["worker"]) == ("none seen in the last 10 s", "ok")

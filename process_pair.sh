@@ -10,6 +10,13 @@
 # WATCH_SECONDS (default 120), all processes are killed, and the supervisor or the container
 # engine restarts the script.
 
+for name in WATCH_SECONDS END_SECONDS; do
+    if [[ -n ${!name:-} && ! (${!name} =~ ^[1-9][0-9]{0,4}$ && ${!name} -le 86400) ]]; then
+        echo "$name is '${!name}'; it must be a whole number of seconds from 1 to 86400." >&2
+        exit 1
+    fi
+done
+
 alive_files=("${ALIVE_FILE:-}" "${RESULTS_ALIVE_FILE:-}" "${HTTP_ALIVE_FILE:-}"
     "${BEAT_ALIVE_FILE:-}")
 for file in "${alive_files[@]}"; do

@@ -61,6 +61,13 @@ def _open_operation(
     return open_operation(settings, collaborators)
 
 
+def _reference_router() -> "APIRouter":
+    from api_service.reference.routes import router  # noqa: PLC0415 - as above
+
+    return router
+
+
 CAPABILITIES: tuple[Capability, ...] = (
     Capability(name="operation", router=_operation_router, open=_open_operation),
+    Capability(name="reference", router=_reference_router),
 )

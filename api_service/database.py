@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from time import monotonic
 from typing import Any
 
@@ -22,6 +22,7 @@ from api_service.database_address import DIALECT, DatabaseAddress
 from api_service.exceptions import (
     DatabaseUnavailableError,
     SchemaOutdatedError,
+    SharedSessionsError,
     UnstorableError,
 )
 from api_service.schema import NEWEST_MIGRATION, is_outdated
@@ -60,6 +61,7 @@ class Database:
 
     def __init__(self, address: DatabaseAddress, *, timeout: float, pool_size: int = 10) -> None:
         self._timeout = timeout
+        self._driver_arguments = {"timeout": CONNECT_SECONDS} | dict(address.driver_arguments)
         self._engine = create_async_engine(
             DIALECT,
             pool_size=pool_size,
@@ -139,6 +141,7 @@ class Database:
 
         Raises:
             SchemaOutdatedError: it says what to run.
+            SharedSessionsError: the address is that of a pooler that cannot be used.
             DatabaseUnavailableError: the database does not answer, or refuses us; it says why.
         """
         revision = await self._revision_once_it_answers()
@@ -152,7 +155,10 @@ class Database:
         end = monotonic() + STARTUP_WAIT_SECONDS
         while True:
             try:
+                await self._require_own_sessions()
                 return await self.revision()
+            except SharedSessionsError:
+                raise
             except DatabaseUnavailableError as error:
                 reason = error.__cause__ or error
                 if monotonic() > end or isinstance(
@@ -160,6 +166,24 @@ class Database:
                 ):
                     raise DatabaseUnavailableError(explain_refusal(reason)) from error
                 await asyncio.sleep(0.5)
+
+    async def _require_own_sessions(self) -> None:
+        """Refuse a pooler that serves two open connections with one session of the server.
+
+        Such a pooler loses prepared statements and `LISTEN`, at first unnoticed.
+        """
+        async with self._translated_errors(self._timeout), AsyncExitStack() as stack:
+            backends = set()
+            for _ in range(2):
+                # Each in a transaction, which even such a pooler keeps together.
+                connection = await asyncpg.connect(
+                    **self._driver_arguments | {"statement_cache_size": 0}
+                )
+                stack.callback(connection.terminate)
+                async with connection.transaction():
+                    backends.add(await connection.fetchval("SELECT pg_backend_pid()"))
+        if len(backends) < 2:
+            raise SharedSessionsError
 
     async def dispose(self) -> None:
         """Close all connections."""

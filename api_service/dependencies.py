@@ -31,11 +31,18 @@ async def _trace_id(request: Request) -> str | None:
     return trace_id
 
 
+async def _root_path(request: Request) -> str:
+    root_path: str = request.scope.get("root_path", "")
+    return root_path
+
+
 async def current_caller() -> Caller:
     """Return who calls: every caller is anonymous."""
     return ANONYMOUS
 
 
 CurrentCaller = Annotated[Caller, Depends(current_caller)]
+RootPath = Annotated[str, Depends(_root_path)]
+"""The path under which a proxy serves the API; each path in an answer begins with it."""
 TraceId = Annotated[str | None, Depends(_trace_id)]
 """The id that ties the log lines of one request together; see `edge/request_context.py`."""

@@ -65,6 +65,15 @@ class DatabaseUnavailableError(ApiError):
     retry_after = 5
 
 
+class SharedSessionsError(DatabaseUnavailableError):
+    """A pooler gives each transaction another session, and listening and plans need their own."""
+
+    message = (
+        "DATABASE_URL: it leads to a pooler whose clients share sessions, such as PgBouncer with "
+        "pool_mode = transaction; use pool_mode = session, or the port of PostgreSQL itself."
+    )
+
+
 class TooManyUnfinishedError(ApiError):
     """Too many requests are unfinished. Nothing was stored."""
 

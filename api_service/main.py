@@ -45,6 +45,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             try:
                 current = settings or Settings.load()
                 log.configure("api", current.log_level)
+                _serve_below(current.root_path, app)
                 opening = open_api(current, draining)
                 app.state.collaborators = await stack.enter_async_context(opening)
             except (CannotStartError, ApiError, SystemExit) as error:
@@ -67,6 +68,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(RequestContext, draining=draining)
     render_errors_as_problems(app)
     return app
+
+
+def _serve_below(root_path: str, app: FastAPI) -> None:
+    """Let the application know the path under which a proxy serves it."""
+    paths = [*app.openapi()["paths"], "/docs", "/metrics", "/openapi.json"] if root_path else []
+    if any(path.split("/")[1] == root_path.split("/")[1] for path in paths):
+        sys.exit(
+            f"ROOT_PATH is {root_path!r}; it must not begin as a path of the API does, "
+            f"such as /status. Write another, such as /pages."
+        )
+    app.root_path = root_path
 
 
 def _connection_limits(settings: Settings) -> ConnectionLimits:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 
-from api_service.dependencies import CurrentCaller, TraceId, provided
+from api_service.dependencies import CurrentCaller, RootPath, TraceId, provided
 from api_service.edge.exceptions import (
     AnswerMemoryFullError,
     BadRequestError,
@@ -86,6 +86,7 @@ async def parse_async(
     caller: CurrentCaller,
     trace_id: TraceId,
     key: OptionalKey,
+    root_path: RootPath,
     response: Response,
 ) -> AcceptedAnswer:
     """Accept a URL and answer at once.
@@ -93,7 +94,7 @@ async def parse_async(
     An accepted request is stored, and ends as `success` or `failure`.
     """
     accepted = await service.submit(caller, body.url, options=body, trace_id=trace_id, key=key)
-    response.headers["Location"] = f"/status/{accepted.request_id}"
+    response.headers["Location"] = f"{root_path}/status/{accepted.request_id}"
     response.headers["Retry-After"] = str(FIRST_POLL_SECONDS)
     return accepted
 

@@ -1,5 +1,7 @@
 """Check the addresses that the system listens on, and those of the servers that it is given."""
 
+import errno
+import re
 import socket
 from collections.abc import Sequence
 
@@ -11,9 +13,14 @@ LISTEN_BACKLOG = 2048
 def read_address(environment: dict[str, str], prefix: str, default: int) -> tuple[str, int]:
     """Read the host and port that a service listens on from its variables."""
     text = environment.get(f"{prefix}_PORT") or str(default)
-    if not (text.isdecimal() and 1 <= int(text) <= 65535):
-        raise StartError(f"{prefix}_PORT must be 1-65535, not {text!r}.")
+    if not (re.fullmatch(r"[0-9]{1,5}", text) and 1 <= int(text) <= 65535):
+        raise StartError(f"{prefix}_PORT is {text!r}; it must be a whole number from 1 to 65535.")
     host = environment.get(f"{prefix}_HOST") or "127.0.0.1"
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,253}|\[?[0-9A-Fa-f:.]{2,45}\]?", host):
+        raise StartError(
+            f"{prefix}_HOST is {host!r}; it must be an address of this machine or a name of one, "
+            f"such as 127.0.0.1 or ::1."
+        )
     return host.removeprefix("[").removesuffix("]"), int(text)
 
 
@@ -43,9 +50,12 @@ def open_listening_socket(host: str, port: int, variable: str) -> socket.socket:
         listening.listen(LISTEN_BACKLOG)
     except OSError as error:
         listening.close()
+        advice = f"set {variable} to a free port"
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            host_variable = variable.replace("_PORT", "_HOST")
+            advice = f"set {host_variable} to an address of this machine"
         raise StartError(
-            f"Cannot listen on {_with_port(host, port)} ({error.strerror}); "
-            f"set {variable} to a free port."
+            f"Cannot listen on {_with_port(host, port)} ({error.strerror}); {advice}."
         ) from None
     return listening
 

@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import os
+import re
 import signal
 import socket
 import sys
@@ -26,6 +27,7 @@ API_COMMAND = (
     "uvicorn api_service.main:app --no-access-log --no-server-header --log-level warning"
     " --timeout-graceful-shutdown 4 --http api_service.edge.protocol:BoundedHttp"
 )
+DAY = 86_400
 BEAT_COMMAND = "python -m api_service.worker.beat"
 # A stop takes at most 10 s: these two, and the moment that the servers need. The table
 # "Stopping" in docs/operations.md has all such times.
@@ -44,7 +46,8 @@ class System:
         self._folder = Path(environment.get("DATA_DIR") or ".data").resolve()
         self._api_address = read_address(environment, "API", 8000)
         self._parser_address = read_address(environment, "PARSER", 8001)
-        self._watch_seconds = _read_watch_seconds(environment)
+        self._watch_seconds = _read_seconds(environment, "WATCH_SECONDS", WATCH_SECONDS)
+        _read_seconds(environment, "END_SECONDS", 10)  # for the start scripts, checked here
         self._metrics_port = 0
         self._servers: dict[str, Server] = {}
         self._kept: list[KeptServer] = []
@@ -224,8 +227,10 @@ class System:
             os.close(self._lock)
 
 
-def _read_watch_seconds(environment: dict[str, str]) -> int:
-    text = environment.get("WATCH_SECONDS") or str(WATCH_SECONDS)
-    if not (text.isdecimal() and int(text)):
-        raise StartError(f"WATCH_SECONDS must be a whole number of seconds above 0, not {text!r}.")
+def _read_seconds(environment: dict[str, str], name: str, default: int) -> int:
+    text = environment.get(name) or str(default)
+    if not (re.fullmatch(r"[0-9]{1,5}", text) and 1 <= int(text) <= DAY):
+        raise StartError(
+            f"{name} is {text!r}; it must be a whole number of seconds from 1 to {DAY}."
+        )
     return int(text)

@@ -3,13 +3,24 @@
 import re
 import sys
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from parser_service.redis_address import RedisAddress, read_redis_url
+from parser_service.settings.kinds import (
+    GIB,
+    Bytes,
+    CertificateFile,
+    Form,
+    KeyName,
+    Seconds,
+    TouchedFile,
+    Unit,
+    check_network,
+)
+from parser_service.settings.sentences import sentence
 
 MIB = 1024 * 1024
 
@@ -21,16 +32,16 @@ class Settings(BaseSettings):
 
     redis_url: str = "redis://127.0.0.1:6379/0"
     """The Redis that all parsers share with the API."""
-    redis_ca_bundle: Path | None = None
+    redis_ca_bundle: CertificateFile | None = None
     """A file of certificates to trust as well as the system's, for `rediss://`."""
-    task_queue: str = "parser:tasks"
+    task_queue: KeyName = "parser:tasks"
     """The list of jobs; the names of other keys begin with it. The same as the API's."""
-    result_prefix: str = "parser:results:"
+    result_prefix: KeyName = "parser:results:"
     """The start of the keys of results. The same as the API's."""
-    result_ttl: Annotated[int, Field(ge=60)] = 3600
+    result_ttl: Annotated[int, Field(ge=60, le=2_592_000), Unit("seconds")] = 3600
     """Seconds for which a result is kept under its key."""
 
-    max_result_bytes: Annotated[int, Field(ge=1)] = 64 * MIB
+    max_result_bytes: Bytes = 64 * MIB
     """Bytes of announced results in Redis above which parsers take no job."""
 
     fetch_concurrency: Annotated[int, Field(ge=1, le=1024)] = 64
@@ -39,34 +50,36 @@ class Settings(BaseSettings):
     """Networks that parsers may fetch from although they are not public."""
     fetch_allowed_ports: Annotated[frozenset[int], NoDecode] = frozenset({80, 443})
     """Ports that parsers may connect to, as `80,443,8000-8080`."""
-    fetch_timeout: Annotated[float, Field(gt=0, le=600)] = 30.0
+    fetch_timeout: Annotated[Seconds, Field(le=600)] = 30.0
     """Seconds for a whole page: name lookup, connection, redirects, body and parsing."""
-    fetch_connect_timeout: Annotated[float, Field(gt=0)] = 5.0
-    fetch_dns_timeout: Annotated[float, Field(gt=0)] = 5.0
-    fetch_max_body: Annotated[int, Field(ge=1024)] = 10 * MIB
+    fetch_connect_timeout: Annotated[Seconds, Field(le=600)] = 5.0
+    fetch_dns_timeout: Annotated[Seconds, Field(le=600)] = 5.0
+    fetch_max_body: Annotated[Bytes, Field(ge=1024, le=GIB)] = 10 * MIB
     """Bytes of a body after decompression."""
     fetch_nameservers: Annotated[tuple[str, ...], NoDecode] = ()
     """DNS servers to ask instead of the machine's own, as `address` or `address:port`."""
-    fetch_ca_bundle: Path | None = None
+    fetch_ca_bundle: CertificateFile | None = None
     """A file of certificates to trust instead of the system's."""
     fetch_max_redirects: Annotated[int, Field(ge=0, le=20)] = 5
-    fetch_user_agent: Annotated[str, Field(pattern=r"^[\x20-\x7e]{1,300}$")] = (
-        "PageParser/0.1 (self-hosted page parser)"
-    )
+    fetch_user_agent: Annotated[
+        str, Field(pattern=r"^[\x20-\x7e]{1,300}$"), Form("1 to 300 visible ASCII characters")
+    ] = "PageParser/0.1 (self-hosted page parser)"
     """The parser's name for sites; its first word selects the rules of robots.txt."""
 
-    host_max_concurrent: Annotated[int, Field(ge=0)] = 8
+    host_max_concurrent: Annotated[int, Field(ge=0, le=100_000)] = 8
     """Requests that one host gets at a time, over all parsers; 0 sets no limit."""
-    host_min_interval: Annotated[float, Field(ge=0, le=3600)] = 0.0
+    host_min_interval: Annotated[
+        float, Field(ge=0, le=3600, allow_inf_nan=False), Unit("seconds")
+    ] = 0.0
     """Seconds between the beginnings of two requests to one host."""
     respect_robots: bool = False
     """Whether to obey robots.txt even if a request does not ask for it."""
 
-    shutdown_grace: Annotated[float, Field(gt=0)] = 4.0
+    shutdown_grace: Annotated[Seconds, Field(le=10)] = 4.0
     """Seconds that pages in flight get to finish after SIGTERM before they are handed back."""
-    alive_file: Path | None = None
+    alive_file: TouchedFile | None = None
     """The file that the listener touches on each heartbeat."""
-    http_alive_file: Path | None = None
+    http_alive_file: TouchedFile | None = None
     """The file that the HTTP side touches while its event loop turns."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
@@ -78,14 +91,19 @@ class Settings(BaseSettings):
     @field_validator("log_level", mode="before")
     @classmethod
     def _in_capitals(cls, value: object) -> object:
-        return value.upper() if isinstance(value, str) else value
+        if isinstance(value, str) and value.upper() in ("DEBUG", "INFO", "WARNING", "ERROR"):
+            return value.upper()
+        return value
 
     @field_validator("fetch_allowed_networks", mode="before")
     @classmethod
     def _split_networks(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
-        return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+        parts = [part.strip() for part in value.split(",") if part.strip()]
+        for part in parts:
+            check_network(part)
+        return tuple(ip_network(part) for part in parts)
 
     @field_validator("fetch_nameservers", mode="before")
     @classmethod
@@ -103,13 +121,6 @@ class Settings(BaseSettings):
         read_redis_url(value)
         return value
 
-    @field_validator("fetch_ca_bundle", "redis_ca_bundle")
-    @classmethod
-    def _check_ca_bundle(cls, value: Path | None) -> Path | None:
-        if value is not None and not value.is_file():
-            raise ValueError(f"{value} is not a file")
-        return value
-
     @field_validator("fetch_allowed_ports", mode="before")
     @classmethod
     def _split_ports(cls, value: Any) -> Any:
@@ -121,7 +132,8 @@ class Settings(BaseSettings):
         try:
             return cls()
         except ValidationError as error:
-            sys.exit("\n".join(_explain(item) for item in error.errors()))
+            fields = cls.model_fields
+            sys.exit("\n".join(sentence(item, fields) for item in error.errors()))
 
 
 def _check_nameserver(text: str) -> None:
@@ -143,13 +155,10 @@ def _ports(text: str) -> set[int]:
         found = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", part)
         low, high = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
         if not 1 <= low <= high <= 65535:
-            raise ValueError(f"{part} is not a port or port range")
+            raise ValueError(
+                f"{part} is not a port or a range of ports; write ports as 80,443,8000-8080"
+            )
         ports.update(range(low, high + 1))
+    if not ports:
+        raise ValueError("it names no port; write ports as 80,443,8000-8080")
     return ports
-
-
-def _explain(item: Any) -> str:
-    """Name the variable, its value unless it may hold a password, and what is wrong with it."""
-    name = str(item["loc"][0]).upper() if item["loc"] else "settings"
-    value = "" if name.endswith("_URL") else f" is {str(item['input'])[:100]!r}"
-    return f"{name}{value}: {item['msg'].removeprefix('Value error, ')}."

@@ -36,6 +36,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version="0.1.0",
         summary="Turns a URL into facts. Internal: only the API service calls it.",
         lifespan=lifespan,
+        docs_url=None,  # the framework's pages load other hosts' scripts
+        redoc_url=None,
+        redirect_slashes=False,
     )
     app.include_router(routes.router)
     add_problem_handlers(app)

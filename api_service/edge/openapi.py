@@ -27,10 +27,20 @@ class DescribedApi(FastAPI):
     1. `Problem` is one component, to which all errors refer.
     2. Every answer has an `X-Request-ID`, and every route may answer 500.
     3. An operation's id is its handler's name, which becomes a client's method.
+
+    The framework's page at `/docs` loads other hosts' scripts, so `reference` has ours. Its
+    redirects of paths that end with a slash name a host and port that a client behind a proxy
+    cannot reach, so there are none.
     """
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**options, generate_unique_id_function=lambda route: route.name)
+        super().__init__(
+            **options,
+            generate_unique_id_function=lambda route: route.name,
+            docs_url=None,
+            redoc_url=None,
+            redirect_slashes=False,
+        )
 
     def openapi(self) -> dict[str, Any]:
         """Return the schema; it is made once."""

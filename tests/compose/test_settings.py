@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import yaml
 
 from api_service.config import Settings as ApiSettings
 from parser_service.config import Settings as ParserSettings
@@ -26,6 +27,13 @@ def test_every_setting_is_documented_and_handed_on() -> None:
     assert chosen - documented().keys() == set()
     handed_on = set(re.findall(r"^ +([A-Z_]+):", COMPOSE, re.MULTILINE))
     assert names - handed_on == set()
+
+
+@pytest.mark.parametrize("service", ["api", "worker", "beat", "parser"])
+def test_every_client_of_redis_gets_what_tells_it_where_to_look(service: str) -> None:
+    """Beat uses TASK_QUEUE as well: the names of Celery's keys depend on it."""
+    environment = yaml.safe_load(COMPOSE)["services"][service]["environment"]
+    assert {"REDIS_URL", "REDIS_CA_BUNDLE", "TASK_QUEUE", "LOG_LEVEL"} - environment.keys() == set()
 
 
 def test_every_documented_variable_is_used() -> None:

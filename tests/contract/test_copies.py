@@ -20,10 +20,14 @@ from api_service import redis_address as api_redis_address
 from api_service.page import foreign
 from api_service.process import log as api_log
 from api_service.process import redis_connection as api_connection
+from api_service.settings import kinds as api_kinds
+from api_service.settings import sentences as api_sentences
 from parser_service import log as parser_log
 from parser_service import redis_address as parser_redis_address
 from parser_service.markup.text import storable
 from parser_service.redis_queue import connection as parser_connection
+from parser_service.settings import kinds as parser_kinds
+from parser_service.settings import sentences as parser_sentences
 
 
 def _definitions(module: ModuleType) -> dict[str, ast.AST]:
@@ -65,6 +69,12 @@ def test_connections_to_redis_fail_alike(name: str) -> None:
 
 def test_the_url_of_redis_is_read_alike() -> None:
     assert inspect.getsource(api_redis_address) == inspect.getsource(parser_redis_address)
+
+
+def test_settings_are_explained_alike() -> None:
+    assert inspect.getsource(api_kinds) == inspect.getsource(parser_kinds)
+    ours = inspect.getsource(api_sentences).replace("api_service", "parser_service")
+    assert ours == inspect.getsource(parser_sentences)
 
 
 @pytest.mark.parametrize("name", ["_name_service", "_dumps", "_text"])

@@ -45,10 +45,7 @@ def test_each_invalid_variable_is_named_with_what_to_write(
             "REDIS_URL: not a Redis URL; write redis://host:6379/0, or rediss:// with TLS, "
             "or unix:///path/of/redis.sock."
         ),
-        (
-            "MAX_ATTEMPTS is 'many': Input should be a valid integer, "
-            "unable to parse string as an integer."
-        ),
-        "METRICS_PORT is '65535': Input should be less than or equal to 65534.",
+        "MAX_ATTEMPTS is 'many'; it must be a whole number from 1 to 100.",
+        "METRICS_PORT is '65535'; it must be a whole number from 0 to 65534.",
     ]
     assert "secret" not in str(ended.value)

@@ -1,0 +1,77 @@
+"""Kinds of settings: what a variable may be, and the words for it."""
+
+import ssl
+from dataclasses import dataclass
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+DAY = 86_400
+GIB = 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """The unit of a number, for people."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a text must be, for people."""
+
+    words: str
+
+
+def _check_certificates(path: Path) -> Path:
+    if not path.is_file():
+        raise ValueError(f"{path} is not a file; write the path of a file of certificates")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except (OSError, ValueError):
+        raise ValueError(f"{path} cannot be read as certificates in PEM form") from None
+    return path
+
+
+def _check_folder(path: Path) -> Path:
+    if not path.parent.is_dir():
+        raise ValueError(f"there is no folder {path.parent}; write the path of a file in one")
+    return path
+
+
+def check_network(text: str) -> None:
+    """Refuse what is not a network, or an address, which is a network of one.
+
+    Raises:
+        ValueError: the text is neither; the message says what to write.
+    """
+    try:
+        ip_network(text)
+    except ValueError:
+        try:
+            meant = ip_network(text, strict=False)
+        except ValueError:
+            raise ValueError(f"{text} is not a network; write 10.1.2.0/24 or fd00::/8") from None
+        raise ValueError(f"{text} is an address; did you mean {meant}?") from None
+
+
+Seconds = Annotated[float, Field(gt=0, le=DAY, allow_inf_nan=False), Unit("seconds")]
+Bytes = Annotated[int, Field(ge=1, le=1024 * GIB), Unit("bytes")]
+Days = Annotated[int, Field(ge=1, le=36_500), Unit("days")]
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+
+CertificateFile = Annotated[Path, AfterValidator(_check_certificates)]
+TouchedFile = Annotated[Path, AfterValidator(_check_folder)]
+KeyName = Annotated[
+    str,
+    Field(pattern=r"^[\x21-\x7e]{1,200}$"),
+    Form("1 to 200 visible ASCII characters, without spaces"),
+]
+HostName = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9._:-]{1,253}$"),
+    Form("an address or a name, such as 127.0.0.1, ::1 or localhost"),
+]

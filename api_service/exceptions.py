@@ -39,7 +39,7 @@ class ApiError(Exception):
     known_codes: ClassVar[frozenset[str]] = frozenset()
     http_status: ClassVar[HTTPStatus]
     message: str
-    retry_after: ClassVar[int | None] = None
+    retry_after: int | None = None
     retryable: bool | None = None
     page_status: int | None = None
 

@@ -24,6 +24,7 @@ from api_service.idempotency.exceptions import (
 from api_service.parser_client.exceptions import (
     InvalidUrlError,
     PageError,
+    ParserBusyError,
     ParserUnavailableError,
 )
 from api_service.requests import ParseAsyncBody, ParseSyncQuery, WaitQuery
@@ -144,6 +145,7 @@ async def get_result(
         InvalidUrlError,
         PageError,
         ParserUnavailableError,
+        ParserBusyError,
         AnswerMemoryFullError,
     ),
 )

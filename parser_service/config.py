@@ -16,6 +16,7 @@ from parser_service.settings.kinds import (
     Form,
     KeyName,
     Seconds,
+    Share,
     TouchedFile,
     Unit,
     check_network,
@@ -45,13 +46,15 @@ class Settings(BaseSettings):
     """Bytes of announced results in Redis above which parsers take no job."""
 
     fetch_concurrency: Annotated[int, Field(ge=1, le=1024)] = 64
-    """Pages in flight at a time, per process."""
+    """Pages in flight at a time: jobs in a listener, synchronous pages in an HTTP side."""
     fetch_allowed_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
     """Networks that parsers may fetch from although they are not public."""
     fetch_allowed_ports: Annotated[frozenset[int], NoDecode] = frozenset({80, 443})
     """Ports that parsers may connect to, as `80,443,8000-8080`."""
     fetch_timeout: Annotated[Seconds, Field(le=600)] = 30.0
     """Seconds for a whole page: name lookup, connection, redirects, body and parsing."""
+    fetch_queue_timeout: Annotated[Seconds, Field(le=60)] = 2.5
+    """Seconds that a request of `GET /fetch` may wait for a place and for hosts."""
     fetch_connect_timeout: Annotated[Seconds, Field(le=600)] = 5.0
     fetch_dns_timeout: Annotated[Seconds, Field(le=600)] = 5.0
     fetch_max_body: Annotated[Bytes, Field(ge=1024, le=GIB)] = 10 * MIB
@@ -72,6 +75,10 @@ class Settings(BaseSettings):
         float, Field(ge=0, le=3600, allow_inf_nan=False), Unit("seconds")
     ] = 0.0
     """Seconds between the beginnings of two requests to one host."""
+    host_fetch_share: Share = 0.5
+    """The part of FETCH_CONCURRENCY that requests of `GET /fetch` to one host may occupy."""
+    host_job_share: Share = 0.75
+    """The part of FETCH_CONCURRENCY that jobs of one host may occupy while it is slow."""
     respect_robots: bool = False
     """Whether to obey robots.txt even if a request does not ask for it."""
 

@@ -1,6 +1,5 @@
 """Wire the parts of this service for its two entrances: HTTP routes and the job listener."""
 
-import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +13,7 @@ from redis.backoff import NoBackoff
 from parser_service.config import Settings
 from parser_service.exceptions import CannotStartError
 from parser_service.fetching.fetcher import Fetcher
+from parser_service.fetching.places import Places
 from parser_service.fetching.tls import client_tls_context
 from parser_service.fetching.transport import GuardedTransport
 from parser_service.fetching.url_guard import UrlGuard
@@ -38,12 +38,14 @@ class RouteContext:
     """Hold what all requests of this process share.
 
     Attributes:
-        room: bounds the requests that fetch at a time.
+        places: bound the requests that fetch at a time.
+        queue_timeout: seconds that a request may wait for a place and for hosts.
     """
 
     pipeline: PagePipeline
     host_limits: HostLimits | None
-    room: asyncio.Semaphore
+    places: Places
+    queue_timeout: float
 
 
 @asynccontextmanager
@@ -53,10 +55,14 @@ async def open_route_context(settings: Settings) -> AsyncIterator[RouteContext]:
     Raises:
         CannotStartError: Redis does not let us in.
     """
-    async with open_pipeline(settings) as pipeline, open_redis(settings) as redis:
+    async with open_redis(settings) as redis:
         await _require_admission(redis)
-        room = asyncio.Semaphore(settings.fetch_concurrency)
-        yield RouteContext(pipeline, host_limits(redis, settings), room)
+        limits = host_limits(redis, settings)
+        places = Places(settings.fetch_concurrency, share=settings.host_fetch_share)
+        async with open_pipeline(settings, limits=limits) as pipeline:
+            yield RouteContext(pipeline, limits, places, settings.fetch_queue_timeout)
+        if limits is not None:
+            await limits.close()
 
 
 @asynccontextmanager
@@ -76,22 +82,34 @@ async def open_listener(
     """
     if block_seconds >= COMMAND_TIMEOUT_SECONDS:
         raise ValueError(f"BLPOP must end within the {COMMAND_TIMEOUT_SECONDS} s of a command.")
-    async with open_redis(settings) as redis, open_pipeline(settings) as pipeline:
+    async with open_redis(settings) as redis:
         await _require_admission(redis)
-        yield Listener(
-            queue=job_queue(redis, settings, name=name),
-            limits=host_limits(redis, settings),
-            pipeline=pipeline,
-            settings=settings,
-            block_seconds=block_seconds,
-        )
+        # Without limits hosts have lines still: for jobs beyond a host's share of the places.
+        limits = host_lines(redis, settings)
+        async with open_pipeline(settings, limits=limits) as pipeline:
+            yield Listener(
+                queue=job_queue(redis, settings, name=name),
+                limits=limits,
+                pipeline=pipeline,
+                settings=settings,
+                block_seconds=block_seconds,
+            )
 
 
 @asynccontextmanager
 async def open_pipeline(
-    settings: Settings, *, socket_class: type[socket.socket] = socket.socket
+    settings: Settings,
+    *,
+    limits: HostLimits | None = None,
+    socket_class: type[socket.socket] = socket.socket,
 ) -> AsyncIterator[PagePipeline]:
-    """Open a pipeline with the process's one HTTP client, and close it at the end."""
+    """Open a pipeline with the process's one HTTP client, and close it at the end.
+
+    Args:
+        settings: this process's.
+        limits: keep the interval of hosts, also for redirects of robots.txt.
+        socket_class: makes the sockets to sites.
+    """
     guard = UrlGuard(
         allowed_networks=settings.fetch_allowed_networks,
         allowed_ports=settings.fetch_allowed_ports,
@@ -113,7 +131,7 @@ async def open_pipeline(
         trust_env=False,
         timeout=None,  # noqa: S113 - each page has one deadline, in `PagePipeline.run`
     ) as client:
-        fetcher = Fetcher(client=client, guard=guard, settings=settings)
+        fetcher = Fetcher(client=client, guard=guard, settings=settings, limits=limits)
         yield PagePipeline(fetcher=fetcher, pool=pool, timeout=settings.fetch_timeout)
     await pool.close()
 
@@ -143,10 +161,15 @@ def host_limits(redis: aioredis.Redis, settings: Settings) -> HostLimits | None:
     """Make the limits of hosts, or return None if the settings set none."""
     if not settings.host_max_concurrent and not settings.host_min_interval:
         return None
+    return host_lines(redis, settings)
+
+
+def host_lines(redis: aioredis.Redis, settings: Settings) -> HostLimits:
+    """Make the limits and lines of hosts; without limits in the settings, only the lines."""
     return HostLimits(
         redis,
         keys=Keys.of(settings),
-        max_concurrent=settings.host_max_concurrent or 1_000_000,
+        max_concurrent=settings.host_max_concurrent,
         min_interval=settings.host_min_interval,
         lease=settings.fetch_timeout + LEASE_MARGIN_SECONDS,
     )

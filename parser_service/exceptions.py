@@ -150,6 +150,18 @@ class RobotsDisallowedError(FetchError):
     default_message = "The site's robots.txt does not allow this page to be fetched."
 
 
+class BusyError(FetchError):
+    """A request of `GET /fetch` could not begin in time; a job never ends with it."""
+
+    code = "busy"
+    http_status = HTTPStatus.SERVICE_UNAVAILABLE
+    default_message = (
+        "Too many pages are being fetched at the moment, or too many of this site: try again later."
+    )
+    retryable = True
+    retry_after = 5
+
+
 class InternalError(FetchError):
     """This service has a fault."""
 

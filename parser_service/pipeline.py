@@ -46,6 +46,7 @@ class PagePipeline:
         access: HostAccess,
         options: PageOptions,
         hops: Sequence[Hop] = (),
+        is_allowed: bool = False,
     ) -> Page:
         """Fetch and parse a page.
 
@@ -54,32 +55,31 @@ class PagePipeline:
             access: permits each request; holds what the page occupies.
             options: what the client asked for besides the URL.
             hops: redirects that were followed before.
+            is_allowed: whether robots.txt was found to allow the URL before.
 
         Raises:
             FetchError: the page cannot be fetched or parsed.
             NotFetchedYetError: the host has no slot now; the page is fetched later.
         """
         started = perf_counter()
-        metrics.PAGES_IN_FLIGHT.inc()
-        try:
-            async with asyncio.timeout(self._timeout):
-                fetched = await self._fetcher.fetch(url, access=access, options=options, hops=hops)
-                fetched_at = datetime.now(UTC)
-                facts = await self._pool.parse(_to_raw_page(fetched, options))
-        except NotFetchedYetError:
-            raise
-        except TimeoutError:
-            _report_failure(url, FetchTimeoutError.code, since=started)
-            raise FetchTimeoutError from None
-        except FetchError as error:
-            _report_failure(url, error.code, since=started)
-            raise
-        except Exception as error:
-            log.exception("page crashed", url=loggable_url(str(url)))
-            _report_failure(url, InternalError.code, since=started)
-            raise InternalError from error
-        finally:
-            metrics.PAGES_IN_FLIGHT.dec()
+        with metrics.PAGES_IN_FLIGHT.track_inprogress():
+            try:
+                async with asyncio.timeout(self._timeout):
+                    fetched = await self._fetcher.fetch(
+                        url, access=access, options=options, hops=hops, is_allowed=is_allowed
+                    )
+                    fetched_at = datetime.now(UTC)
+                    facts = await self._pool.parse(_to_raw_page(fetched, options))
+            except NotFetchedYetError:
+                raise
+            except (TimeoutError, FetchError) as error:
+                failure = error if isinstance(error, FetchError) else FetchTimeoutError()
+                _report_failure(url, failure.code, since=started)
+                raise failure from None
+            except Exception as error:
+                log.exception("page crashed", url=loggable_url(str(url)))
+                _report_failure(url, InternalError.code, since=started)
+                raise InternalError from error
         seconds = perf_counter() - started
         _report_success(fetched, seconds=seconds)
         return _to_page(fetched, facts, fetched_at, elapsed_ms=_milliseconds(seconds))

@@ -1,5 +1,6 @@
 """Render errors as problems of RFC 9457: one handler for each kind of error."""
 
+import math
 from http import HTTPStatus
 from typing import Any
 
@@ -30,13 +31,16 @@ def add_problem_handlers(app: FastAPI) -> None:
 
 async def _on_fetch_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, FetchError)  # noqa: S101 - registered for this class
-    return _render(
+    response = _render(
         error.http_status,
         error.message,
         error.code,
         retryable=error.retryable,
         page_status=error.page_status,
     )
+    if error.http_status == HTTPStatus.SERVICE_UNAVAILABLE and error.retry_after:
+        response.headers["Retry-After"] = str(math.ceil(error.retry_after))
+    return response
 
 
 async def _on_invalid_request(_: Request, error: Exception) -> Response:

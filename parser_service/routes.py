@@ -29,7 +29,7 @@ async def page_pipeline(request: Request) -> PagePipeline:
 async def host_access(request: Request) -> RequestAccess:
     """Make this request's access to hosts: within their limits, and bounded in number."""
     context = _context(request)
-    return RequestAccess(context.host_limits, context.room)
+    return RequestAccess(context.host_limits, context.places, patience=context.queue_timeout)
 
 
 def _context(request: Request) -> RouteContext:
@@ -44,6 +44,7 @@ def _context(request: Request) -> RouteContext:
     responses={
         422: problem("The URL cannot be fetched; see `code` and `detail`."),
         502: problem("The page could not be fetched; see `code` and `detail`."),
+        503: problem("The page could not be begun in time; try again after `Retry-After` seconds."),
     },
 )
 async def fetch(

@@ -14,6 +14,20 @@ class ParserUnavailableError(ApiError):
     retry_after = 5
 
 
+class ParserBusyError(ApiError):
+    """The parser has too much to do to fetch the page in time."""
+
+    code = "parser_busy"
+    http_status = HTTPStatus.SERVICE_UNAVAILABLE
+    message = (
+        "Too many pages are being fetched at the moment, or too many of this site: try again later."
+    )
+
+    def __init__(self, *, retry_after: int) -> None:
+        super().__init__()
+        self.retry_after = retry_after
+
+
 class PageError(ApiError):
     """The page could not be fetched or parsed; the parser chose the code.
 

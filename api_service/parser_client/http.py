@@ -1,5 +1,6 @@
 """Call the parser's synchronous entrance, `GET /fetch`."""
 
+import re
 from collections.abc import Mapping
 from functools import partial
 from http import HTTPStatus
@@ -13,12 +14,18 @@ from api_service.edge.answer_memory import AnswerMemory, HeldAnswer
 from api_service.parser_client.exceptions import (
     InvalidUrlError,
     PageError,
+    ParserBusyError,
     ParserUnavailableError,
 )
 from api_service.parser_client.messages import ParserProblem, read_fetch_answer
 
 PARSE_SYNC_ANSWER_TYPE = "application/vnd.page-parser.answer+json"
 """The media type of our own parser: its body has exactly the members of `GET /parse_sync`."""
+
+BUSY_SECONDS = 5
+"""Seconds after which a client may ask again if a busy parser does not say."""
+MAX_BUSY_SECONDS = 60
+"""The most seconds of a parser's `Retry-After` that are handed on."""
 
 log = structlog.get_logger()
 
@@ -60,6 +67,7 @@ class ParserHttp:
         Raises:
             PageError: the page could not be fetched.
             InvalidUrlError: the parser does not accept the URL.
+            ParserBusyError: the parser has no place for the page in time.
             ParserUnavailableError: the parser does not answer, or its answer is unreadable.
             AnswerMemoryFullError: too many large answers are being read.
         """
@@ -79,6 +87,8 @@ class ParserHttp:
             raise ParserUnavailableError from error
         if answer.status == HTTPStatus.UNPROCESSABLE_ENTITY:
             raise InvalidUrlError
+        if answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            raise ParserBusyError(retry_after=_retry_after(answer))
         log.error("parser answered unexpectedly", status=answer.status)
         raise ParserUnavailableError
 
@@ -86,6 +96,13 @@ class ParserHttp:
 async def _read_answer(answer: aiohttp.ClientResponse) -> bytes:
     body = await answer.read()
     return body if answer.content_type == PARSE_SYNC_ANSWER_TYPE else _with_missing_members(body)
+
+
+def _retry_after(answer: aiohttp.ClientResponse) -> int:
+    """Return the seconds that a parser asks for, within reason; it may send anything."""
+    text = answer.headers.get("Retry-After", "")
+    seconds = int(text) if re.fullmatch("[0-9]{1,4}", text) else BUSY_SECONDS
+    return min(max(seconds, 1), MAX_BUSY_SECONDS)
 
 
 def _page_error(body: bytes) -> PageError:

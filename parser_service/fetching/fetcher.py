@@ -4,7 +4,7 @@ For each URL on the way, the targets of redirects included:
 
 1. Admit it with the guard, or refuse it.
 2. Wait for a slot of its host.
-3. Check robots.txt, if that is wanted.
+3. Check robots.txt, if that is wanted; if it was fetched for this, wait for the host again.
 4. Send the request; a redirect starts the next round, any other response is read or refused.
 """
 
@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import httpx
@@ -23,12 +24,14 @@ from parser_service.exceptions import (
     TooManyRedirectsError,
     UnsupportedContentTypeError,
 )
+from parser_service.fetching.intervals import begin_at_last
 from parser_service.fetching.requester import Requester
 from parser_service.fetching.response import body_decoder, is_redirect, retry_after
-from parser_service.fetching.robots import RobotsRules, RobotsTxtFetcher
+from parser_service.fetching.robots import FETCH_SECONDS, RobotsRules, RobotsTxtFetcher
 from parser_service.fetching.url_guard import ParsedUrl, UrlGuard, VettedUrl
 from parser_service.markup import content_type as ct
 from parser_service.page import PageOptions
+from parser_service.redis_queue.host_limits import HostLimits
 
 SNIFF_LENGTH = 1445
 """Bytes that decide the kind of a document without a type (MIME Sniffing Standard, 5.2)."""
@@ -76,10 +79,18 @@ class NotFetchedYetError(Exception):
 class HostAccess(Protocol):
     """Permit the requests of one page, and hold what the page occupies until it is delivered."""
 
-    async def obtain_slot(self, target: VettedUrl, hops: Sequence[Hop]) -> None:
+    async def obtain_slot(
+        self, target: VettedUrl, hops: Sequence[Hop], *, is_allowed: bool = False
+    ) -> None:
         """Return when a request to this host may be sent. The fetcher calls it before each request.
 
+        Args:
+            target: what is requested, now or after its robots.txt.
+            hops: redirects that were followed before.
+            is_allowed: whether robots.txt was found to allow the target.
+
         Raises:
+            BusyError: that takes too long for the client that waits.
             NotFetchedYetError: the host has no slot now; the page will be fetched later.
         """
 
@@ -93,7 +104,14 @@ class Fetcher:
     The deadline is not set here: the pipeline sets one around fetching and parsing.
     """
 
-    def __init__(self, *, client: httpx.AsyncClient, guard: UrlGuard, settings: Settings) -> None:
+    def __init__(
+        self,
+        *,
+        client: httpx.AsyncClient,
+        guard: UrlGuard,
+        settings: Settings,
+        limits: HostLimits | None = None,
+    ) -> None:
         self._max_body = settings.fetch_max_body
         self._respect_robots = settings.respect_robots
         self._max_redirects = settings.fetch_max_redirects
@@ -105,8 +123,14 @@ class Fetcher:
             self._requester,
             max_redirects=settings.fetch_max_redirects,
             max_decoded=settings.fetch_max_body,
+            pause=partial(begin_at_last, limits),
         )
-        self._robots = RobotsRules(robots_txt, user_agent=settings.fetch_user_agent)
+        self._robots = RobotsRules(
+            robots_txt,
+            user_agent=settings.fetch_user_agent,
+            # Redirects wait for the interval of their host.
+            seconds=FETCH_SECONDS + settings.fetch_max_redirects * settings.host_min_interval,
+        )
 
     async def fetch(
         self,
@@ -115,6 +139,7 @@ class Fetcher:
         access: HostAccess,
         options: PageOptions,
         hops: Sequence[Hop] = (),
+        is_allowed: bool = False,
     ) -> FetchedPage:
         """Fetch a page, following redirects.
 
@@ -123,6 +148,7 @@ class Fetcher:
             access: permits each request; holds what the page occupies.
             options: whether to obey robots.txt.
             hops: redirects that were followed before.
+            is_allowed: whether robots.txt was found to allow the URL before.
 
         Raises:
             FetchError: the page cannot be fetched.
@@ -131,9 +157,13 @@ class Fetcher:
         target = self._requester.admit(url)
         passed = list(hops)
         while True:
-            await access.obtain_slot(target, passed)
-            if self._respect_robots or options.respect_robots:
+            await access.obtain_slot(target, passed, is_allowed=is_allowed)
+            if (self._respect_robots or options.respect_robots) and not is_allowed:
+                is_known = self._robots.knows(target)
                 await self._robots.require_allowed(target)
+                if not is_known:
+                    await access.obtain_slot(target, passed, is_allowed=True)
+            is_allowed = False
             response = await self._requester.send(target)
             try:
                 if not is_redirect(response):

@@ -4,26 +4,46 @@ Host limits are best effort: while Redis is down, pages are fetched without them
 """
 
 import asyncio
-import contextlib
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from time import monotonic
 from typing import Self
 
 import structlog
 from redis.exceptions import RedisError
 
 from parser_service import metrics
+from parser_service.exceptions import BusyError
 from parser_service.fetching.fetcher import Hop
+from parser_service.fetching.intervals import HANG_SECONDS, begin_soon
+from parser_service.fetching.places import Places
 from parser_service.fetching.url_guard import VettedUrl
-from parser_service.redis_queue.host_limits import HostLimits, Slot
+from parser_service.redis_queue.host_limits import MANY, HostLimits, Slot
 
 POLL_SECONDS = 0.025
 
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Hold how far a page has come: see `fetcher.HostAccess.obtain_slot`.
+
+    Attributes:
+        host: the host of the next request.
+    """
+
+    host: str
+    target: VettedUrl
+    hops: Sequence[Hop]
+    is_allowed: bool
+
+
 class SlotHolder:
     """Hold one slot at a time, and what else the page occupies, until the block ends.
+
+    A page that goes on to another host, or must wait for its own, first leaves all it has there.
 
     Args:
         limits: None if the settings set no limits.
@@ -33,6 +53,7 @@ class SlotHolder:
     def __init__(self, limits: HostLimits | None, *, slot: Slot | None = None) -> None:
         self._limits = limits
         self._slot = slot
+        self._place_at: str | None = None
         self._resources = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -46,30 +67,66 @@ class SlotHolder:
         """See `fetcher.HostAccess`."""
         await self._resources.enter_async_context(resource)
 
-    async def obtain_slot(self, target: VettedUrl, hops: Sequence[Hop]) -> None:
+    async def obtain_slot(
+        self, target: VettedUrl, hops: Sequence[Hop], *, is_allowed: bool = False
+    ) -> None:
         """See `fetcher.HostAccess`."""
-        if self._limits is None:
-            return
         host = target.host_key
-        if self._slot is not None and self._slot.host == host:
+        progress = Progress(host, target, hops, is_allowed)
+        if self._place_at not in (None, host):
+            await self._leave()
+        while True:
+            await self._occupy(progress)
+            await self._obtain_slot(progress)
+            await self._take_place()
+            if self._limits is None or not self._limits.has_interval:
+                return
+            if await self._begin(self._limits, host):
+                return
+            await self._leave()
+
+    async def _obtain_slot(self, progress: Progress) -> None:
+        if self._slot is not None and self._slot.host != progress.host:
+            await self._leave_slot()
+        if self._slot is not None or self._limits is None or self._limits.is_unlimited:
             return
-        await self._leave()
         try:
-            self._slot = await self._obtain_slot(self._limits, host, target, hops)
+            self._slot = await self._acquire_slot(self._limits, progress)
         except (RedisError, OSError) as error:
             log.warning("host limits unavailable; fetching without them", error=repr(error))
 
-    async def _obtain_slot(
-        self, limits: HostLimits, host: str, target: VettedUrl, hops: Sequence[Hop]
-    ) -> Slot:
+    async def _occupy(self, progress: Progress) -> None:
+        """Join those of this process that have to do with a host."""
         raise NotImplementedError
 
+    async def _take_place(self) -> None:
+        """Take what only pages that have a slot may have."""
+
+    async def _begin(self, limits: HostLimits, host: str) -> bool:
+        """Wait for the host's next moment; return False if it is too far away."""
+        return await begin_soon(limits, host)
+
+    def _vacate(self) -> None:
+        """Give back what `_occupy` and `_take_place` took."""
+        raise NotImplementedError
+
+    async def _acquire_slot(self, limits: HostLimits, progress: Progress) -> Slot:
+        raise NotImplementedError
+
+    def _waiters_to_call(self, _host: str) -> int:
+        """Return how many waiters of a host may get a slot when one is left."""
+        return MANY
+
     async def _leave(self) -> None:
+        self._vacate()
+        await self._leave_slot()
+
+    async def _leave_slot(self) -> None:
         slot, self._slot = self._slot, None
         if slot is None or self._limits is None:
             return
         try:
-            await self._limits.leave(slot)
+            await self._limits.release(slot, hand_over=self._waiters_to_call(slot.host))
         except (RedisError, OSError) as error:
             log.warning("slot left to expire", error=repr(error))
 
@@ -77,41 +134,91 @@ class SlotHolder:
 class RequestAccess(SlotHolder):
     """Hold the slots of a request that a client waits for.
 
+    It waits for its host's share, then for a slot of the host, then for a place. If that takes
+    too long, `obtain_slot` raises BusyError.
+
     Args:
         limits: None if the settings set no limits.
-        room: bounds the requests in flight; those that wait for a host do not count.
+        places: bound the requests in flight; those that wait for a host have none.
+        patience: seconds that the request may wait, all its waits together.
     """
 
-    def __init__(self, limits: HostLimits | None, room: asyncio.Semaphore) -> None:
+    def __init__(self, limits: HostLimits | None, places: Places, *, patience: float) -> None:
         super().__init__(limits)
-        self._room = room
-        self._has_room = False
+        self._places = places
+        self._patience = patience
+        self._has_place = False
 
-    async def __aexit__(self, *_: object) -> None:
-        if self._has_room:
-            self._room.release()
-        await super().__aexit__()
+    async def _occupy(self, progress: Progress) -> None:
+        if self._place_at is not None:
+            return
+        # Whoever need not wait needs no timer either: most pages need not.
+        if self._places.has_room_for(progress.host):
+            await self._places.join(progress.host)
+        else:
+            async with self._waiting():
+                await self._places.join(progress.host)
+        self._place_at = progress.host
 
-    async def obtain_slot(self, target: VettedUrl, hops: Sequence[Hop]) -> None:
-        """Wait for the host's slot, then for room in this process."""
-        await super().obtain_slot(target, hops)
-        if not self._has_room:
-            await self._room.acquire()
-            self._has_room = True
+    async def _take_place(self) -> None:
+        if self._has_place:
+            return
+        if self._places.are_free():
+            await self._places.take()
+        else:
+            async with self._waiting():
+                await self._places.take()
+        self._has_place = True
 
-    async def _obtain_slot(
-        self, limits: HostLimits, host: str, _target: VettedUrl, _hops: Sequence[Hop]
-    ) -> Slot:
-        slot, is_ours = await limits.acquire_or_get_ticket(host)
+    async def _begin(self, limits: HostLimits, host: str) -> bool:
+        async with self._waiting():
+            return await super()._begin(limits, host)
+
+    def _vacate(self) -> None:
+        if self._has_place:
+            self._places.give_back()
+            self._has_place = False
+        if self._place_at is not None:
+            self._places.leave(self._place_at)
+            self._place_at = None
+
+    async def _acquire_slot(self, limits: HostLimits, progress: Progress) -> Slot:
+        # A Redis that hangs counts as one that is down: TimeoutError is an OSError.
+        async with asyncio.timeout(HANG_SECONDS):
+            slot, is_ours = await limits.acquire_or_get_ticket(progress.host)
         if not is_ours:
             metrics.REQUEST_WAITS.inc()
-        try:
-            while not is_ours:
-                await asyncio.sleep(POLL_SECONDS)
-                is_ours = await limits.claim(slot)
-        except asyncio.CancelledError:
-            # The cancellation must reach the caller, whatever Redis answers.
-            with contextlib.suppress(RedisError, OSError):
-                await asyncio.shield(limits.withdraw(slot))
-            raise
+            async with self._waiting():
+                await _wait_for_turn(limits, slot)
         return slot
+
+    @asynccontextmanager
+    async def _waiting(self) -> AsyncIterator[None]:
+        """Count the time of the block as a wait.
+
+        Raises:
+            BusyError: the request has waited too long.
+        """
+        began = monotonic()
+        limit = asyncio.timeout(self._patience)
+        try:
+            async with limit:
+                yield
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise BusyError from None
+        finally:
+            self._patience = max(0.0, self._patience - (monotonic() - began))
+
+
+async def _wait_for_turn(limits: HostLimits, ticket: Slot) -> None:
+    is_ours = False
+    try:
+        while not is_ours:
+            await asyncio.sleep(POLL_SECONDS)
+            is_ours = await limits.claim_ticketed_slot(ticket)
+    except (asyncio.CancelledError, RedisError, OSError):
+        # An unclaimed ticket would hold up the line.
+        limits.cancel_ticket_later(ticket)
+        raise

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Protocol
 
@@ -21,7 +21,7 @@ RULES_LIFETIME_SECONDS = 3600.0
 UNREACHABLE_LIFETIME_SECONDS = 60.0
 """Seconds after which a robots.txt that could not be fetched is tried again."""
 FETCH_SECONDS = 10.0
-"""Seconds for one robots.txt, redirects included."""
+"""Seconds for one robots.txt, redirects included; more where hosts have an interval."""
 MAX_ROBOTS_BYTES = 500 * 1024
 """Bytes of robots.txt that are read; RFC 9309, 2.5, asks for at least these."""
 
@@ -44,10 +44,20 @@ class RobotsTxtFetcher:
         requester: sends the requests.
         max_redirects: how many redirects are followed.
         max_decoded: bytes that the body may decode to before the rest is left unread.
+        pause: waits until a host may get the request that a redirect leads to. Whoever asked
+            for the rules has waited for the first.
     """
 
-    def __init__(self, requester: Requester, *, max_redirects: int, max_decoded: int) -> None:
+    def __init__(
+        self,
+        requester: Requester,
+        *,
+        max_redirects: int,
+        max_decoded: int,
+        pause: Callable[[str], Awaitable[None]],
+    ) -> None:
         self._requester = requester
+        self._pause = pause
         self._max_redirects = max_redirects
         self._max_decoded = max_decoded
 
@@ -62,6 +72,7 @@ class RobotsTxtFetcher:
                 target = self._requester.redirect_target(response, target)
             finally:
                 await response.aclose()
+            await self._pause(target.host_key)
         raise TooManyRedirectsError
 
     async def _read_head(self, response: httpx.Response) -> bytes:
@@ -82,6 +93,7 @@ class RobotsRules:
     Args:
         source: fetches robots.txt.
         user_agent: the robot's User-Agent; its first word names the robot in the rules.
+        seconds: for one robots.txt, redirects included.
         clock: seconds, by which cached rules expire.
     """
 
@@ -90,13 +102,20 @@ class RobotsRules:
         source: RobotsTxtSource,
         *,
         user_agent: str,
+        seconds: float = FETCH_SECONDS,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._source = source
+        self._seconds = seconds
         self._clock = clock
         self._robot = user_agent.partition("/")[0].partition(" ")[0] or "*"
         self._cache: OrderedDict[str, tuple[float, Protego | None]] = OrderedDict()
         self._in_flight: dict[str, asyncio.Future[Protego | None]] = {}
+
+    def knows(self, target: VettedUrl) -> bool:
+        """Return whether the rules for a URL are cached: no request is sent for them."""
+        cached = self._cache.get(target.origin)
+        return cached is not None and self._clock() < cached[0]
 
     async def require_allowed(self, target: VettedUrl) -> None:
         """Return if the rules allow a URL.
@@ -135,7 +154,7 @@ class RobotsRules:
         """
         rules: Protego | None = None
         try:
-            async with asyncio.timeout(FETCH_SECONDS):
+            async with asyncio.timeout(self._seconds):
                 status, body = await self._source.fetch(f"{origin}/robots.txt")
         except (FetchError, TimeoutError):
             status, body = 599, b""

@@ -1,13 +1,19 @@
-"""Give a job access to hosts: park it until its host has a slot for it."""
+"""Give a job access to hosts: park it until its host has a slot for it, and its parser a place."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+from redis.exceptions import RedisError
 
 from parser_service import metrics
-from parser_service.fetching.fetcher import Hop, NotFetchedYetError
-from parser_service.fetching.host_access import SlotHolder
-from parser_service.fetching.url_guard import VettedUrl
+from parser_service.fetching.fetcher import NotFetchedYetError
+from parser_service.fetching.host_access import Progress, SlotHolder
 from parser_service.jobs.parked import ParkedJob
-from parser_service.redis_queue.host_limits import HostLimits, Slot
+from parser_service.jobs.shares import HostShares
+from parser_service.redis_queue.host_limits import MANY, HostLimits, Slot
+
+log = structlog.get_logger()
 
 
 class ParkedError(NotFetchedYetError):
@@ -18,10 +24,11 @@ class JobAccess(SlotHolder):
     """Hold the slots of a job from the list.
 
     Args:
-        limits: None if the settings set no limits.
+        limits: None if hosts have neither limits nor lines.
         raw: the job's message, to be parked.
         token: names the job's lease, which ends when the job is parked.
         slot: the slot that the job got while it was parked.
+        shares: counts the places that hosts occupy in this parser; None without such limits.
     """
 
     def __init__(
@@ -31,17 +38,95 @@ class JobAccess(SlotHolder):
         *,
         token: str | None = None,
         slot: Slot | None = None,
+        shares: HostShares | None = None,
     ) -> None:
         super().__init__(limits, slot=slot)
         self._raw = raw
         self._token = token
+        self._shares = shares
+        self._progress: Progress | None = None
+        self._work: asyncio.Timeout | None = None
 
-    async def _obtain_slot(
-        self, limits: HostLimits, host: str, target: VettedUrl, hops: Sequence[Hop]
-    ) -> Slot:
-        parked = ParkedJob.of(self._raw, url=target.url, hops=hops)
-        slot = await limits.acquire_or_park(host, parked.encode(), token=self._token)
+    async def run(self, work: Callable[[], Awaitable[bytes]]) -> bytes:
+        """Do the work of the job, unless it must give up its place.
+
+        Raises:
+            ParkedError: the job waits for its host.
+        """
+        while True:
+            try:
+                async with asyncio.timeout(None) as self._work:
+                    return await work()
+            except TimeoutError:
+                if not self._work or not self._work.expired():
+                    raise
+                # If Redis does not take the job, it keeps its place and begins again.
+                await self._put_aside()
+            finally:
+                self._work = None
+
+    def give_up(self) -> None:
+        """See `shares.Occupant`."""
+        if self._work is not None and self._work.when() is None:
+            self._work.reschedule(asyncio.get_running_loop().time())
+
+    async def _occupy(self, progress: Progress) -> None:
+        self._progress, host = progress, progress.host
+        if self._shares is None or self._place_at == host:
+            return
+        if not self._shares.admits(host):
+            await self._put_aside()
+        self._shares.enter(host, self)
+        self._place_at = host
+
+    def _vacate(self) -> None:
+        if self._shares is not None and self._place_at is not None:
+            self._shares.leave(self._place_at, self, has_ended=True)
+        self._place_at = None
+
+    async def _acquire_slot(self, limits: HostLimits, progress: Progress) -> Slot:
+        parked = self._parked(progress)
+        slot = await limits.acquire_or_park(progress.host, parked, token=self._token)
         if slot is None:
             metrics.JOB_WAITS.inc()
+            self._give_back_unused()
             raise ParkedError
         return slot
+
+    async def _put_aside(self) -> None:
+        """Park the job where it has got to; return if Redis does not take it."""
+        if self._progress is None or self._limits is None:
+            return
+        host, slot = self._progress.host, self._slot
+        if slot is not None and slot.host != host:
+            slot = None
+        try:
+            await self._limits.put_aside(
+                host, self._parked(self._progress), slot=slot, token=self._token
+            )
+        except (RedisError, OSError) as error:
+            log.warning("job beyond its host's share stays", error=repr(error))
+            return
+        if slot is not None:
+            self._slot = None
+        metrics.JOB_WAITS.inc()
+        self._give_back_unused()
+        raise ParkedError
+
+    def _give_back_unused(self) -> None:
+        """Leave the place without a sign of the host's life."""
+        if self._shares is not None and self._place_at is not None:
+            self._shares.leave(self._place_at, self, has_ended=False)
+        self._place_at = None
+
+    def _waiters_to_call(self, host: str) -> int:
+        return MANY if self._shares is None else self._shares.room_for(host)
+
+    def _parked(self, progress: Progress) -> bytes:
+        parked = ParkedJob.of(
+            self._raw,
+            url=progress.target.url,
+            hops=progress.hops,
+            is_allowed=progress.is_allowed,
+        )
+        return parked.encode()

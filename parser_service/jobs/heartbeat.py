@@ -58,7 +58,7 @@ class Heartbeat:
             # First what concerns this parser only: a key that somebody broke must not hide it.
             await self._queue.record_heartbeat()
             if self._limits is not None:
-                await self._limits.tick()
+                await self._limits.hand_out_due_slots()
             await self._lease_unleased(tokens)
             await self._queue.renew(tokens)
             self._touch()

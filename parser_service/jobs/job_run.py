@@ -7,6 +7,7 @@
 
 import asyncio
 import re
+from functools import partial
 
 import structlog
 from redis.exceptions import DataError, RedisError, ResponseError
@@ -16,6 +17,7 @@ from parser_service.jobs import runners
 from parser_service.jobs.access import JobAccess, ParkedError
 from parser_service.jobs.backoff import Backoff
 from parser_service.jobs.outcome import encode_failure
+from parser_service.jobs.shares import HostShares
 from parser_service.jobs.work import RunnableJob
 from parser_service.pipeline import PagePipeline
 from parser_service.redis_queue.host_limits import HostLimits
@@ -33,10 +35,16 @@ class JobRun:
     """Run jobs on a parser's collaborators; see `Listener`."""
 
     def __init__(
-        self, *, queue: JobQueue, limits: HostLimits | None, pipeline: PagePipeline
+        self,
+        *,
+        queue: JobQueue,
+        limits: HostLimits | None,
+        pipeline: PagePipeline,
+        shares: HostShares,
     ) -> None:
         self._queue = queue
         self._limits = limits
+        self._shares = shares
         self._pipeline = pipeline
 
     async def run(self, runnable: RunnableJob) -> None:
@@ -44,11 +52,19 @@ class JobRun:
         job = runnable.job
         structlog.contextvars.bind_contextvars(job_id=job.id, trace_id=job.trace)
         try:
-            access = JobAccess(self._limits, runnable.raw, token=job.token, slot=runnable.slot)
+            access = JobAccess(
+                self._limits,
+                runnable.raw,
+                token=job.token,
+                slot=runnable.slot,
+                shares=self._shares,
+            )
             # What a page occupies is released only when its result is stored.
             async with access:
                 try:
-                    result = await runners.run(runnable, self._pipeline, access)
+                    result = await access.run(
+                        partial(runners.run, runnable, self._pipeline, access)
+                    )
                 except ParkedError:
                     log.info("job waits for its host")
                     return

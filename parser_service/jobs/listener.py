@@ -1,7 +1,8 @@
 """Take jobs from the lists, run them, and store their results: a loop around `PagePipeline`.
 
 1. Wait until there is room for a job and until producers have persisted enough results: never
-   hold more jobs than can run, never fill Redis with results.
+   hold more jobs than can run, never fill Redis with results. While there is no room, a slow
+   host gives up the places beyond its share (`shares.py`).
 2. Take as many jobs as there is room for. If there are none, BLPOP for a second at most, so that
    a request to stop is seen soon. Never cancel a BLPOP: the job that it has just popped would
    be lost.
@@ -25,6 +26,7 @@ from parser_service.jobs.backoff import Backoff
 from parser_service.jobs.heartbeat import Heartbeat
 from parser_service.jobs.job_run import JobRun
 from parser_service.jobs.lone import LoneJobs
+from parser_service.jobs.shares import HostShares
 from parser_service.jobs.work import RunnableJob, decode
 from parser_service.pipeline import PagePipeline
 from parser_service.redis_queue.host_limits import HostLimits
@@ -33,6 +35,8 @@ from parser_service.redis_queue.job_queue import JobQueue, TakenMessage
 WAIT_FOR_JOBS_SECONDS = 1
 """Seconds for one BLPOP; `dependencies.COMMAND_TIMEOUT_SECONDS` must be more."""
 THROTTLE_SECONDS = 0.2
+LOOK_SECONDS = 0.25
+"""Seconds after which a full parser looks again for hosts that have become slow."""
 
 log = structlog.get_logger()
 
@@ -50,7 +54,8 @@ class Listener:
         block_seconds: float = WAIT_FOR_JOBS_SECONDS,
     ) -> None:
         self._queue = queue
-        self._job_run = JobRun(queue=queue, limits=limits, pipeline=pipeline)
+        self._shares = HostShares(settings.fetch_concurrency, share=settings.host_job_share)
+        self._job_run = JobRun(queue=queue, limits=limits, pipeline=pipeline, shares=self._shares)
         self._settings = settings
         self._block_seconds = block_seconds
         self._stopping = False
@@ -89,8 +94,10 @@ class Listener:
         """Start the jobs for which there is room, or wait until there may be something to do."""
         await self._hand_back_deferred()
         room = self._settings.fetch_concurrency - len(self._in_flight)
+        if room <= 0:
+            await self._make_room()
         if room <= 0 or not self._lone.may_take(are_others_running=bool(self._in_flight)):
-            await self._wait_for_change()
+            await self._wait_for_change(LOOK_SECONDS if room <= 0 else None)
             return
         if await self._queue.unpersisted_result_bytes() > self._settings.max_result_bytes:
             began = monotonic()
@@ -111,6 +118,13 @@ class Listener:
             except (RedisError, OSError):
                 self._heartbeat.lease_at_next_beat(tokens)
             self._admit_or_defer(runnables)
+
+    async def _make_room(self) -> None:
+        """Take the places beyond their share from slow hosts, if jobs wait."""
+        excess = list(self._shares.excess())
+        if excess and await self._queue.has_jobs():
+            for occupant in excess:
+                occupant.give_up()
 
     def _decode(self, taken: Sequence[TakenMessage]) -> list[RunnableJob]:
         runnables = []

@@ -21,16 +21,21 @@ class ParkedJob(BaseModel):
         job: the message, unchanged.
         url: where to go on.
         redirects: the redirects that were followed, with their statuses.
+        is_allowed: whether robots.txt was found to allow the URL; absent if not.
     """
 
     job: str
     url: str
     redirects: list[tuple[str, int]]
+    is_allowed: bool = False
 
     @classmethod
-    def of(cls, raw: bytes, *, url: str, hops: Sequence[Hop] = ()) -> Self:
+    def of(
+        cls, raw: bytes, *, url: str, hops: Sequence[Hop] = (), is_allowed: bool = False
+    ) -> Self:
         """Describe a job that goes on at a URL after some redirects."""
-        return cls(job=raw.decode(), url=url, redirects=[(hop.url, hop.status) for hop in hops])
+        redirects = [(hop.url, hop.status) for hop in hops]
+        return cls(job=raw.decode(), url=url, redirects=redirects, is_allowed=is_allowed)
 
     @property
     def raw(self) -> bytes:
@@ -44,7 +49,7 @@ class ParkedJob(BaseModel):
 
     def encode(self) -> bytes:
         """Return what is put into the list of a host."""
-        return self.model_dump_json().encode()
+        return self.model_dump_json(exclude_defaults=True).encode()
 
 
 @dataclass(frozen=True, slots=True)

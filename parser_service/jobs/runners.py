@@ -48,7 +48,13 @@ async def _run_by_kind(runnable: RunnableJob, pipeline: PagePipeline, access: Jo
 async def run_page(runnable: RunnableJob, pipeline: PagePipeline, access: JobAccess) -> bytes:
     """Fetch and parse the page of a job."""
     options = PageOptions.of(runnable.job)
-    page = await pipeline.run(runnable.url, access=access, options=options, hops=runnable.hops)
+    page = await pipeline.run(
+        runnable.url,
+        access=access,
+        options=options,
+        hops=runnable.hops,
+        is_allowed=runnable.is_allowed,
+    )
     return encode_page(page, runnable.job)
 
 

@@ -19,6 +19,7 @@ class RunnableJob:
         raw: the job's own message, to be parked.
         url: the job's URL, or where its page goes on.
         hops: redirects that were followed before it was parked.
+        is_allowed: whether robots.txt was found to allow the URL before it was parked.
     """
 
     taken: TakenMessage
@@ -27,6 +28,7 @@ class RunnableJob:
     url: str
     hops: Sequence[Hop] = ()
     slot: Slot | None = None
+    is_allowed: bool = False
 
 
 def decode(taken: TakenMessage) -> RunnableJob:
@@ -42,4 +44,6 @@ def decode(taken: TakenMessage) -> RunnableJob:
     parked = ready.read_parked()
     raw = parked.raw
     job = Job.model_validate_json(raw)
-    return RunnableJob(taken, raw, job, parked.url, parked.hops, ready.slot)
+    return RunnableJob(
+        taken, raw, job, parked.url, parked.hops, ready.slot, is_allowed=parked.is_allowed
+    )

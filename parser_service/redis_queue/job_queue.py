@@ -112,6 +112,10 @@ class JobQueue:
         assert isinstance(raw, bytes)  # noqa: S101
         return self._taken(name.decode(), raw)
 
+    async def has_jobs(self) -> bool:
+        """Return whether jobs wait in the lists."""
+        return bool(await self._redis.exists(*self._lists))
+
     def _taken(self, name: str, raw: bytes) -> TakenMessage:
         return TakenMessage(name, raw, is_ready=name == self._keys.ready_jobs)
 

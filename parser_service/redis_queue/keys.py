@@ -82,8 +82,12 @@ class Keys:
         return f"{self.task_queue}:host:{host}:tickets"
 
     def host_next_start(self, host: str) -> str:
-        """Name the time at which the next request to a host may begin."""
+        """Name the time at which the next slot of a host may be taken."""
         return f"{self.task_queue}:host:{host}:next"
+
+    def host_begin(self, host: str) -> str:
+        """Name the time at which the next request to a host may begin."""
+        return f"{self.task_queue}:host:{host}:begin"
 
 
 def bytes_of(reply_list: str) -> str:

@@ -61,6 +61,7 @@ def check_network(text: str) -> None:
 Seconds = Annotated[float, Field(gt=0, le=DAY, allow_inf_nan=False), Unit("seconds")]
 Bytes = Annotated[int, Field(ge=1, le=1024 * GIB), Unit("bytes")]
 Days = Annotated[int, Field(ge=1, le=36_500), Unit("days")]
+Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 
 CertificateFile = Annotated[Path, AfterValidator(_check_certificates)]

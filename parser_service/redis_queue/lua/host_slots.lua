@@ -2,20 +2,27 @@
 -- Reads: ARGV[1] prefix, ARGV[4] slots of a host, ARGV[5] interval (ms) between the beginnings
 -- of two requests, ARGV[6] lease of a slot (ms), ARGV[7] pause (ms) before a full host is
 -- checked again, ARGV[8] ms for which a slot is kept for a ticket.
--- Defines: lease, busy_until(host), occupy(host, holder, ms), hand_over(host).
+-- Defines: lease, latest (ms), busy_until(host), occupy(host, holder, ms), hand_over(host, most).
 -- @include clock
 -- @include host_keys
 -- @include parked
 local limit, interval, lease = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local recheck, ticket_lease = tonumber(ARGV[7]), tonumber(ARGV[8])
+-- No time of a host is later than this, unless the clock was set back. A request is reserved at
+-- most a second early: `recheck`.
+local latest = now + interval + recheck
 
 -- Return nil if the host may be entered, else the time at which to check it again.
 local function busy_until(host)
     local slots = key(host, 'slots')
     redis.call('ZREMRANGEBYSCORE', slots, '-inf', now)
     if redis.call('ZCARD', slots) >= limit then return now + recheck end
-    local due = tonumber(redis.call('GET', key(host, 'next')) or 0)
-    if now < due then return due end
+    if interval == 0 then return nil end
+    -- Slots and requests keep the interval each: a job may take long from its slot to its request.
+    local slot = tonumber(redis.call('GET', key(host, 'next')) or 0)
+    local request = tonumber(redis.call('GET', key(host, 'begin')) or 0)
+    local due = math.max(slot, request)
+    if now < due and due <= latest then return due end
 end
 
 local function occupy(host, holder, ms)
@@ -27,15 +34,17 @@ local function occupy(host, holder, ms)
     end
 end
 
--- Give free slots to the waiters of a host: tickets first, because a client waits for each.
-local function hand_over(host)
+-- Give free slots to waiters of a host, to `most` at most: tickets first, because a client waits
+-- for each.
+local function hand_over(host, most)
     local tickets, waiting = key(host, 'tickets'), key(host, 'waiting')
     while redis.call('EXISTS', tickets, waiting) > 0 do
-        local look_again = busy_until(host)
+        local look_again = busy_until(host) or (most <= 0 and now + recheck)
         if look_again then
             redis.call('ZADD', hosts, look_again, host)
             return
         end
+        most = most - 1
         local ticket = redis.call('LPOP', tickets)
         if ticket then
             occupy(host, ticket, ticket_lease)

@@ -7,4 +7,4 @@
 local host, holder = ARGV[2], ARGV[3]
 redis.call('LREM', key(host, 'tickets'), 1, holder)
 redis.call('ZREM', key(host, 'slots'), holder)
-hand_over(host)
+hand_over(host, 1)

@@ -305,6 +305,21 @@ async def test_a_parser_that_is_away_is_a_503(
     assert int(response.headers["retry-after"]) >= 1
 
 
+@pytest.mark.parametrize(
+    ("sent", "seconds"),
+    [({"Retry-After": "7"}, 7), ({}, 5), ({"Retry-After": "0"}, 1), ({"Retry-After": "9999"}, 60)]
+    + [({"Retry-After": text}, 5) for text in ("soon", "-1", "1e9", "1" * 5000)],
+)
+async def test_a_parser_that_is_busy_is_a_503_of_our_own(
+    client: httpx.AsyncClient, site: Site, sent: dict[str, str], seconds: int
+) -> None:
+    site.respond(f"/fetch?url={quote(URL, safe='')}", 503, b"whatever", sent)
+    response = await client.get("/parse_sync", params={"url": URL})
+    _is_problem(response, 503)
+    assert response.json()["code"] == "parser_busy"
+    assert response.headers["retry-after"] == str(seconds)
+
+
 async def test_the_trace_id_of_the_client_goes_all_the_way(
     client: httpx.AsyncClient, jobs: WorkerContext, redis_url: str
 ) -> None:

@@ -237,7 +237,7 @@ class JobsWay(RuleBasedStateMachine):
         else:
             await self._steps.fail(hand.job, retryable=outcome == "try again")
         if hand.slot is not None:
-            await self._limits.leave(hand.slot)
+            await self._limits.release(hand.slot)
         self._announced.append(hand.job["id"])
 
     @step("and hands a job back", needs="_in_hand")
@@ -342,7 +342,7 @@ class JobsWay(RuleBasedStateMachine):
             await self._steps.handover.start(self._messages)
             self._messages.clear()
             await self._pass_time(46)
-            await self._limits.tick()
+            await self._limits.hand_out_due_slots()
             while self._in_hand or await self._take(10):
                 await self._end(self._in_hand.pop(), "page")
             await self._steps.persist()

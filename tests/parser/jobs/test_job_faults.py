@@ -22,7 +22,7 @@ from parser_service.jobs import listener as listener_module
 from parser_service.jobs import runners
 from parser_service.jobs.listener import Listener
 from parser_service.pipeline import PagePipeline
-from parser_service.redis_queue.host_limits import HostLimits, Slot
+from parser_service.redis_queue.host_limits import MANY, HostLimits, Slot
 from parser_service.redis_queue.job_queue import JobQueue
 from parser_service.redis_queue.keys import Keys
 from tests.support.keys import (
@@ -86,10 +86,10 @@ class Limits(HostLimits):
             raise self._entering
         return await super().acquire_or_park(host, parked, token=token)
 
-    async def leave(self, slot: Slot) -> None:
+    async def release(self, slot: Slot, *, hand_over: int = MANY) -> None:
         if self._leaving:
             raise self._leaving
-        await super().leave(slot)
+        await super().release(slot, hand_over=hand_over)
 
 
 class Queue(JobQueue):
@@ -310,11 +310,11 @@ async def test_a_broken_list_of_ready_jobs_loses_no_job_that_waits(
     await redis.set(READY, "a string")
     async with aioredis.Redis.from_url(redis_url) as raw:
         limits = Limits(raw, None, None)
-        await limits.tick()
+        await limits.hand_out_due_slots()
         assert await redis.lrange(waiting_key("a.example"), 0, -1) == ["a job"]
         await redis.delete(READY)
         await redis.zadd(HOSTS, {"a.example": 1})
-        await limits.tick()
+        await limits.hand_out_due_slots()
     assert len(await redis.lrange(READY, 0, -1)) == 1
 
 

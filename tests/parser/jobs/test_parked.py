@@ -34,6 +34,13 @@ def test_what_is_written_is_one_object_of_json() -> None:
     )
 
 
+@pytest.mark.parametrize("is_allowed", [False, True])
+def test_what_robots_txt_allowed_is_remembered(*, is_allowed: bool) -> None:
+    parked = ParkedJob.of(RAW, url="http://c.example/", is_allowed=is_allowed)
+    taken = TakenMessage("jobs:ready", b"r7\na.example\n" + parked.encode(), is_ready=True)
+    assert decode(taken).is_allowed is is_allowed
+
+
 @pytest.mark.parametrize("hops", [[], HOPS])
 def test_what_is_written_is_read(hops: list[Hop]) -> None:
     parked = ParkedJob.of(RAW, url="http://c.example/", hops=hops)
@@ -68,7 +75,7 @@ async def test_a_job_that_lua_hands_on_is_read_in_python_and_leased_in_lua(
     parked = ParkedJob.of(RAW, url="http://c.example/", hops=HOPS)
     assert await limits.acquire_or_park("a.example", parked.encode(), token="1-t") is None
     assert slot
-    await limits.leave(slot)
+    await limits.release(slot)
 
     (taken,) = await queue.take(5)
     assert (taken.list, taken.is_ready) == (KEYS.ready_jobs, True)

@@ -13,7 +13,7 @@ from parser_service.config import Settings
 from parser_service.fetching.url_guard import parse_url
 from parser_service.jobs.listener import Listener
 from parser_service.jobs.parked import ReadyJob
-from parser_service.redis_queue.host_limits import HostLimits
+from parser_service.redis_queue.host_limits import MAX_WAITERS_PER_CALL, HostLimits
 from parser_service.redis_queue.keys import Keys
 from tests.support.app_client import OpenApp
 from tests.support.keys import QUEUE, result_key, waiting_key
@@ -33,7 +33,7 @@ async def redis(redis_url: str) -> AsyncIterator[aioredis.Redis]:
 
 
 def _limits(redis: aioredis.Redis, **changes: Any) -> HostLimits:
-    chosen: dict[str, Any] = {"max_concurrent": 2, "min_interval": 0, "lease": 10} | changes
+    chosen: dict[str, Any] = {"max_concurrent": 2, "min_interval": 0, "lease": 60} | changes
     return HostLimits(redis, keys=KEYS, **chosen)
 
 
@@ -67,11 +67,11 @@ async def test_a_job_over_the_limit_waits_and_is_handed_the_next_slot(
     assert await redis.llen(READY) == 0
 
     assert slots[0]
-    await limits.leave(slots[0])
+    await limits.release(slots[0])
     (ready,) = await _ready(redis)
     assert (ready.parked, ready.slot.host) == (b"first", "a")
     assert await limits.acquire_or_park("a", b"third") is None, "the slot was handed on"
-    await limits.leave(ready.slot)
+    await limits.release(ready.slot)
     assert [job.parked for job in await _ready(redis)] == [b"first", b"second"]
 
 
@@ -80,7 +80,7 @@ async def test_a_freed_slot_does_not_let_newcomers_pass_the_line(redis: aioredis
     slot = await limits.acquire_or_park("a", b"{}")
     await limits.acquire_or_park("a", b"waiting")
     assert slot
-    await limits.leave(slot)
+    await limits.release(slot)
     assert await limits.acquire_or_park("a", b"newcomer") is None
 
 
@@ -88,10 +88,10 @@ async def test_the_slots_of_a_dead_parser_come_back(redis: aioredis.Redis) -> No
     limits = _limits(redis, max_concurrent=1, lease=1.5)
     assert await limits.acquire_or_park("a", b"{}")
     assert await limits.acquire_or_park("a", b"waiting") is None
-    await limits.tick()
+    await limits.hand_out_due_slots()
     assert await redis.llen(READY) == 0
     await older_keys(redis, 2)
-    await limits.tick()
+    await limits.hand_out_due_slots()
     assert await redis.llen(READY) == 1
 
 
@@ -103,7 +103,7 @@ async def test_requests_to_a_host_keep_their_distance(redis: aioredis.Redis) -> 
     moments: list[float] = []
     started = perf_counter()
     while len(moments) < 3:
-        await limits.tick()
+        await limits.hand_out_due_slots()
         if await redis.lpop(READY):
             moments.append(perf_counter() - started)
         await asyncio.sleep(0.01)
@@ -117,12 +117,12 @@ async def test_a_client_that_waits_comes_before_the_jobs(redis: aioredis.Redis) 
     await limits.acquire_or_park("a", b"job")
     ticket, is_ours = await limits.acquire_or_get_ticket("a")
     assert not is_ours
-    assert not await limits.claim(ticket)
+    assert not await limits.claim_ticketed_slot(ticket)
     assert slot
-    await limits.leave(slot)
-    assert await limits.claim(ticket)
+    await limits.release(slot)
+    assert await limits.claim_ticketed_slot(ticket)
     assert await redis.llen(READY) == 0
-    await limits.leave(ticket)
+    await limits.release(ticket)
     assert await redis.llen(READY) == 1
 
 
@@ -130,10 +130,66 @@ async def test_a_ticket_that_is_given_back_frees_its_place(redis: aioredis.Redis
     limits = _limits(redis, max_concurrent=1)
     slot = await limits.acquire_or_park("a", b"{}")
     ticket, _ = await limits.acquire_or_get_ticket("a")
-    await limits.withdraw(ticket)
+    await limits.cancel_ticket(ticket)
     assert slot
-    await limits.leave(slot)
+    await limits.release(slot)
     assert await limits.acquire_or_park("a", b"{}")
+
+
+async def test_a_request_that_ends_while_it_joins_the_line_leaves_no_ticket(
+    redis: aioredis.Redis,
+) -> None:
+    limits = _limits(redis, max_concurrent=1)
+    assert await limits.acquire_or_park("a", b"{}")
+    for turns in range(60):
+        joining = asyncio.create_task(limits.acquire_or_get_ticket("a"))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        if not joining.done():
+            joining.cancel()
+        try:
+            slot, _ = await joining
+            await limits.cancel_ticket(slot)
+        except asyncio.CancelledError:
+            pass
+
+    async def is_empty() -> bool:
+        return not await redis.exists(KEYS.host_tickets("a"))
+
+    await asyncio.sleep(0.1)
+    await until(is_empty, seconds=2)
+
+
+async def test_a_line_of_jobs_without_a_place_is_not_handed_over_all_at_once(
+    redis: aioredis.Redis,
+) -> None:
+    limits = _limits(redis, max_concurrent=0)
+    slot = await limits.acquire_or_park("a", b"{}")
+    for n in range(100):
+        await limits.put_aside("a", b"%d" % n, slot=None, token=None)
+    assert await _ready(redis) == [], "the parser would put it aside again"
+    assert slot
+    await limits.release(slot, hand_over=1)
+    assert [job.parked for job in await _ready(redis)] == [b"0"]
+    await limits.hand_out_due_slots()
+    assert len(await _ready(redis)) == 1, "it is not due"
+    await older_keys(redis, 2)
+    for _ in range(3):
+        await limits.hand_out_due_slots()
+    assert len(await _ready(redis)) == 1 + MAX_WAITERS_PER_CALL
+
+
+async def test_a_clock_that_is_set_back_holds_up_no_host(redis: aioredis.Redis) -> None:
+    limits = _limits(redis, max_concurrent=5, min_interval=0.3)
+    assert await limits.begin("a", longest=1) == 0
+    assert await limits.acquire_or_park("b", b"{}")
+    assert await limits.acquire_or_park("b", b"parked") is None
+    await older_keys(redis, -3600)
+    for key in (KEYS.host_begin("a"), KEYS.host_next_start("b")):
+        await redis.incrby(key, 3_600_000)
+    assert await limits.begin("a", longest=1) == 0
+    await limits.hand_out_due_slots()
+    assert [job.parked for job in await _ready(redis)] == [b"parked"]
 
 
 async def test_nothing_is_left_in_redis_when_nobody_waits(redis: aioredis.Redis) -> None:
@@ -141,7 +197,7 @@ async def test_nothing_is_left_in_redis_when_nobody_waits(redis: aioredis.Redis)
     slots = [await limits.acquire_or_park(f"host{n}", b"{}") for n in range(5)]
     for slot in slots:
         assert slot
-        await limits.leave(slot)
+        await limits.release(slot)
     assert await redis.keys("*") == []
 
 
@@ -206,7 +262,7 @@ async def test_redirects_to_a_busy_host_wait_there_and_go_on(
     assert site.count("/end") == 0
     for slot in slots:
         assert slot
-        await busy.leave(slot)
+        await busy.release(slot)
     await until(lambda: redis.exists(result_key("job")))
     result = json.loads(await redis.get(result_key("job")) or "")
     assert result["title"] == "end"
@@ -230,7 +286,7 @@ async def test_fetch_waits_its_turn_and_goes_on_without_redis(
         await asyncio.sleep(0.3)
         assert not waiting.done()
         assert slots[0]
-        await busy.leave(slots[0])
+        await busy.release(slots[0])
         assert (await waiting).json()["title"] == "A"
 
         late = await client.get("/fetch", params={"url": url})

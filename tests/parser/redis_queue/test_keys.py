@@ -48,12 +48,33 @@ async def test_the_scripts_of_host_limits_use_the_keys_that_python_names(
         KEYS.leases,
     }
     await redis.delete(KEYS.host_next_start("a"), KEYS.host_tickets("a"))
-    await limits.leave(slot)
+    await limits.release(slot)
     assert await _keys_in(redis) == {
         KEYS.host_slots("a"),
         KEYS.host_next_start("a"),
         KEYS.ready_jobs,
         KEYS.holder_counter,
+        KEYS.leases,
+    }
+
+
+async def test_the_scripts_of_begin_and_put_aside_use_the_keys_that_python_names(
+    redis: aioredis.Redis,
+) -> None:
+    limits = HostLimits(redis, keys=KEYS, max_concurrent=1, min_interval=60, lease=10)
+    assert await limits.begin("a", longest=1) == 0
+    assert await limits.begin("a", longest=1) is None
+    assert await _keys_in(redis) == {KEYS.host_begin("a")}
+    slot = await limits.acquire_or_park("b", b"{}")
+    await redis.zadd(KEYS.leases, {"token": 1, "other": 1})
+    await limits.put_aside("b", b"aside", slot=slot, token="token")
+    assert await redis.zrange(KEYS.leases, 0, -1) == ["other"]
+    assert await redis.lrange(KEYS.host_waiting("b"), 0, -1) == ["aside"]
+    assert await _keys_in(redis) == {
+        KEYS.host_begin("a"),
+        KEYS.host_next_start("b"),
+        KEYS.host_waiting("b"),
+        KEYS.hosts,
         KEYS.leases,
     }
 

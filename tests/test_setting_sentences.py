@@ -41,6 +41,7 @@ def _whole(words: str, *values: str) -> Wrong:
     return Wrong(f"it must be a whole number {words}.", ("many", "1.5", "-1", *values))
 
 
+SHARE = Wrong("it must be a number above 0, at most 1.", ("abc", "0", "-1", "nan", "1.5"))
 FILE = Wrong("/nowhere/file", ("/nowhere/file",))
 CERTIFICATES = Wrong("certificates", ("/nowhere/file", "/", os.devnull))
 KEY = Wrong("1 to 200 visible ASCII characters, without spaces.", ("a b", "ä", "x" * 201))
@@ -92,6 +93,7 @@ PARSER = SHARED | {
     "FETCH_ALLOWED_NETWORKS": Wrong("10.", ("everything", "10.0.0.1/8", "10.0.0.0/8;fd00::/8")),
     "FETCH_ALLOWED_PORTS": Wrong("write ports as 80,443,8000-8080.", ("http", "0", "9-8", ",")),
     "FETCH_TIMEOUT": _seconds(600),
+    "FETCH_QUEUE_TIMEOUT": _seconds(60),
     "FETCH_CONNECT_TIMEOUT": _seconds(600),
     "FETCH_DNS_TIMEOUT": _seconds(600),
     "FETCH_MAX_BODY": _whole("of bytes from 1024 to 1073741824", "1023", "10M"),
@@ -101,6 +103,8 @@ PARSER = SHARED | {
     "FETCH_USER_AGENT": Wrong("1 to 300 visible ASCII characters.", ("ä", "x" * 301, "a\nb")),
     "HOST_MAX_CONCURRENT": _whole("from 0 to 100000", "100001"),
     "HOST_MIN_INTERVAL": Wrong("it must be seconds from 0 to 3600.", ("abc", "-1", "nan", "3601")),
+    "HOST_FETCH_SHARE": SHARE,
+    "HOST_JOB_SHARE": SHARE,
     "RESPECT_ROBOTS": Wrong("it must be true or false.", ("perhaps", "2")),
     "SHUTDOWN_GRACE": _seconds(10),
     "HTTP_ALIVE_FILE": FILE,

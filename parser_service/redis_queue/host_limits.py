@@ -9,8 +9,8 @@ Scripts in Redis keep the count. Each runs undivided and on Redis's own clock:
 - A request of `GET /fetch` waits as a ticket in a list of its own, which comes before the list
   of jobs, because a client waits for the answer. Its turn has come when its slot exists.
 
-A sorted set holds the hosts with waiters, scored by their next check. `hand_out_due_slots` reads it,
-because minimum intervals pass, and leases expire.
+A sorted set holds the hosts with waiters, scored by their next check. `hand_out_due_slots` reads
+it, because minimum intervals pass, and leases expire.
 
 Where an interval is set, a slot does not permit a request yet: `begin` does, before each request,
 because one slot may serve a robots.txt, redirects and a page.

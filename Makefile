@@ -47,6 +47,10 @@ chaos: $(VENV)/develop ## inject faults of every kind under load, then check tha
 bench: $(VENV)/bench ## measure throughput, latency, costs and memory, into docs/performance.md: ONLY=name QUICK=1
 	@exec $(BIN)/python -m benchmarks $(ONLY:%=--only %) $(QUICK:%=--quick)
 
+.PHONY: bench-growth
+bench-growth: $(VENV)/bench ## measure what grows with the rows, and other layouts of the tables: ONLY=name
+	@exec $(BIN)/python -m benchmarks.hot_and_cold $(ONLY:%=--only %)
+
 fuzz: $(VENV)/develop ## parse randomly mutated pages: SECONDS=60 SEED=...
 	@$(BIN)/python -m tests.data.fuzz $(or $(SECONDS),60) $(SEED)
 

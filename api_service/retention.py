@@ -7,7 +7,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from time import monotonic
 
 import structlog
@@ -19,6 +19,8 @@ from api_service.repository import ParseRequestRepository
 
 DELETE_BATCH = 200
 """Requests deleted, or ended, in one transaction."""
+GOES_ON_SECONDS = 60.0
+"""Seconds for which a call remembers where it stopped; then another worker may have gone on."""
 
 log = structlog.get_logger()
 
@@ -52,14 +54,23 @@ class Retention:
         self._endings = endings
         self._keep = keep
         self._clock = clock
+        self._deleted_to: datetime | None = None
+        self._goes_on_until = 0.0
 
     async def clean_up(self, *, seconds: float = math.inf) -> CleanupProgress:
-        """End and delete old requests; start no other batch after `seconds`."""
+        """End and delete old requests; start no other batch after `seconds`.
+
+        The next call goes on: it does not search again among what this one has ended and deleted.
+        """
         until = self._clock() + seconds
-        expired, is_done = await self._expire(until)
-        deleted = 0
+        if self._clock() > self._goes_on_until:
+            self._deleted_to = None
+        expired, deleted, is_done = 0, 0, True
+        if self._deleted_to is None:
+            expired, is_done = await self._expire(until)
         if is_done:
             deleted, is_done = await self._delete(until)
+        self._goes_on_until = self._clock() + GOES_ON_SECONDS
         if expired:
             log.warning("requests expired", expired=expired)
         log.info("old requests deleted", deleted=deleted)
@@ -77,14 +88,15 @@ class Retention:
     async def _delete(self, until: float) -> tuple[int, bool]:
         """Return how many requests were deleted, and whether none is left to delete."""
         deleted = 0
-        after = None  # so that no batch reads again what the one before has spared or deleted
         while True:
+            # No batch reads again what the one before has spared or deleted.
             async with self._database.transaction() as session:
                 batch = await ParseRequestRepository(session).delete_ended(
-                    self._keep, after=after, limit=DELETE_BATCH
+                    self._keep, after=self._deleted_to, limit=DELETE_BATCH
                 )
             deleted += len(batch)
             metrics.DELETED.inc(len(batch))
-            if len(batch) < DELETE_BATCH or self._clock() > until:
-                return deleted, len(batch) < DELETE_BATCH
-            after = max(batch)
+            is_done = len(batch) < DELETE_BATCH
+            self._deleted_to = None if is_done else max(batch)
+            if is_done or self._clock() > until:
+                return deleted, is_done

@@ -20,8 +20,9 @@ from api_service.queueing.handover import Handover
 from api_service.queueing.sweep import Cooldown, Sweep
 from api_service.retention import Retention
 
-CLEANUP_SECONDS = 2.0
+CLEANUP_SECONDS = 0.1
 CLEANUP_PAUSE = 1.0
+"""Seconds of clean-up and of pause, in turns: requests wait while this worker deletes."""
 
 
 @celery_app.task(name=HAND_OVER_TASK, bind=True)
@@ -76,8 +77,8 @@ async def _sweep_unless_recent(here: Collaborators) -> None:
 def cleanup_parse_requests(self: Task) -> int:
     """Delete requests that ended `RETENTION_DAYS` ago, and expire others; return how many.
 
-    Deletes in short slices so that requests and sweeps run between them: this worker does one
-    thing at a time.
+    Deletes in short slices with pauses, so that few requests and sweeps wait for it: this worker
+    does one thing at a time.
     """
     progress = current().run(lambda here: here.get(Retention).clean_up(seconds=CLEANUP_SECONDS))
     if progress is None:

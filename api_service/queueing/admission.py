@@ -1,9 +1,10 @@
 """Reject requests while too many are unfinished.
 
 Admission counts the unfinished requests in the database once a second or less often, and adds
-what was accepted since. A count does not see what is being stored while it runs, so that is added
-as well. One process never accepts more than the limit; several that share a database may exceed it
-by what the others accept between two counts.
+what was accepted since. A count reads all unfinished rows, so it is made less often if it is slow.
+It does not see what is being stored while it runs, so that is added as well. One process never
+accepts more than the limit; several that share a database may exceed it by what the others accept
+between two counts.
 """
 
 import asyncio
@@ -19,6 +20,9 @@ from api_service.repository import ParseRequestRepository
 
 RECOUNT_SECONDS = 1.0
 RECOUNT_SECONDS_FAR_FROM_LIMIT = 5.0
+MAX_RECOUNT_SECONDS = 10.0
+COST_FACTOR = 20
+"""The pause between counts is this many times as long as a count, within the bounds above."""
 
 log = structlog.get_logger()
 
@@ -72,18 +76,21 @@ class Admission:
 
     async def count(self) -> None:
         """Recount unfinished requests; on failure keep the last count."""
-        find_accepted_id = self._accepted_since
+        find_accepted_id, started = self._accepted_since, self._clock()
+        cost = 0.0
         try:
             async with self._database.read_session() as session:
                 repository = ParseRequestRepository(session)
                 self._counted = await repository.count_unfinished(limit=self._max_depth)
             self._accepted_since -= find_accepted_id
+            cost = self._clock() - started
         except DatabaseUnavailableError:
             log.warning("requests not counted")
         finally:
             is_far = self._estimated_unfinished < self._max_depth / 2
             pause = RECOUNT_SECONDS_FAR_FROM_LIMIT if is_far else RECOUNT_SECONDS
-            self._next_count = self._clock() + pause
+            slow = min(MAX_RECOUNT_SECONDS, cost * COST_FACTOR)
+            self._next_count = self._clock() + max(pause, slow)
             self._counting = None
 
     @property

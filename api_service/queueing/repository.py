@@ -22,16 +22,43 @@ class QueueRepository:
         result = await self._session.execute(statements.MARK_PROCESSING, parameters)
         return [job_to_push(row) for row in result]
 
-    async def claim_stale_pending(self, *, age: float, limit: int) -> list[JobToPush]:
-        """Claim requests pending for `age` seconds: their message is lost or late."""
-        parameters = {"age": age, "limit": limit}
+    async def claim_stale_pending(
+        self, *, age: float, limit: int, first: int | None = None
+    ) -> list[JobToPush]:
+        """Claim requests pending for `age` seconds: their message is lost or late.
+
+        Args:
+            age: seconds since they were accepted.
+            limit: most requests to claim.
+            first: leave out lower ids.
+        """
+        parameters = {"age": age, "limit": limit, "first": first or 0}
         result = await self._session.execute(statements.CLAIM_STALE_PENDING, parameters)
         return [job_to_push(row) for row in result]
 
-    async def claim_due_retries(self, *, limit: int) -> list[JobToPush]:
-        """Claim requests whose retry is due; their status stays `processing`."""
-        result = await self._session.execute(statements.CLAIM_DUE_RETRIES, {"limit": limit})
+    async def find_first_pending(self, *, first: int | None = None) -> int:
+        """Read the lowest id from `first` on that is pending, or could be the next to be."""
+        result = await self._session.execute(statements.FIRST_PENDING, {"first": first or 0})
+        return int(result.scalar_one())
+
+    async def claim_due_retries(
+        self, *, limit: int, first: datetime | None = None
+    ) -> list[JobToPush]:
+        """Claim requests whose retry is due; their status stays `processing`.
+
+        Args:
+            limit: most requests to claim.
+            first: leave out those that were due before.
+        """
+        parameters = {"limit": limit, "first": first}
+        result = await self._session.execute(statements.CLAIM_DUE_RETRIES, parameters)
         return [job_to_push(row) for row in result]
+
+    async def find_first_due(self, *, first: datetime | None = None) -> datetime:
+        """Read a time from `first` on before which no request becomes due."""
+        result = await self._session.execute(statements.FIRST_DUE, {"first": first})
+        found: datetime = result.scalar_one()
+        return found
 
     async def claim_lost(self, *, age: float, limit: int) -> list[JobToPush]:
         """Claim requests missing for `age` seconds; their status stays `processing`."""

@@ -2,6 +2,9 @@
 
 The legal moves of `status_enum.py` are part of each condition, so late and doubled messages
 change nothing.
+
+What is claimed is passed on as an array: a join would be planned by statistics, which are of
+yesterday on a day that differs, and could read the whole table.
 """
 
 # ruff: noqa: S608 - the texts are put together from ours, values are parameters
@@ -10,6 +13,9 @@ from sqlalchemy import text
 
 from api_service.repository import JOB_COLUMNS, NEW_TOKEN_SQL, UNFINISHED, may_move_to
 from api_service.status_enum import StatusEnum
+
+LATE_SECONDS = 60
+"""Most seconds that the time of a next attempt may be past when it is committed."""
 
 MARK_PROCESSING = text(f"""
     UPDATE parse_requests r
@@ -21,26 +27,47 @@ MARK_PROCESSING = text(f"""
 CLAIM_STALE_PENDING = text(f"""
     UPDATE parse_requests r
     SET status = 'processing', token = {NEW_TOKEN_SQL}, updated_at = now()
-    WHERE r.id IN (
+    WHERE r.id = ANY(ARRAY(
         SELECT id FROM parse_requests
-        WHERE {UNFINISHED} AND status = 'pending'
-            AND created_at < now() - make_interval(secs => :age)
+        WHERE {UNFINISHED} AND status = 'pending' AND id >= :first
+            AND created_at + make_interval(secs => :age) < now()
         ORDER BY id LIMIT :limit
         FOR UPDATE SKIP LOCKED
-    ) AND {may_move_to(StatusEnum.PROCESSING)}
+    )) AND {may_move_to(StatusEnum.PROCESSING)}
     RETURNING {JOB_COLUMNS}
+""")
+
+# If none is pending, the next one follows the newest row.
+FIRST_PENDING = text(f"""
+    SELECT coalesce(
+        (SELECT id FROM parse_requests
+            WHERE {UNFINISHED} AND status = 'pending' AND id >= :first
+            ORDER BY id LIMIT 1),
+        (SELECT max(id) FROM parse_requests),
+        0
+    )
 """)
 
 CLAIM_DUE_RETRIES = text(f"""
     UPDATE parse_requests r
     SET token = {NEW_TOKEN_SQL}, next_attempt_at = NULL, updated_at = now()
-    WHERE r.id IN (
+    WHERE r.id = ANY(ARRAY(
         SELECT id FROM parse_requests
         WHERE next_attempt_at <= now() AND status = 'processing'
+            AND next_attempt_at >= coalesce(CAST(:first AS timestamptz), '-infinity')
         ORDER BY next_attempt_at LIMIT :limit
         FOR UPDATE SKIP LOCKED
-    )
+    ))
     RETURNING {JOB_COLUMNS}
+""")
+
+# Attempts that are added from now on may be due before those that wait.
+FIRST_DUE = text(f"""
+    SELECT least(now(), (
+        SELECT next_attempt_at FROM parse_requests
+        WHERE next_attempt_at >= coalesce(CAST(:first AS timestamptz), '-infinity')
+        ORDER BY next_attempt_at LIMIT 1
+    )) - interval '{LATE_SECONDS} seconds'
 """)
 
 # PostgreSQL's cached generic plan is quadratic on long arrays: plan for the actual sizes.
@@ -65,15 +92,17 @@ ADD_SUSPECTS = text("""
         AND status = 'processing'
 """)
 
+# In the order of the index on `suspect_since`: ordered by `id` alone, it could be served by the
+# index of all unfinished rows, read to its end.
 CLAIM_LOST = text(f"""
     UPDATE parse_requests r
     SET token = {NEW_TOKEN_SQL}, suspect_since = NULL, updated_at = now()
-    WHERE r.id IN (
+    WHERE r.id = ANY(ARRAY(
         SELECT id FROM parse_requests
         WHERE suspect_since <= now() - make_interval(secs => :age) AND status = 'processing'
-        ORDER BY id LIMIT :limit
+        ORDER BY suspect_since, id LIMIT :limit
         FOR UPDATE SKIP LOCKED
-    )
+    ))
     RETURNING {JOB_COLUMNS}
 """)
 

@@ -14,11 +14,13 @@ finds such rows and pushes them again. Under a lock, so that only one sweep runs
    result stored. Otherwise mark it suspect; push it again if it is still missing after
    `lost_after` seconds. This is not an attempt: no parser tried.
 
-Neither a long wait nor list position causes a second push. Ended requests cost nothing.
+Neither a long wait nor list position causes a second push. Ended requests cost nothing: steps 1
+and 2 start behind them, see `search_start.py`.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from time import monotonic, perf_counter
 
 import structlog
@@ -32,6 +34,7 @@ from api_service.parser_client.queues import ParserQueues
 from api_service.queueing.chores import PeriodicChores
 from api_service.queueing.handover import Handover
 from api_service.queueing.repository import QueueRepository
+from api_service.queueing.search_start import FULL_SEARCH_SECONDS, SearchStart
 from api_service.repository import JobToPush
 
 CLAIM_BATCH = 1000
@@ -103,6 +106,8 @@ class Sweep:
         self._handover = handover
         self._endings = endings
         self._policy = policy
+        self._first_pending = SearchStart[int]()
+        self._first_due = SearchStart[datetime]()
 
     async def run(self) -> SweepReport | None:
         """Sweep once; return None if another worker is sweeping."""
@@ -118,6 +123,9 @@ class Sweep:
         return report
 
     async def _sweep(self) -> SweepReport:
+        if await self._chores.try_claim("search", every=FULL_SEARCH_SECONDS):
+            self._first_pending.reset()
+            self._first_due.reset()
         due = await self._push_due()
         stranded = await self._push_stale_pending()
         died, exhausted = await self._recover_from_dead_parsers()
@@ -131,15 +139,23 @@ class Sweep:
         return SweepReport(due, stranded, died, exhausted, reclaimed, announced, suspects, lost)
 
     async def _push_due(self) -> int:
+        first = self._first_due.get()
         async with self._database.transaction() as session:
-            due = await QueueRepository(session).claim_due_retries(limit=CLAIM_BATCH)
+            repository = QueueRepository(session)
+            due = await repository.claim_due_retries(limit=CLAIM_BATCH, first=first)
+            next_due = await repository.find_first_due(first=first)
+        self._first_due.set(next_due)
         return await self._push("due", due)
 
     async def _push_stale_pending(self) -> int:
+        first = self._first_pending.get()
         async with self._database.transaction() as session:
-            stranded = await QueueRepository(session).claim_stale_pending(
-                age=self._policy.pending_after, limit=CLAIM_BATCH
+            repository = QueueRepository(session)
+            stranded = await repository.claim_stale_pending(
+                age=self._policy.pending_after, limit=CLAIM_BATCH, first=first
             )
+            next_pending = await repository.find_first_pending(first=first)
+        self._first_pending.set(next_pending)
         return await self._push("stranded", stranded)
 
     async def _recover_from_dead_parsers(self) -> tuple[int, int]:

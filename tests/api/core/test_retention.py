@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from time import monotonic
 
 import asyncpg
 import pytest
@@ -11,6 +12,7 @@ from api_service.database import Database
 from api_service.metrics import worker
 from api_service.parser_client.messages import PageResult
 from api_service.retention import CleanupProgress
+from api_service.tasks import CLEANUP_PAUSE, CLEANUP_SECONDS
 from tests.support.app_client import AppClient
 from tests.support.metrics import Growth
 from tests.support.rows import add_request
@@ -134,3 +136,35 @@ async def test_batches_pass_over_what_is_spared(
             *(accepted, ended, number),
         )
     assert await jobs.retention.clean_up() == CleanupProgress(25, is_done=True)
+
+
+async def _add_old(connection: asyncpg.Connection, count: int, *, days: int) -> None:
+    await connection.execute(
+        "INSERT INTO parse_requests (url, status, created_at, updated_at)"
+        " SELECT 'https://example.com/', 'success', at, at FROM generate_series(1, $1::int),"
+        " LATERAL (SELECT now() - interval '1 day' * $2::int) AS t(at)",
+        *(count, days),
+    )
+
+
+async def test_clean_up_goes_on_where_it_stopped(
+    jobs: WorkerContext, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api_service.retention.DELETE_BATCH", 10)
+    await _add_old(connection, 35, days=40)
+    assert await jobs.retention.clean_up(seconds=0) == CleanupProgress(10, is_done=False)
+    await _add_old(connection, 1, days=50)
+    assert await jobs.retention.clean_up() == CleanupProgress(25, is_done=True)
+    assert await jobs.retention.clean_up() == CleanupProgress(1, is_done=True)
+
+
+async def test_clean_up_leaves_the_worker_nine_tenths_of_its_time(
+    jobs: WorkerContext, connection: asyncpg.Connection
+) -> None:
+    await _add_old(connection, 100_000, days=40)
+    started = monotonic()
+    progress = await jobs.retention.clean_up(seconds=CLEANUP_SECONDS)
+    took = monotonic() - started
+    assert not progress.is_done
+    assert took < 0.4  # a tenth of a second, and the batch that was begun in it
+    assert CLEANUP_SECONDS < CLEANUP_PAUSE / 9

@@ -139,6 +139,26 @@ async def test_near_its_limit_it_counts_more_often(
     await until(lambda: not _is_counting(admission))
 
 
+async def test_slow_counts_are_further_apart(
+    full: None, database: Database, connection: asyncpg.Connection
+) -> None:
+    clock = Clock()
+    admission = await Admission.open(database, max_unfinished=2 * MOST, clock=clock)
+    async with connection.transaction():
+        await connection.execute("LOCK TABLE parse_requests")
+        counting = asyncio.create_task(admission.count())
+        await asyncio.sleep(0.2)
+        clock.now += 0.2  # what the count takes
+    await counting
+    clock.now += 3.9
+    with admission.reserve():
+        assert not _is_counting(admission)
+    clock.now += 0.2
+    with admission.reserve():
+        assert _is_counting(admission)
+    await until(lambda: not _is_counting(admission))
+
+
 async def test_a_count_that_fails_leaves_the_last_one(
     database: Database, connection: asyncpg.Connection
 ) -> None:

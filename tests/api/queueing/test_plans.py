@@ -63,7 +63,7 @@ FILL = f"""
 POLICY = RetryPolicy(max_attempts=3, base_delay=2, max_delay=60)
 FIRST_PUSHED = ENDED + WAITING + 1
 TOKENS = [f"{number}-token" for number in range(FIRST_PUSHED, FIRST_PUSHED + 100)]
-NEXT_IDS_TO_POLL = list(range(FIRST_PUSHED, FIRST_PUSHED + PUSHED))
+PUSHED_IDS = list(range(FIRST_PUSHED, FIRST_PUSHED + PUSHED))
 TIMEOUT = ErrorFacts(code="timeout", message="Slow.")
 
 Ask = Callable[[Session], Awaitable[Any]]
@@ -108,23 +108,25 @@ CASES = {
     "sweep: what is due": Case(
         _on_queue("claim_due_retries", limit=1000), {NEXT, PRIMARY}, 2 * DUE
     ),
+    "sweep: the first that is due": Case(_on_queue("find_first_due"), {NEXT}, 1),
+    "sweep: the first that is pending": Case(_on_queue("find_first_pending"), {OPEN, PRIMARY}, 2),
     "sweep: what is stranded": Case(
-        _on_queue("claim_stranded", age=5, limit=1000), {OPEN, PRIMARY}, 2 * UNFINISHED
+        _on_queue("claim_stale_pending", age=5, limit=1000), {OPEN, PRIMARY}, 2 * UNFINISHED
     ),
     "sweep: dead holders": Case(
-        _on_endings("count_dead_attempts", TOKENS, POLICY), {OPEN, PRIMARY}, UNFINISHED
+        _on_endings("record_dead_attempts", TOKENS, POLICY), {OPEN, PRIMARY}, UNFINISHED
     ),
     "sweep: what is missing": Case(
         _on_queue(
             "find_missing_from_redis",
-            NEXT_IDS_TO_POLL[:1800],
+            PUSHED_IDS[:1800],
             before=datetime.now(UTC) + timedelta(hours=1),
         ),
         {OPEN, PRIMARY},
         UNFINISHED,
     ),
     "sweep: suspects": Case(
-        _on_queue("add_suspects", NEXT_IDS_TO_POLL[-100:]), {OPEN, PRIMARY}, UNFINISHED
+        _on_queue("add_suspects", PUSHED_IDS[-100:]), {OPEN, PRIMARY}, UNFINISHED
     ),
     "sweep: what is lost": Case(
         _on_queue("claim_lost", age=45, limit=10_000), {SUSPECT, OPEN, PRIMARY}, UNFINISHED
@@ -162,7 +164,7 @@ CASES = {
         _on_endings("find_expired", timedelta(days=30), limit=DELETE_BATCH), {OPEN}, UNFINISHED
     ),
     "clean-up: expire": Case(
-        _on_endings("mark_expired", NEXT_IDS_TO_POLL[:DELETE_BATCH], TIMEOUT),
+        _on_endings("mark_expired", PUSHED_IDS[:DELETE_BATCH], TIMEOUT),
         {OPEN, PRIMARY},
         UNFINISHED,
     ),

@@ -1,0 +1,174 @@
+"""Time what the services send each second and for each request, as they send it."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from time import perf_counter
+from typing import Any
+
+import asyncpg
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+from api_service.database import Database, Session
+from api_service.endings.attempts import FailedAttempt, RetryPolicy, SucceededAttempt
+from api_service.endings.repository import EndingRepository
+from api_service.page.facts import ErrorFacts, PageFacts
+from api_service.queueing.repository import QueueRepository
+from api_service.repository import NewRequest, ParseRequestRepository, RequestKey
+
+ROUNDS = 9
+LIMIT = 1000
+DEPTH = 250_000
+RARE = ("look: missing", "admission: count", "metrics: summary")
+"""Statements that read all that has not ended, and are not sent each second."""
+BATCH = 50
+SECONDS = 120
+
+Ask = Callable[[Session], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a statement took: milliseconds, and blocks that were read."""
+
+    milliseconds: float
+    blocks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Ids of rows that the statements are about."""
+
+    ended: int
+    pending: list[int]
+    pushed: list[int]
+    first_pending: int
+    first_due: datetime
+
+
+async def find_targets(connection: asyncpg.Connection, database: Database) -> Targets:
+    """Choose rows, the newest of each kind; find where a sweep starts that has swept before."""
+
+    async def newest(status: str, limit: int) -> list[int]:
+        rows = await connection.fetch(
+            "SELECT id FROM parse_requests WHERE status = $1"
+            " AND next_attempt_at IS NULL AND suspect_since IS NULL ORDER BY id DESC LIMIT $2",
+            *(status, limit),
+        )
+        return sorted(row["id"] for row in rows)
+
+    async with database.transaction(seconds=SECONDS) as session:
+        first_pending = await QueueRepository(session).find_first_pending()
+        first_due = await QueueRepository(session).find_first_due()
+    (ended,) = await newest("success", 1)
+    pending, pushed = await newest("pending", BATCH), await newest("processing", BATCH)
+    return Targets(ended, pending, pushed, first_pending, first_due)
+
+
+def statements(targets: Targets) -> Mapping[str, Ask]:
+    """Return what the services ask, by name."""
+    key = RequestKey(targets.ended, None)
+    tokens = [f"{number}-0123456789abcdef" for number in targets.pushed]
+    page = PageFacts()
+    pages = [
+        SucceededAttempt(number, None, title="A", html="<p>", facts=page)
+        for number in targets.pushed
+    ]
+    error = ErrorFacts(code="timeout", message="Slow.")
+    failures = [FailedAttempt(n, None, error=error, retry_after=0.0) for n in targets.pushed]
+    policy = RetryPolicy(max_attempts=3, base_delay=2, max_delay=60)
+    return {
+        "API: status": lambda s: ParseRequestRepository(s).find_statuses([key]),
+        "API: 50 statuses": lambda s: ParseRequestRepository(s).find_statuses(
+            [RequestKey(number, None) for number in targets.pushed]
+        ),
+        "API: result": lambda s: ParseRequestRepository(s).find_result(key),
+        "API: add 50": lambda s: ParseRequestRepository(s).add_all(
+            [NewRequest("https://example.com/")] * BATCH
+        ),
+        "worker: start": lambda s: QueueRepository(s).mark_processing(targets.pending),
+        "results: 50 pages": lambda s: EndingRepository(s).mark_success(pages),
+        "results: 50 failures": lambda s: EndingRepository(s).mark_attempts_failed(
+            failures, policy
+        ),
+        "results: foreign pages": lambda s: QueueRepository(s).next_ids_to_poll(
+            after=targets.pushed[0] - 1, limit=BATCH
+        ),
+        "sweep: dead parsers": lambda s: EndingRepository(s).record_dead_attempts(tokens, policy),
+        "sweep: first due": lambda s: QueueRepository(s).find_first_due(first=targets.first_due),
+        "sweep: first pending": lambda s: QueueRepository(s).find_first_pending(
+            first=targets.first_pending
+        ),
+        "sweep: due": lambda s: QueueRepository(s).claim_due_retries(
+            limit=LIMIT, first=targets.first_due
+        ),
+        "sweep: stranded": lambda s: QueueRepository(s).claim_stale_pending(
+            age=5, limit=LIMIT, first=targets.first_pending
+        ),
+        "look: lost": lambda s: QueueRepository(s).claim_lost(age=45, limit=LIMIT),
+        "look: missing": lambda s: QueueRepository(s).find_missing_from_redis(
+            targets.pushed, before=datetime.now(UTC) - timedelta(days=1)
+        ),
+        "admission: count": lambda s: ParseRequestRepository(s).count_unfinished(limit=DEPTH),
+        "metrics: summary": lambda s: ParseRequestRepository(s).summarise_unfinished(limit=DEPTH),
+    }
+
+
+async def measure(
+    database: Database, connection: asyncpg.Connection, asked: Mapping[str, Ask]
+) -> dict[str, Cost]:
+    """Measure each statement; nothing that it changes stays.
+
+    Args:
+        database: with one connection, whose cached plans are used as in the services.
+        connection: another one, to explain the statements.
+        asked: what to ask, by name.
+    """
+    costs = {}
+    for name, ask in asked.items():
+        times = []
+        for _ in range(ROUNDS):
+            times.append(await _time(database, ask))
+            if times[-1] > 2:
+                break
+        blocks = await count_blocks(database, connection, ask)
+        costs[name] = Cost(min(times) * 1000, blocks)
+    return costs
+
+
+async def _time(database: Database, ask: Ask) -> float:
+    async with database.transaction(seconds=SECONDS) as session:
+        started = perf_counter()
+        await ask(session)
+        seconds = perf_counter() - started
+        await session.rollback()
+    return seconds
+
+
+async def count_blocks(database: Database, connection: asyncpg.Connection, ask: Ask) -> int:
+    """Count the blocks that PostgreSQL reads for what is asked."""
+    sent: list[tuple[str, Any]] = []
+
+    def catch(_c: Any, _u: Any, statement: str, parameters: Any, *_: Any) -> None:
+        sent.append((statement, tuple(parameters)))
+
+    event.listen(Engine, "before_cursor_execute", catch)
+    try:
+        await _time(database, ask)
+    finally:
+        event.remove(Engine, "before_cursor_execute", catch)
+    transaction = connection.transaction()
+    await transaction.start()
+    blocks = 0
+    for statement, values in sent:
+        if statement.startswith("SET"):
+            await connection.execute(statement)
+            continue
+        explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}"
+        answer = await connection.fetchval(explain, *values, timeout=SECONDS)
+        top = json.loads(answer)[0]["Plan"]
+        blocks += top["Shared Hit Blocks"] + top["Shared Read Blocks"]
+    await transaction.rollback()
+    return blocks

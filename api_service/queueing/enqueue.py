@@ -136,6 +136,9 @@ class Publisher:
     ) -> bool:
         """Send a task of a capability, after the commit; return whether that was done in time.
 
+        A message can be lost. What must be done is in a row of the capability, where its periodic
+        task finds it.
+
         Args:
             name: the task's.
             args: values that JSON has a form for, such as the ids of rows.
@@ -144,25 +147,24 @@ class Publisher:
         """
         try:
             await self._tasks.submit(_Task(name, args, queue, trace_id))
-        except Exception as error:  # noqa: BLE001 - as above; the capability keeps a row
+        except Exception as error:  # noqa: BLE001 - as above
             log.warning("task not published", task=name, error=repr(error)[:200])
             return False
         return True
 
     async def close(self) -> None:
         """Wait for what is being sent, and disconnect."""
-        await self._batcher.close()
-        await self._tasks.close()
+        await asyncio.gather(self._batcher.close(), self._tasks.close())
         await asyncio.to_thread(self._sender.disconnect)
         await asyncio.to_thread(self._task_sender.disconnect)
 
     async def _send_tasks_in_thread(self, tasks: Sequence[_Task]) -> Sequence[None]:
-        for task in tasks:
-            headers = {"trace_id": task.trace_id}
-            await asyncio.to_thread(
-                self._task_sender.send, task.name, queue=task.queue, args=task.args, headers=headers
-            )
-        return [None] * len(tasks)
+        [task] = tasks
+        headers = {"trace_id": task.trace_id}
+        await asyncio.to_thread(
+            self._task_sender.send, task.name, queue=task.queue, args=task.args, headers=headers
+        )
+        return [None]
 
     async def _send_in_thread(self, batch: Sequence[_Publication]) -> Sequence[None]:
         await asyncio.to_thread(self._send, batch)

@@ -1,6 +1,6 @@
 """List what is built in besides parse requests.
 
-`main` reads it for routes, the assembly for collaborators and steps of endings, and Celery's
+`main` reads it for routes, the assembly for collaborators and for what endings need, and Celery's
 configuration for task modules and entries of beat's schedule. Routers are loaded when called: a
 process that serves no HTTP never imports FastAPI.
 """
@@ -16,7 +16,7 @@ from api_service.process.collaborators import Collaborators
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
-    from api_service.endings.service import EndingStep
+    from api_service.endings.service import EndingStep, Recorder
 
 CapabilityOpener = Callable[[Settings, Collaborators], AbstractAsyncContextManager[None]]
 """Makes a capability's collaborators from those that are there, and closes them at the end."""
@@ -32,6 +32,7 @@ class Capability:
         open: makes what its routes use, once for each application.
         open_worker: makes what its tasks use, once for each process of a worker.
         ending_steps: what it does when requests end, in their transaction.
+        recorders: how the results of its own kinds of jobs are written, by kind.
         task_modules: modules with its Celery tasks: shells round coroutine functions that
             `process/current.py` runs.
         beat_schedule: its periodic tasks, in Celery's form. They go to `API_QUEUE`, unless the
@@ -43,6 +44,7 @@ class Capability:
     open: CapabilityOpener | None = None
     open_worker: CapabilityOpener | None = None
     ending_steps: "tuple[EndingStep, ...]" = ()
+    recorders: "Mapping[str, Recorder]" = field(default_factory=dict)
     task_modules: tuple[str, ...] = ()
     beat_schedule: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 

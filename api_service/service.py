@@ -16,6 +16,7 @@ from api_service.exceptions import DatabaseUnavailableError, NotFoundError
 from api_service.idempotency.service import KeyedRequest, ScopedKey
 from api_service.page.foreign import read_error, read_facts
 from api_service.parser_client.http import ParserHttp
+from api_service.parser_client.messages import PAGE_KIND
 from api_service.process.deadline import Deadline
 from api_service.queueing.admission import Admission
 from api_service.queueing.batching import Batcher
@@ -87,8 +88,9 @@ class ParseRequestService:
         options: ClientOptions,
         trace_id: str | None,
         key: ScopedKey | None = None,
+        kind: str = PAGE_KIND,
     ) -> AcceptedAnswer:
-        """Accept a request: its row is committed when this returns.
+        """Accept a request, of any kind of job: its row is committed when this returns.
 
         The task is published after the commit. If that fails the request is still accepted: the
         sweep finds its row.
@@ -98,7 +100,7 @@ class ParseRequestService:
             IdempotencyConflictError, IdempotencyMismatchError: the key is in use, or was used
                 for another request.
         """
-        request = NewRequest(url, trace_id, options.enabled(), caller.owner_id)
+        request = NewRequest(url, trace_id, options.enabled(), caller.owner_id, kind)
         if key is None:
             with self._admission.reserve():
                 request_id = await _timeout_as_unavailable(self._intake.submit(request))

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from api_service.assembly.endings import build_endings
 from api_service.assembly.stores import open_stores
 from api_service.capabilities import CAPABILITIES
 from api_service.celery_app import broker_options, celery_app
@@ -54,8 +55,10 @@ async def open_api(settings: Settings, draining: Draining) -> AsyncIterator[Coll
             answers=AnswerMemory(settings.max_answer_bytes),
             timeout=settings.database_timeout,
         )
+        endings = build_endings(settings, stores.database, CAPABILITIES)
         collaborators = Collaborators(
-            stores.database, stores.redis, stores.queues, ending_listener, draining, service
+            *(stores.database, stores.redis, stores.queues, ending_listener, draining),
+            *(service, publisher, endings),
         )
         for capability in CAPABILITIES:
             if capability.open is not None:

@@ -5,12 +5,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
+from api_service.assembly.endings import build_endings
 from api_service.assembly.stores import open_stores
 from api_service.capabilities import CAPABILITIES
 from api_service.celery_app import SWEEP_SECONDS
 from api_service.config import Settings
 from api_service.database import Database
-from api_service.endings.attempts import RetryPolicy
 from api_service.endings.service import Endings
 from api_service.parser_client.census import RedisCensus
 from api_service.parser_client.keys import Keys
@@ -60,7 +60,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerContext]:
         )
         database, queues = stores.database, stores.queues
         handover = Handover(database=database, jobs=queues.jobs)
-        endings = _endings(settings, database)
+        endings = build_endings(settings, database, CAPABILITIES)
         sweep = Sweep(
             database=database,
             queues=queues,
@@ -88,15 +88,3 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerContext]:
             census=queues.census,
             collaborators=collaborators,
         )
-
-
-def _endings(settings: Settings, database: Database) -> Endings:
-    return Endings(
-        database=database,
-        retries=RetryPolicy(
-            max_attempts=settings.max_attempts,
-            base_delay=settings.retry_delay,
-            max_delay=settings.max_retry_delay,
-        ),
-        steps=[step for capability in CAPABILITIES for step in capability.ending_steps],
-    )

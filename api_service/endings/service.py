@@ -30,8 +30,11 @@ from api_service.status_enum import StatusEnum
 EndingStep = Callable[[Session, Sequence[AttemptOutcome]], Awaitable[None]]
 """Add something to the transaction in which requests end, such as a counter."""
 
-Recorder = Callable[[EndingRepository, Mapping[int, PageResult]], Awaitable[list[AttemptOutcome]]]
-"""Write the successful results of one kind of job; return the requests that changed."""
+Recorder = Callable[[Session, Mapping[int, PageResult]], Awaitable[list[AttemptOutcome]]]
+"""Write the successful results of one kind of job; return the requests that changed.
+
+The session's transaction is that of the end. An `EndingRepository` on it marks the requests.
+"""
 
 _UNSTORABLE_ERRORS = (UnstorableError, ValueError, TypeError, ArithmeticError, RecursionError)
 """What a value raises that JSON or the database has no form for; outages raise others."""
@@ -39,11 +42,9 @@ _UNSTORABLE_ERRORS = (UnstorableError, ValueError, TypeError, ArithmeticError, R
 log = structlog.get_logger()
 
 
-async def record_pages(
-    repository: EndingRepository, results: Mapping[int, PageResult]
-) -> list[AttemptOutcome]:
+async def record_pages(session: Session, results: Mapping[int, PageResult]) -> list[AttemptOutcome]:
     """Write pages to their rows."""
-    return await repository.mark_success(
+    return await EndingRepository(session).mark_success(
         [
             SucceededAttempt(
                 request_id=request_id,
@@ -58,7 +59,7 @@ async def record_pages(
 
 
 RECORDERS: Mapping[str, Recorder] = {PAGE_KIND: record_pages}
-"""Maps each kind of job to the recorder of its results."""
+"""Maps each kind of job of the core to the recorder of its results."""
 
 
 class Endings:
@@ -143,7 +144,7 @@ class Endings:
             repository = EndingRepository(session)
             changed: list[AttemptOutcome] = []
             for kind, pages in sorted(successes.items()):
-                changed += await self._recorders[kind](repository, pages)
+                changed += await self._recorders[kind](session, pages)
             changed += await repository.mark_attempts_failed(failed, self._retries)
             ended = [change for change in changed if change.status.is_final]
             await self._run_steps_and_notify(session, ended)

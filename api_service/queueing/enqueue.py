@@ -92,6 +92,14 @@ class _Publication:
     trace_id: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Task:
+    name: str
+    args: Sequence[Any]
+    queue: str
+    trace_id: str | None
+
+
 class Publisher:
     """Publishes tasks without ever blocking the event loop.
 
@@ -104,6 +112,9 @@ class Publisher:
     ) -> None:
         self._sender = TaskSender(app, timeout=timeout, broker_options=broker_options)
         self._batcher = Batcher(self._send_in_thread, limit=PUBLISH_BATCH, timeout=timeout)
+        # Apart from the requests: a task that cannot be sent must not take them along.
+        self._task_sender = TaskSender(app, timeout=timeout, broker_options=broker_options)
+        self._tasks = Batcher(self._send_tasks_in_thread, limit=1, timeout=timeout)
 
     async def publish_request(self, request_id: int, url: str, trace_id: str | None) -> bool:
         """Have a worker hand a request to the parsers; return whether that was sent in time."""
@@ -115,10 +126,45 @@ class Publisher:
             return False
         return True
 
+    async def send(
+        self,
+        name: str,
+        args: Sequence[Any] = (),
+        *,
+        queue: str = API_QUEUE,
+        trace_id: str | None = None,
+    ) -> bool:
+        """Send a task of a capability, after the commit; return whether that was done in time.
+
+        A message can be lost. What must be done is in a row of the capability, where its periodic
+        task finds it.
+
+        Args:
+            name: the task's.
+            args: values that JSON has a form for, such as the ids of rows.
+            queue: of the workers that run it.
+            trace_id: of the request that asked for it; a header of the message.
+        """
+        try:
+            await self._tasks.submit(_Task(name, args, queue, trace_id))
+        except Exception as error:  # noqa: BLE001 - as above
+            log.warning("task not published", task=name, error=repr(error)[:200])
+            return False
+        return True
+
     async def close(self) -> None:
         """Wait for what is being sent, and disconnect."""
-        await self._batcher.close()
+        await asyncio.gather(self._batcher.close(), self._tasks.close())
         await asyncio.to_thread(self._sender.disconnect)
+        await asyncio.to_thread(self._task_sender.disconnect)
+
+    async def _send_tasks_in_thread(self, tasks: Sequence[_Task]) -> Sequence[None]:
+        [task] = tasks
+        headers = {"trace_id": task.trace_id}
+        await asyncio.to_thread(
+            self._task_sender.send, task.name, queue=task.queue, args=task.args, headers=headers
+        )
+        return [None]
 
     async def _send_in_thread(self, batch: Sequence[_Publication]) -> Sequence[None]:
         await asyncio.to_thread(self._send, batch)

@@ -13,6 +13,7 @@ import redis.asyncio as aioredis
 
 from api_service import config as api_config
 from api_service.assembly.worker import WorkerContext, open_worker
+from api_service.database import Session
 from api_service.endings.attempts import AttemptOutcome, SucceededAttempt
 from api_service.endings.repository import EndingRepository
 from api_service.endings.service import RECORDERS
@@ -55,9 +56,9 @@ class ListingRunner:
 
 
 async def record_listings(
-    repository: EndingRepository, results: Mapping[int, PageResult]
+    session: Session, results: Mapping[int, PageResult]
 ) -> list[AttemptOutcome]:
-    return await repository.mark_success(
+    return await EndingRepository(session).mark_success(
         [
             SucceededAttempt(i, result.token, f"List: {result.title}", result.html, result.facts)
             for i, result in results.items()

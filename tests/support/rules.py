@@ -1,6 +1,6 @@
 """Check the rules of the house that no linter knows. `make check` runs it.
 
-1. Only `database.py` commits, and only `enqueue.py` publishes tasks.
+1. Only `database.py` commits, and only `enqueue.py` publishes tasks, however that is written.
 2. `alembic/` has no `__init__.py`: it would hide the library of the same name.
 3. A module that is run with `-m` is never imported, by tests neither: it would exist twice.
 4. No module is a drawer: `utils` says that things are in it, not which.
@@ -10,6 +10,7 @@
 8. A room has a folder of tests.
 9. A service reads its environment in `config.py` only.
 10. Tests take the names of Redis keys from `tests/support/keys.py`.
+11. A module that opens connections is imported only where a service opens them.
 """
 
 import ast
@@ -26,10 +27,37 @@ SERVICES = {"api_service": "tests/api", "parser_service": "tests/parser"}
 PRODUCT = (*SERVICES, "local")
 ALL = (*PRODUCT, "benchmarks", "tests")
 
+_ENQUEUE = "api_service/queueing/enqueue.py"
 ONLY_IN = {
-    r"\.commit\(": "api_service/database.py",
-    r"\.(apply_async|send_task|delay)\(": "api_service/queueing/enqueue.py",
+    "commit": "api_service/database.py",
+    "apply_async": _ENQUEUE,
+    "delay": _ENQUEUE,
+    "send_task": _ENQUEUE,
 }
+"""Each method and the one module that may name it."""
+IMPORTED_ONLY_IN: dict[str, tuple[str, ...]] = {
+    "asyncpg": ("api_service/database.py", "api_service/endings/wakeups.py"),
+    "socket": (
+        "parser_service/fetching/",
+        "parser_service/dependencies.py",
+        # For the name of the machine.
+        "api_service/process/identity.py",
+        "parser_service/redis_listener.py",
+    ),
+    # import-linter holds aiohttp and httpx; these it cannot tell from `http` and `urllib`, or it
+    # does not see them because they are not imported.
+    "http.client": (),
+    "requests": (),
+    "urllib.request": (),
+    "urllib3": (),
+    # They publish when they are called.
+    "celery.canvas": (),
+    "celery.chain": (),
+    "celery.chord": (),
+    "celery.group": (),
+    "celery.signature": (),
+}
+"""Each module that opens connections or publishes, and where the services may import it."""
 RUN_WITH_M = {
     "api_service.worker.__main__",
     "api_service.worker.beat",
@@ -60,10 +88,23 @@ def broken_rules(root: Path) -> Iterator[str]:
 def lines_in_the_wrong_module(root: Path) -> Iterator[str]:
     """Find commits and publications outside their one module."""
     for path in _modules(root, *PRODUCT, "benchmarks"):
-        for number, line in enumerate(path.read_text().splitlines(), 1):
-            for pattern, home in ONLY_IN.items():
-                if _name(root, path) != home and re.search(pattern, line):
-                    yield f"{_name(root, path)}:{number}: belongs in {home}: {line.strip()}"
+        for line, name in _named_attributes(_parsed(path)):
+            home = ONLY_IN.get(name, _name(root, path))
+            if _name(root, path) != home:
+                yield f"{_name(root, path)}:{line}: {name} belongs in {home}"
+
+
+def connections_elsewhere(root: Path) -> Iterator[str]:
+    """Find imports of what opens connections, outside the modules that open them."""
+    for path in _modules(root, *SERVICES):
+        for node, imported in _imports(_parsed(path)):
+            for module, homes in IMPORTED_ONLY_IN.items():
+                if _name(root, path).startswith(homes):
+                    continue
+                if any(f"{name}.".startswith(f"{module}.") for name in imported):
+                    place = f"{_name(root, path)}:{node.lineno}"
+                    where = ", ".join(homes) or "no service: use what a room provides for it"
+                    yield f"{place}: imports {module}, which belongs in {where}"
 
 
 def hidden_alembic(root: Path) -> Iterator[str]:
@@ -161,6 +202,7 @@ RULES: tuple[Callable[[Path], Iterator[str]], ...] = (
     untested_rooms,
     readers_of_the_environment,
     keys_by_hand,
+    connections_elsewhere,
 )
 
 
@@ -193,19 +235,27 @@ def _imports(module: ast.Module) -> Iterator[tuple[ast.stmt, set[str]]]:
     for node in ast.walk(module):
         if isinstance(node, ast.Import):
             yield node, {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             yield node, {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
 
 
 def _environment_reads(module: ast.Module) -> Iterator[int]:
     """Yield the lines that use the environment, or import what would."""
     names = {"environ", "environb", "getenv", "getenvb"}
+    yield from (line for line, name in _named_attributes(module) if name in names)
     for node in ast.walk(module):
-        if isinstance(node, ast.Attribute) and node.attr in names:
-            if isinstance(node.value, ast.Name) and node.value.id == "os":
-                yield node.lineno
-        elif isinstance(node, ast.ImportFrom) and node.module == "os":
-            yield from (node.lineno for alias in node.names if alias.name in names)
+        if isinstance(node, ast.ImportFrom) and node.module in ("os", "posix"):
+            yield from (node.lineno for alias in node.names if alias.name in names | {"*"})
+
+
+def _named_attributes(module: ast.Module) -> Iterator[tuple[int, str]]:
+    """Yield the line and name of each attribute, by a dot or by `getattr`."""
+    for node in ast.walk(module):
+        match node:
+            case ast.Attribute(attr=name):
+                yield node.lineno, name
+            case ast.Call(func=ast.Name(id="getattr"), args=[_, ast.Constant(value=str(name)), *_]):
+                yield node.lineno, name
 
 
 if __name__ == "__main__":

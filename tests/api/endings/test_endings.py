@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -117,13 +118,13 @@ async def test_each_kind_of_result_has_its_recorder(
     database: Database, jobs: WorkerContext, connection: asyncpg.Connection
 ) -> None:
     async def record_rows(
-        repository: EndingRepository, results: Mapping[int, PageResult]
+        session: Session, results: Mapping[int, PageResult]
     ) -> list[AttemptOutcome]:
         rows = [
             SucceededAttempt(i, result.token, title="rows", html="", facts=PageFacts())
             for i, result in results.items()
         ]
-        return await repository.mark_success(rows)
+        return await EndingRepository(session).mark_success(rows)
 
     ids = await _started(database, jobs, None, None, None, None)
     tokens = [(await _rows(connection))[i]["token"] for i in ids]
@@ -171,3 +172,23 @@ async def test_two_batches_with_the_same_rows_in_opposite_order_do_not_deadlock(
     orders = (ids, ids[::-1])
     await asyncio.gather(*(endings.record(dict.fromkeys(order, PAGE)) for order in orders))
     assert sorted(change.request_id for change in seen.ended) == ids
+
+
+async def test_a_step_sees_what_expires_and_nothing_of_its_attempts_is_left(
+    database: Database, jobs: WorkerContext, connection: asyncpg.Connection
+) -> None:
+    ids = await _started(database, jobs, ADA, None, None)
+    await connection.execute(
+        "UPDATE parse_requests SET next_attempt_at = now() WHERE id = $1", ids[0]
+    )
+    await connection.execute(
+        "UPDATE parse_requests SET suspect_since = now() WHERE id = $1", ids[1]
+    )
+    seen = Seen()
+    assert await _endings(database, seen).expire(timedelta(), limit=10) == 3
+    assert {(change.request_id, change.owner_id, change.status) for change in seen.ended} == {
+        (request_id, owner, StatusEnum.FAILURE)
+        for request_id, owner in zip(ids, (ADA, None, None), strict=True)
+    }
+    for row in (await _rows(connection)).values():
+        assert (row["token"], row["next_attempt_at"], row["suspect_since"]) == (None, None, None)

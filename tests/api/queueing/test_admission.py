@@ -191,3 +191,15 @@ async def test_finished_requests_take_no_room(
     for _ in range(MOST):
         assert (await client.post("/parse_async", json=BODY)).status_code == 202
     assert (await client.post("/parse_async", json=BODY)).status_code == 503
+
+
+async def test_what_was_accepted_during_a_count_is_not_forgotten(database: Database) -> None:
+    admission = await Admission.open(database, max_unfinished=MOST, clock=Clock())
+    counting = asyncio.create_task(admission.count())
+    await asyncio.sleep(0)  # it has begun, and sees no row that is stored from now on
+    for _ in range(MOST):
+        with admission.reserve():
+            pass
+    await counting
+    with pytest.raises(TooManyUnfinishedError), admission.reserve():
+        pass

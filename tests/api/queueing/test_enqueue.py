@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -78,3 +79,48 @@ async def test_what_cannot_be_sent_is_reported_and_does_not_raise(unused_tcp_por
     publisher = Publisher(celery_app, timeout=0.5, broker_options=_options(nowhere))
     assert not await publisher.publish_request(1, "https://a.example/", None)
     await publisher.close()
+
+
+async def test_a_task_of_a_capability_has_its_arguments_queue_and_trace(
+    publisher: Publisher, redis: aioredis.Redis
+) -> None:
+    sent = await asyncio.gather(
+        *(publisher.send("it.do", [n], trace_id=f"trace-{n}") for n in range(3)),
+        publisher.publish_request(9, "https://a.example/", None),
+    )
+    assert all(sent)
+    messages = await _messages(redis)
+    assert [message for message in messages if message[0] == "it.do"] == [
+        ("it.do", [n], f"trace-{n}") for n in range(3)
+    ]
+    assert ("api.parse_url", [9, "https://a.example/"], None) in messages
+    assert await publisher.send("it.do", queue="others")
+    assert await redis.llen("others") == 1
+
+
+async def test_a_task_that_cannot_be_sent_takes_no_other_along(
+    publisher: Publisher, redis: aioredis.Redis
+) -> None:
+    sent = await asyncio.gather(
+        publisher.send("it.do", [object()]),
+        publisher.send("it.do", [1]),
+        publisher.publish_request(9, "https://a.example/", None),
+    )
+    assert list(sent) == [False, True, True]
+    assert len(await _messages(redis)) == 2
+
+
+async def test_sending_a_task_never_blocks_the_event_loop() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        publisher = Publisher(
+            celery_app, timeout=0.5, broker_options=_options(f"redis://127.0.0.1:{port}/0")
+        )
+        sending = asyncio.create_task(publisher.send("it.do"))
+        turns = 0
+        while not sending.done():
+            turns += 1
+            await asyncio.sleep(0.01)
+        assert turns > 20
+        assert not await sending
+        await publisher.close()

@@ -148,3 +148,19 @@ async def test_a_foreign_result_with_nul_in_it_is_stored(
     row = await connection.fetchrow("SELECT title, html_content FROM parse_requests")
     await connection.close()
     assert tuple(row) == ("a\ufffdb\ufffd", "\ufffd\ufffd<p>")
+
+
+async def test_a_late_announcement_leaves_the_result_of_the_current_attempt(
+    jobs: WorkerContext, database: Database, database_url: str, redis: aioredis.Redis
+) -> None:
+    job = await _start(database, jobs, redis)
+    await _store(redis, job, token=job["token"])
+    await redis.rpush(DONE, json.dumps({"id": job["id"], "token": "another"}))
+    async with _running(jobs) as loop:
+        loop.stop()
+    assert await _drained(redis)
+    assert await _statuses(database_url) == ["processing"]
+    await redis.rpush(DONE, json.dumps({"id": job["id"], "token": job["token"]}))
+    async with _running(jobs) as loop:
+        loop.stop()
+    assert await _statuses(database_url) == ["success"]

@@ -25,7 +25,8 @@ async def test_more_calls_than_can_be_served_are_told_so_within_five_seconds(
 ) -> None:
     page = b"HTTP/1.1 200 X\r\nContent-Type: text/html\r\nContent-Length: 3\r\n\r\n<p>"
     url = site.raw("/", page, delay=2)
-    async with open_parser(fetch_timeout=30, fetch_concurrency=16, host_max_concurrent=most) as one:
+    changes = {"fetch_timeout": 30, "fetch_concurrency": 16, "host_max_concurrent": most}
+    async with open_parser(**changes, fetch_connect_timeout=10) as one:
         answers = await asyncio.gather(*(_fetch(one, url) for _ in range(300)))
     statuses = Counter(answer.status_code for answer, _ in answers)
     assert set(statuses) == {200, 503}

@@ -16,7 +16,7 @@ from api_service.process.collaborators import Collaborators
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
-    from api_service.endings.service import EndingStep
+    from api_service.endings.steps import EndingStep
 
 CapabilityOpener = Callable[[Settings, Collaborators], AbstractAsyncContextManager[None]]
 """Makes a capability's collaborators from those that are there, and closes them at the end."""

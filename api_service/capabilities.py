@@ -5,9 +5,11 @@ configuration for task modules and entries of beat's schedule. Routers are loade
 process that serves no HTTP never imports FastAPI.
 """
 
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from api_service.config import Settings
@@ -16,7 +18,8 @@ from api_service.process.collaborators import Collaborators
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
-    from api_service.endings.service import EndingStep, Recorder
+    from api_service.endings.service import Recorder
+    from api_service.endings.steps import EndingStep
 
 CapabilityOpener = Callable[[Settings, Collaborators], AbstractAsyncContextManager[None]]
 """Makes a capability's collaborators from those that are there, and closes them at the end."""
@@ -27,7 +30,7 @@ class Capability:
     """Say what one capability adds to each kind of process.
 
     Attributes:
-        name: its room.
+        name: its room, or a package of its own.
         router: loads its routes.
         open: makes what its routes use, once for each application.
         open_worker: makes what its tasks use, once for each process of a worker.
@@ -73,3 +76,21 @@ CAPABILITIES: tuple[Capability, ...] = (
     Capability(name="operation", router=_operation_router, open=_open_operation),
     Capability(name="reference", router=_reference_router),
 )
+
+
+def refuse_wrong_names(capabilities: Sequence[Capability]) -> None:
+    """End a starting process if two capabilities have one name, or one has no code.
+
+    Raises:
+        SystemExit: it says which.
+    """
+    seen = set()
+    for name in (capability.name for capability in capabilities):
+        if name in seen:
+            sys.exit(f"Two capabilities are named {name!r}. Rename one in capabilities.py.")
+        if not (name.isidentifier() and (find_spec(f"api_service.{name}") or find_spec(name))):
+            sys.exit(
+                f"The capability {name!r} has no room. Create api_service/{name}/, or correct its "
+                f"name in capabilities.py."
+            )
+        seen.add(name)

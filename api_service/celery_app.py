@@ -4,10 +4,11 @@ The entries in `worker/` run it, or Celery's command line. The environment and t
 capabilities are read when the configuration is first needed, not when this module is imported.
 """
 
+import sys
 from datetime import datetime
 from importlib import import_module
 from time import monotonic
-from typing import Any
+from typing import Any, ClassVar
 
 from celery import Celery
 from celery.schedules import crontab, schedstate, schedule
@@ -32,6 +33,26 @@ LOCAL_BROKER = "redis://localhost"
 SWEEP_SECONDS = 1.0
 VISIBILITY_SECONDS = 60
 """Seconds after which a message that a dead worker had taken is delivered again."""
+
+
+class NamedTasks(Celery):  # type: ignore[misc] # Celery carries no types
+    """Celery, which would take the first of two tasks of one name and say nothing."""
+
+    _modules: ClassVar[dict[str, str]] = {}
+
+    def task(self, *args: Any, **options: Any) -> Any:
+        """Make a task of a function, as Celery does.
+
+        Raises:
+            SystemExit: a function of another module has its name.
+        """
+        if name := options.get("name"):
+            module = sys._getframe(1).f_globals["__name__"]  # noqa: SLF001 - as `logging` does
+            if self._modules.setdefault(name, module) != module:
+                sys.exit(
+                    f"{module} names a task {name!r}, as {self._modules[name]} does. Rename it."
+                )
+        return super().task(*args, **options)
 
 
 class MonotonicInterval(schedule):  # type: ignore[misc] # Celery carries no types
@@ -107,11 +128,17 @@ def _configuration() -> dict[str, Any]:
 def _tasks() -> dict[str, Any]:
     """List the modules with tasks, and what beat sends: the core's, then the capabilities'."""
     # By its name, as all that Celery loads from above this module.
-    capabilities = import_module("api_service.capabilities").CAPABILITIES
+    listed = import_module("api_service.capabilities")
+    listed.refuse_wrong_names(listed.CAPABILITIES)
     modules = ["api_service.worker.worker_process", "api_service.tasks"]
     schedule = _beat_schedule()
-    for capability in capabilities:
+    for capability in listed.CAPABILITIES:
         modules += capability.task_modules
+        if taken := schedule.keys() & capability.beat_schedule.keys():
+            sys.exit(
+                f"The capability {capability.name!r} names an entry of beat's schedule "
+                f"{min(taken)!r}, as another does. Rename it."
+            )
         schedule |= capability.beat_schedule
     return {"imports": modules, "beat_schedule": schedule}
 
@@ -131,7 +158,7 @@ def _beat_schedule() -> dict[str, Any]:
     }
 
 
-celery_app = Celery("page_parser", set_as_current=True)
+celery_app = NamedTasks("page_parser", set_as_current=True)
 celery_app.add_defaults(_configuration)
 
 

@@ -49,6 +49,9 @@ CONNECTION_ERRORS = (TimeoutError, OSError, SQLAlchemyError, *_ASYNCPG_ERRORS)
 # The faults of a value: what has no form in its type, or is larger or deeper than any may be.
 _UNSTORABLE_ERRORS = (asyncpg.DataError, asyncpg.ProgramLimitExceededError)
 
+# Classes of SQLSTATE: connections, serialization, resources, locks, an operator, the system.
+_PASSING = {"08", "40", "53", "55", "57", "58"}
+
 
 class Database:
     """Sessions on one PostgreSQL database, of one event loop.
@@ -188,6 +191,16 @@ class Database:
     async def dispose(self) -> None:
         """Close all connections."""
         await self._engine.dispose()
+
+
+def is_outage(error: BaseException) -> bool:
+    """Return whether an error is of the server's state, which may pass, not of a statement."""
+    if isinstance(error, DatabaseUnavailableError | TimeoutError | OSError):
+        return True
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    reason = _driver_error(error) or error
+    return isinstance(reason, asyncpg.PostgresError) and str(reason.sqlstate)[:2] in _PASSING
 
 
 def explain_refusal(error: BaseException) -> str:

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from api_service import routes
 from api_service.assembly.api import open_api
-from api_service.capabilities import CAPABILITIES
+from api_service.capabilities import CAPABILITIES, refuse_wrong_names
 from api_service.config import Settings
 from api_service.edge.connection_limits import LIMITS_STATE_KEY, ConnectionLimits
 from api_service.edge.draining import Draining
@@ -62,6 +62,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     app.include_router(routes.router)
+    refuse_wrong_names(CAPABILITIES)
     for capability in CAPABILITIES:
         if capability.router is not None:
             app.include_router(capability.router())

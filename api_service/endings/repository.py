@@ -31,6 +31,13 @@ class EndingRepository:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
+    async def find_kinds(self, request_ids: Sequence[int]) -> dict[int, str]:
+        """Return the kind of each of these requests that is not a page."""
+        if not request_ids:
+            return {}
+        result = await self._session.execute(statements.FIND_KINDS, {"ids": list(request_ids)})
+        return {row.id: row.kind for row in result}
+
     async def mark_success(self, attempts: Sequence[SucceededAttempt]) -> list[AttemptOutcome]:
         """Move from `processing` to `success`; return what changed."""
         if not attempts:

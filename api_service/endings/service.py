@@ -14,6 +14,7 @@ from api_service.endings.attempts import (
     SucceededAttempt,
 )
 from api_service.endings.repository import EndingRepository
+from api_service.endings.steps import EndingStep, run_steps
 from api_service.exceptions import UnstorableError
 from api_service.metrics import worker as metrics
 from api_service.page.facts import ErrorFacts
@@ -26,9 +27,6 @@ from api_service.parser_client.messages import (
 )
 from api_service.repository import JobToPush
 from api_service.status_enum import StatusEnum
-
-EndingStep = Callable[[Session, Sequence[AttemptOutcome]], Awaitable[None]]
-"""Add something to the transaction in which requests end, such as a counter."""
 
 Recorder = Callable[[Session, Mapping[int, PageResult]], Awaitable[list[AttemptOutcome]]]
 """Write the successful results of one kind of job; return the requests that changed.
@@ -66,8 +64,9 @@ class Endings:
     """Ends attempts and requests, each batch in one transaction.
 
     Args:
-        steps: run in the transaction in which requests end, in this order.
-        recorders: by kind of job; a result of another kind fails its request.
+        steps: run in the transaction in which requests end, in this order. A request ends also if
+            a step fails for it: the log names both, see `steps.py`.
+        recorders: by kind of job; a request of another kind fails.
     """
 
     def __init__(
@@ -139,9 +138,11 @@ class Endings:
     async def _record(self, results: Mapping[int, Result]) -> None:
         # In the order of ids, so that two writers at once do not wait for each other.
         ordered = [(request_id, results[request_id]) for request_id in sorted(results)]
-        successes, failed = self._split_by_outcome(ordered)
         async with self._database.transaction() as session:
             repository = EndingRepository(session)
+            others = [i for i, result in ordered if _names_another_kind(result)]
+            kinds = await repository.find_kinds(others)
+            successes, failed = self._split_by_outcome(ordered, kinds)
             changed: list[AttemptOutcome] = []
             for kind, pages in sorted(successes.items()):
                 changed += await self._recorders[kind](session, pages)
@@ -159,15 +160,20 @@ class Endings:
                 metrics.request_failed(codes[change.request_id], age=change.age)
 
     def _split_by_outcome(
-        self, results: Sequence[tuple[int, Result]]
+        self, results: Sequence[tuple[int, Result]], kinds: Mapping[int, str]
     ) -> tuple[Mapping[str, dict[int, PageResult]], list[FailedAttempt]]:
-        """Separate successes, by kind, from failures; a kind without a recorder is a failure."""
+        """Separate successes, by kind, from failures; a kind without a recorder is a failure.
+
+        Args:
+            results: in the order of their ids.
+            kinds: of the requests that are not pages.
+        """
         successes: defaultdict[str, dict[int, PageResult]] = defaultdict(dict)
         failed = []
         for request_id, result in results:
             if isinstance(result, FailureResult):
                 failed.append(self._failed_attempt(request_id, result))
-            elif (kind := _job_kind_of(result)) in self._recorders:
+            elif (kind := kinds.get(request_id, PAGE_KIND)) in self._recorders:
                 successes[kind][request_id] = result
             else:
                 failure = _as_failure(result, "its kind is unknown", request_id)
@@ -180,8 +186,7 @@ class Endings:
         """Have every step see the requests that ended, and wake their waiters."""
         if not ended:
             return
-        for step in self._steps:
-            await step(session, ended)
+        await run_steps(session, self._steps, ended)
         await EndingRepository(session).notify_ended([change.request_id for change in ended])
 
     def _failed_attempt(self, request_id: int, result: FailureResult) -> FailedAttempt:
@@ -202,9 +207,13 @@ def _as_failure(result: Result, why: str, request_id: int) -> FailureResult:
     return failure.model_copy(update={"token": result.token})
 
 
-def _job_kind_of(result: PageResult) -> str:
-    """Return the kind of a result of ours; without a token it is a foreign parser's page."""
-    return result.kind if result.token else PAGE_KIND
+def _names_another_kind(result: Result) -> bool:
+    """Return whether the request's row has to be asked for its kind, which is the one that counts.
+
+    The kind of a result only copies that of its job, and a foreign parser may mean something else
+    by it. Without a token it is a foreign parser's page.
+    """
+    return isinstance(result, PageResult) and bool(result.token) and result.kind != PAGE_KIND
 
 
 def _error_facts(result: FailureResult) -> ErrorFacts:

@@ -16,6 +16,12 @@ _CHANGED_COLUMNS = (
     "extract(epoch FROM clock_timestamp() - r.created_at)::float8 AS age"
 )
 
+FIND_KINDS = text("""
+    SELECT r.id, r.options ->> 'kind' AS kind
+    FROM parse_requests r
+    WHERE r.id = ANY(CAST(:ids AS bigint[])) AND r.options ->> 'kind' IS NOT NULL
+""")
+
 MARK_SUCCESS = text(f"""
     UPDATE parse_requests r
     SET status = 'success', token = NULL, next_attempt_at = NULL, suspect_since = NULL,

@@ -90,6 +90,11 @@ class EndingListener:
             await asyncio.sleep(RECONNECT_SECONDS)
 
     def _on_notice(self, _connection: Any, _pid: int, _channel: str, payload: Any) -> None:
-        for request_id in map(int, payload.split(",")):
+        try:
+            request_ids = [int(request_id) for request_id in payload.split(",")]
+        except ValueError:
+            log.debug("notice of another program ignored", payload=payload[:100])
+            return
+        for request_id in request_ids:
             for event in self._waiters.get(request_id, ()):
                 event.set()

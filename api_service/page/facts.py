@@ -58,16 +58,22 @@ class Metadata(Facts):
     image: Annotated[str | None, Field(description="Preview image.")] = None
     video: Annotated[str | None, Field(description="Preview video: a file or a player.")] = None
     favicon: Annotated[str | None, Field(description="Declared icon.")] = None
-    keywords: Annotated[list[str], Field(description="Declared keywords.")] = []
+    keywords: Annotated[list[str], Field(fail_fast=True, description="Declared keywords.")] = []
     open_graph: Annotated[
         dict[str, list[str]], Field(description="Values of Open Graph properties, without `og:`.")
     ] = {}
     twitter_card: Annotated[
         dict[str, str], Field(description="Properties of its Twitter card, without `twitter:`.")
     ] = {}
-    json_ld: Annotated[list[dict[str, Any]], Field(description="Its JSON-LD objects.")] = []
-    feeds: Annotated[list[Feed], Field(description="Feeds that the page links to.")] = []
-    robots: Annotated[list[str], Field(description="Directives for search engines.")] = []
+    json_ld: Annotated[
+        list[dict[str, Any]], Field(fail_fast=True, description="Its JSON-LD objects.")
+    ] = []
+    feeds: Annotated[
+        list[Feed], Field(fail_fast=True, description="Feeds that the page links to.")
+    ] = []
+    robots: Annotated[
+        list[str], Field(fail_fast=True, description="Directives for search engines.")
+    ] = []
 
 
 class Redirect(Facts):
@@ -88,7 +94,8 @@ class PageFacts(Facts):
     )
     final_url: Annotated[str | None, Field(description="URL after all redirects.")] = None
     redirects: Annotated[
-        list[Redirect] | None, Field(description="Followed redirects, in order.")
+        Annotated[list[Redirect], Field(fail_fast=True)] | None,
+        Field(description="Followed redirects, in order."),
     ] = None
     http_status: Annotated[int | None, Field(description="The page's own HTTP status.")] = None
     content_type: Annotated[str | None, Field(description="Content-Type header, as sent.")] = None

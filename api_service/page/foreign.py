@@ -9,8 +9,9 @@ import re
 from typing import Any
 
 from pydantic import ValidationError, ValidatorFunctionWrapHandler, field_validator
+from pydantic_core import PydanticUseDefault
 
-from api_service.page.facts import ErrorFacts, PageFacts
+from api_service.page.facts import ErrorFacts, Metadata, PageFacts
 
 MAX_DEPTH = 64
 """Levels of lists and objects that a fact may have; deeper ones become null."""
@@ -26,6 +27,37 @@ _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 # The closing quote is optional: else what is never closed would be scanned from each quote again.
 
 
+class LenientMetadata(Metadata):
+    """Metadata as somebody wrote it: an invalid member is dropped, the others count.
+
+    Reading ends at the first invalid item: an error for each could take a thousand times the
+    memory of what was written. Lists say so with `fail_fast`, and dicts are looked through first.
+    """
+
+    @field_validator("open_graph", mode="before")
+    @classmethod
+    def _expect_lists_of_text(cls, value: Any) -> Any:
+        if isinstance(value, dict) and not all(map(_is_list_of_text, value.values())):
+            raise ValueError("it is a list of texts for each property")
+        return value
+
+    @field_validator("twitter_card", mode="before")
+    @classmethod
+    def _expect_text(cls, value: Any) -> Any:
+        if isinstance(value, dict) and not all(isinstance(item, str) for item in value.values()):
+            raise ValueError("it is a text for each property")
+        return value
+
+    # Runs around the validators above.
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _drop_invalid(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return validate(value)
+        except (ValidationError, RecursionError) as error:
+            raise PydanticUseDefault from error
+
+
 class LenientPageFacts(PageFacts):
     """Facts about a page as somebody wrote them: an invalid one is dropped, the others count.
 
@@ -35,13 +67,7 @@ class LenientPageFacts(PageFacts):
     @field_validator("metadata", mode="wrap")
     @classmethod
     def _drop_invalid_members(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
-        try:
-            return validate(value)
-        except ValidationError as error:
-            if not isinstance(value, dict):
-                raise
-            invalid = {place["loc"][0] for place in error.errors(include_url=False) if place["loc"]}
-            return validate({name: item for name, item in value.items() if name not in invalid})
+        return validate(LenientMetadata.model_validate(value) if isinstance(value, dict) else value)
 
     # Runs around the validator above, and drops the whole fact.
     @field_validator(*PageFacts.model_fields, mode="wrap")
@@ -152,6 +178,10 @@ def _cut_deep(text: str) -> str:
     if depth > MAX_TEXT_DEPTH:
         raise ValueError("it ends within a list or an object")
     return "".join([*kept, text[end:]]) if kept else text
+
+
+def _is_list_of_text(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def _integer(digits: str) -> int | None:

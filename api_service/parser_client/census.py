@@ -19,6 +19,8 @@ FORGET_WORKER_SECONDS = 60
 """A worker's heartbeat is deleted after this time."""
 ITEMS_PER_READ = 1000
 
+WRONG_TYPE = "key of another type: delete it"
+
 log = structlog.get_logger()
 
 
@@ -107,6 +109,17 @@ class RedisCensus:
         parsers, workers = await self._count_alive_script(keys=keys, args=[ALIVE_WITHIN_SECONDS])
         return parsers, workers
 
+    async def log_wrong_types(self) -> None:
+        """Log each of our keys whose value has another type: commands on it fail."""
+        expected = self._keys.types | {self._keys.taken_announcements(self._name): "list"}
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for key in expected:
+                pipe.type(key)
+            found = await pipe.execute()
+        for (key, wanted), name in zip(expected.items(), found, strict=True):
+            if name.decode() not in {wanted, "none"}:
+                log.error(WRONG_TYPE, key=key)
+
     async def _members(self, name: str) -> list[str]:
         """Return the members of a sorted set."""
         try:
@@ -140,7 +153,7 @@ def _log_wrong_type(name: str, error: ResponseError) -> None:
     """
     if not is_wrong_type(error):
         raise error
-    log.error("key of another type: delete it", key=name)
+    log.error(WRONG_TYPE, key=name)
 
 
 # A job of ours begins {"id":42,… and a job that waits for its host quotes that in a string.

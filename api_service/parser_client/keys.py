@@ -97,6 +97,24 @@ class Keys:
         """Name the set of workers, by the second of their last heartbeat."""
         return f"{self.task_queue}:workers"
 
+    @property
+    def types(self) -> dict[str, str]:
+        """Map each key that this service uses, and whose name is fixed, to its type."""
+        lists = (self.task_queue, self.ready_jobs, self.reply_list)
+        sets = (
+            self.hosts,
+            self.leases,
+            self.ended_leases,
+            self.announcement_takers,
+            self.parsers,
+            self.workers,
+        )
+        return (
+            dict.fromkeys(lists, "list")
+            | dict.fromkeys(sets, "zset")
+            | {self.reply_bytes: "string"}
+        )
+
     def chore_cooldown(self, chore: str) -> str:
         """Name the key that exists while it is too early to do a chore again."""
         return f"{self.task_queue}:turn:{chore}"

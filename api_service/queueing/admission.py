@@ -39,7 +39,7 @@ class Admission:
         self, database: Database, *, max_unfinished: int, clock: Callable[[], float] = monotonic
     ) -> None:
         self._database = database
-        self._max_depth = max_unfinished
+        self._max_unfinished = max_unfinished
         self._clock = clock
         self._counted = 0
         self._accepted_since = 0
@@ -65,7 +65,7 @@ class Admission:
         """
         if self._counting is None and self._clock() >= self._next_count:
             self._counting = asyncio.create_task(self.count())
-        if self._estimated_unfinished >= self._max_depth:
+        if self._estimated_unfinished >= self._max_unfinished:
             raise TooManyUnfinishedError
         self._being_stored += 1
         try:
@@ -76,18 +76,18 @@ class Admission:
 
     async def count(self) -> None:
         """Recount unfinished requests; on failure keep the last count."""
-        find_accepted_id, started = self._accepted_since, self._clock()
+        accepted_before, started = self._accepted_since, self._clock()
         cost = 0.0
         try:
             async with self._database.read_session() as session:
                 repository = ParseRequestRepository(session)
-                self._counted = await repository.count_unfinished(limit=self._max_depth)
-            self._accepted_since -= find_accepted_id
+                self._counted = await repository.count_unfinished(limit=self._max_unfinished)
+            self._accepted_since -= accepted_before
             cost = self._clock() - started
         except DatabaseUnavailableError:
             log.warning("requests not counted")
         finally:
-            is_far = self._estimated_unfinished < self._max_depth / 2
+            is_far = self._estimated_unfinished < self._max_unfinished / 2
             pause = RECOUNT_SECONDS_FAR_FROM_LIMIT if is_far else RECOUNT_SECONDS
             slow = min(MAX_RECOUNT_SECONDS, cost * COST_FACTOR)
             self._next_count = self._clock() + max(pause, slow)

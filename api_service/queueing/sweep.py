@@ -14,6 +14,7 @@ finds such rows and pushes them again. Under a lock, so that only one sweep runs
    result stored. Otherwise mark it suspect; push it again if it is still missing after
    `lost_after` seconds. This is not an attempt: no parser tried.
 
+If a step fails, the log names it and the next ones run.
 Neither a long wait nor list position causes a second push. Ended requests cost nothing: steps 1
 and 2 start behind them, see `search_start.py`.
 """
@@ -24,13 +25,17 @@ from datetime import datetime
 from time import monotonic, perf_counter
 
 import structlog
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from api_service.database import Database
 from api_service.endings.service import Endings
+from api_service.exceptions import ApiError
 from api_service.idempotency.service import forget_old_idempotency_keys
 from api_service.metrics import worker as metrics
 from api_service.parser_client.messages import Announcement
 from api_service.parser_client.queues import ParserQueues
+from api_service.parser_client.wrong_type import is_wrong_type
 from api_service.queueing.chores import PeriodicChores
 from api_service.queueing.handover import Handover
 from api_service.queueing.repository import QueueRepository
@@ -126,28 +131,47 @@ class Sweep:
         if await self._chores.try_claim("search", every=FULL_SEARCH_SECONDS):
             self._first_pending.reset()
             self._first_due.reset()
-        due = await self._push_due()
-        stranded = await self._push_stale_pending()
-        died, exhausted = await self._recover_from_dead_parsers()
+        found: dict[str, int] = {}
+        wrong_types = False
+        for step in (
+            self._push_due,
+            self._push_stale_pending,
+            self._recover_from_dead_parsers,
+            self._reclaim,
+            self._forget_old_keys,
+            self._find_lost,
+        ):
+            try:
+                found |= await step()
+            except (ApiError, OSError, RedisConnectionError, RedisTimeoutError):
+                raise  # an outage: the other steps would wait for the same
+            except Exception as error:
+                wrong_types = wrong_types or is_wrong_type(error)
+                log.exception("step of the sweep failed", step=step.__name__.strip("_"))
+        if wrong_types:
+            await self._queues.census.log_wrong_types()
+        return SweepReport(**found)
+
+    async def _reclaim(self) -> dict[str, int]:
         reclaimed = await self._queues.results.reclaim()
         metrics.count_swept("reclaimed", reclaimed)
-        announced = suspects = lost = 0
+        return {"reclaimed": reclaimed}
+
+    async def _forget_old_keys(self) -> dict[str, int]:
         if await self._chores.try_claim("keys", every=IDEMPOTENCY_CLEANUP_SECONDS):
             await forget_old_idempotency_keys(self._database)
-        if await self._chores.try_claim("look", every=self._policy.look_every):
-            announced, suspects, lost = await self._find_lost()
-        return SweepReport(due, stranded, died, exhausted, reclaimed, announced, suspects, lost)
+        return {}
 
-    async def _push_due(self) -> int:
+    async def _push_due(self) -> dict[str, int]:
         first = self._first_due.get()
         async with self._database.transaction() as session:
             repository = QueueRepository(session)
             due = await repository.claim_due_retries(limit=CLAIM_BATCH, first=first)
             next_due = await repository.find_first_due(first=first)
         self._first_due.set(next_due)
-        return await self._push("due", due)
+        return {"due": await self._push("due", due)}
 
-    async def _push_stale_pending(self) -> int:
+    async def _push_stale_pending(self) -> dict[str, int]:
         first = self._first_pending.get()
         async with self._database.transaction() as session:
             repository = QueueRepository(session)
@@ -156,23 +180,23 @@ class Sweep:
             )
             next_pending = await repository.find_first_pending(first=first)
         self._first_pending.set(next_pending)
-        return await self._push("stranded", stranded)
+        return {"stranded": await self._push("stranded", stranded)}
 
-    async def _recover_from_dead_parsers(self) -> tuple[int, int]:
-        """Return how many jobs of dead parsers were pushed again, and how many failed."""
+    async def _recover_from_dead_parsers(self) -> dict[str, int]:
         tokens = await self._queues.leases.expired_tokens(
             after_ms=int(self._policy.lease_grace * 1000), limit=CLAIM_BATCH
         )
         if not tokens:
-            return 0, 0
+            return {}
         again, failed = await self._endings.record_dead_attempts(tokens)
         metrics.count_swept("exhausted", len(failed))
         await self._push("died", again)
         await self._queues.leases.drop(tokens)
-        return len(again), len(failed)
+        return {"died": len(again), "exhausted": len(failed)}
 
-    async def _find_lost(self) -> tuple[int, int, int]:
-        """Return how many were announced, how many are suspects, and how many were pushed."""
+    async def _find_lost(self) -> dict[str, int]:
+        if not await self._chores.try_claim("look", every=self._policy.look_every):
+            return {}
         async with self._database.transaction() as session:
             begun = await QueueRepository(session).now()
         seen = [request_id async for request_id in self._queues.census.ids_in_redis()]
@@ -188,7 +212,8 @@ class Sweep:
                 await QueueRepository(session).add_suspects(
                     suspects[start : start + MAX_LOST_PER_BATCH]
                 )
-        return len(announced), len(suspects), await self._push_lost()
+        lost = await self._push_lost()
+        return {"announced": len(announced), "suspects": len(suspects), "lost": lost}
 
     async def _push_lost(self) -> int:
         pushed = 0

@@ -17,8 +17,10 @@ from redis.exceptions import OutOfMemoryError, RedisError
 from api_service.assembly.worker import WorkerContext
 from api_service.endings.service import Endings
 from api_service.exceptions import ApiError
+from api_service.parser_client.census import RedisCensus
 from api_service.parser_client.messages import UnreadableResult
 from api_service.parser_client.results import ResultStore
+from api_service.parser_client.wrong_type import is_wrong_type
 from api_service.process.backoff import Backoff
 from api_service.worker.unannounced_results import UnannouncedResults
 from api_service.worker.watchdog import CeleryWatchdog
@@ -40,6 +42,7 @@ def build_result_loop(
     """Make a loop on a worker's collaborators; see `CeleryWatchdog` for the files."""
     return ResultLoop(
         results=context.results,
+        census=context.census,
         endings=context.endings,
         foreign=UnannouncedResults(
             database=context.database, results=context.results, endings=context.endings
@@ -55,11 +58,13 @@ class ResultLoop:
         self,
         *,
         results: ResultStore,
+        census: RedisCensus,
         endings: Endings,
         foreign: UnannouncedResults,
         watchdog: CeleryWatchdog,
     ) -> None:
         self._results = results
+        self._census = census
         self._endings = endings
         self._foreign = foreign
         self._watchdog = watchdog
@@ -86,6 +91,7 @@ class ResultLoop:
                 self._watchdog.record_outage()
                 pause = backoff.next_pause()
                 log.warning("results not persisted yet", error=repr(error), retry_in=pause)
+                await self._log_wrong_types(error)
                 await self._pause(pause)
             except Exception:
                 # Our own fault, but no reason to take Celery along. Without a record of the
@@ -94,6 +100,11 @@ class ResultLoop:
                 if self._stopping.is_set():
                     return
                 await self._pause(backoff.next_pause())
+
+    async def _log_wrong_types(self, error: Exception) -> None:
+        if is_wrong_type(error):
+            with contextlib.suppress(RedisError, OSError):  # an outage shows at the next round
+                await self._census.log_wrong_types()
 
     async def _persist_announced(self) -> bool:
         """Persist one batch; return whether anything was announced."""

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, StrictInt, StrictStr
+from pydantic import BaseModel, BeforeValidator, Field, StrictInt, StrictStr, ValidationInfo
 
 from parser_service.page import Page, PageOptions
 
@@ -11,9 +11,9 @@ PAGE_KIND = "page"
 """The kind of a job that names none."""
 
 
-def _page_unless_text(value: Any) -> Any:
-    """Ignore a member of another type: a foreign producer means something else by it."""
-    return value if isinstance(value, str) else PAGE_KIND
+def _page_unless_ours(value: Any, info: ValidationInfo) -> Any:
+    """Ignore what a foreign producer means something else by: another type, or without a token."""
+    return value if isinstance(value, str) and info.data.get("token") else PAGE_KIND
 
 
 class Job(PageOptions):
@@ -27,6 +27,7 @@ class Job(PageOptions):
         alone: whether the parser may run no other job at the same time.
         html_apart: whether the HTML of the result follows its JSON instead of being in it.
         kind: names what to do, see `jobs/runners.py`; echoed in the result.
+            A job without a token is a page.
     """
 
     id: StrictInt | StrictStr
@@ -36,7 +37,7 @@ class Job(PageOptions):
     trace: str | None = None
     alone: bool = False
     html_apart: bool = False
-    kind: Annotated[str, BeforeValidator(_page_unless_text)] = PAGE_KIND
+    kind: Annotated[str, BeforeValidator(_page_unless_ours)] = PAGE_KIND
 
 
 class ErrorFacts(BaseModel):

@@ -7,12 +7,15 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
+import structlog
 
 from api_service.assembly.worker import WorkerContext
 from api_service.database import Database, Session
 from api_service.endings.attempts import AttemptOutcome, RetryPolicy, SucceededAttempt
 from api_service.endings.repository import EndingRepository
-from api_service.endings.service import RECORDERS, Endings, EndingStep
+from api_service.endings.service import RECORDERS, Endings
+from api_service.endings.steps import EndingStep
+from api_service.exceptions import DatabaseUnavailableError
 from api_service.page.facts import PageFacts
 from api_service.parser_client.messages import FailureReason, FailureResult, PageResult, Result
 from api_service.repository import NewRequest, ParseRequestRepository
@@ -84,16 +87,56 @@ async def test_a_step_sees_a_request_that_fails_with_its_last_parser(
     assert failed[0].owner_id == ADA
 
 
-async def test_a_step_that_fails_leaves_everything_as_it_was(
+async def _write(session: Session, statement: str, *values: object) -> None:
+    raw = await (await session.connection()).get_raw_connection()
+    assert raw.driver_connection
+    await raw.driver_connection.execute(statement, *values)
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyError, TypeError, RuntimeError, None])
+async def test_a_step_that_fails_for_one_request_counts_the_others_and_ends_all(
+    database: Database,
+    jobs: WorkerContext,
+    connection: asyncpg.Connection,
+    error: type[Exception] | None,
+) -> None:
+    await connection.execute("CREATE TABLE counted (id bigint)")
+    good, wrong, bad, wrong_bad = await _started(database, jobs, None, None, None, None)
+
+    async def count(session: Session, ended: Sequence[AttemptOutcome]) -> None:
+        for change in ended:
+            await _write(session, "INSERT INTO counted VALUES ($1)", change.request_id)
+            if change.request_id in {wrong, wrong_bad}:
+                if error:
+                    raise error("a bug in a step")
+                await _write(session, "SELECT nonsense")
+
+    failure = _failure(retryable=False)
+    results: dict[int, Result] = {good: PAGE, wrong: PAGE, bad: failure, wrong_bad: failure}
+    seen = Seen()
+    with structlog.testing.capture_logs() as lines:
+        await _endings(database, count, seen).record(results)
+    rows = await _rows(connection)
+    assert [rows[i]["status"] for i in results] == ["success", "success", "failure", "failure"]
+    assert "Slow." in rows[wrong_bad]["error"]
+    counted = await connection.fetch("SELECT id FROM counted ORDER BY id")
+    assert [row["id"] for row in counted] == [good, bad]
+    assert [change.request_id for change in seen.ended] == [good, wrong, bad, wrong_bad]
+    left_out = [line for line in lines if line["event"] == "ending step left out"]
+    assert [line["request_id"] for line in left_out] == [wrong, wrong_bad]
+    assert all(count.__qualname__ in line["step"] for line in left_out)
+
+
+async def test_an_outage_in_a_step_leaves_everything_as_it_was(
     database: Database, jobs: WorkerContext, connection: asyncpg.Connection
 ) -> None:
-    async def fail(_: Session, __: Sequence[AttemptOutcome]) -> None:
-        raise RuntimeError("no counter")
+    async def lose_the_connection(session: Session, _: Sequence[AttemptOutcome]) -> None:
+        await _write(session, "SELECT pg_terminate_backend(pg_backend_pid())")
 
     ids = await _started(database, jobs, None, None)
     before = await _rows(connection)
-    with pytest.raises(RuntimeError, match="no counter"):
-        await _endings(database, fail).record(dict.fromkeys(ids, PAGE))
+    with pytest.raises(DatabaseUnavailableError):
+        await _endings(database, lose_the_connection).record(dict.fromkeys(ids, PAGE))
     assert await _rows(connection) == before
 
 
@@ -103,9 +146,7 @@ async def test_steps_write_in_the_transaction_of_the_end(
     await connection.execute("CREATE TABLE counters (ended integer)")
 
     async def count(session: Session, ended: Sequence[AttemptOutcome]) -> None:
-        raw = await (await session.connection()).get_raw_connection()
-        assert raw.driver_connection
-        await raw.driver_connection.execute("INSERT INTO counters VALUES ($1)", len(ended))
+        await _write(session, "INSERT INTO counters VALUES ($1)", len(ended))
         other = await connection.fetchval("SELECT count(*) FROM counters")
         assert other == 0, "seen before its commit"
 
@@ -126,7 +167,11 @@ async def test_each_kind_of_result_has_its_recorder(
         ]
         return await EndingRepository(session).mark_success(rows)
 
-    ids = await _started(database, jobs, None, None, None, None)
+    kinds = ["page", "listing", "unknown", "page", "page"]
+    requests = [NewRequest("https://a.example/", kind=kind) for kind in kinds]
+    async with database.transaction() as session:
+        ids = await ParseRequestRepository(session).add_all(requests)
+    await jobs.handover.start(ids)
     tokens = [(await _rows(connection))[i]["token"] for i in ids]
     endings = Endings(
         database=database,
@@ -138,6 +183,7 @@ async def test_each_kind_of_result_has_its_recorder(
         ids[1]: PAGE.model_copy(update={"token": tokens[1], "kind": "listing"}),
         ids[2]: PAGE.model_copy(update={"token": tokens[2], "kind": "unknown"}),
         ids[3]: PAGE.model_copy(update={"kind": "a foreign parser's own"}),
+        ids[4]: PAGE.model_copy(update={"token": tokens[4], "kind": "article"}),
     }
     await endings.record(results)
     rows = await _rows(connection)
@@ -145,6 +191,7 @@ async def test_each_kind_of_result_has_its_recorder(
         ("success", "A"),
         ("success", "rows"),
         ("failure", None),
+        ("success", "A"),
         ("success", "A"),
     ]
     assert "internal_error" in rows[ids[2]]["error"]

@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
+import structlog
 
 from api_service.database import Database
 from api_service.database_address import read_database_url
-from api_service.endings.repository import EndingRepository
+from api_service.endings.repository import ENDED_CHANNEL, EndingRepository
 from api_service.endings.wakeups import EndingListener
 from tests.support.waiting import until
 
@@ -59,6 +60,21 @@ async def test_more_ends_than_one_notice_holds_wake_all(
         await _end(database, *range(last - 999, last + 1))
         async with asyncio.timeout(5):
             await event.wait()
+
+
+@pytest.mark.parametrize("payload", ["", "abc", "1,", "1,x"])
+async def test_a_notice_of_another_program_is_ignored(
+    listener: EndingListener, database: Database, connection: asyncpg.Connection, payload: str
+) -> None:
+    failures: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+    with structlog.testing.capture_logs() as lines, listener.subscription(7) as event:
+        await connection.execute("SELECT pg_notify($1, $2)", ENDED_CHANNEL, payload)
+        await _end(database, 7)
+        async with asyncio.timeout(5):
+            await event.wait()
+    assert not failures
+    assert [(line["log_level"], line["payload"]) for line in lines] == [("debug", payload)]
 
 
 async def test_it_listens_again_after_its_connection_broke(

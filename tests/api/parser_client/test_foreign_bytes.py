@@ -1,6 +1,7 @@
 """Whatever bytes stand under a key or in an announcement, reading them never raises."""
 
 import json
+import tracemalloc
 from collections.abc import AsyncIterator
 from time import perf_counter
 
@@ -223,6 +224,48 @@ def test_reading_takes_a_bounded_time(piece: str) -> None:
     began = perf_counter()
     read_result(value)
     assert perf_counter() - began < 5  # 0.5 s on a free machine; in quadratic time, hours
+
+
+def _many_invalid(place: str, item: str, count: int) -> bytes:
+    """Write a page's result with many invalid items, each with a number in place of `%d`."""
+    inside = ",".join(item.replace("%d", str(i)) for i in range(count))
+    return (PAGE % ("," + place.replace("…", inside))).encode()
+
+
+MANY_INVALID = [
+    ('"metadata":{"keywords":[…]}', "1"),
+    ('"metadata":{"robots":[…]}', "[]"),
+    ('"metadata":{"json_ld":[…]}', "1"),
+    ('"metadata":{"feeds":[…]}', "{}"),
+    ('"metadata":{"open_graph":{…}}', '"%d":1'),
+    ('"metadata":{"open_graph":{…}}', '"%d":[1]'),
+    ('"metadata":{"open_graph":{"a":[…]}}', "1"),
+    ('"metadata":{"twitter_card":{…}}', '"%d":1'),
+    ('"metadata":[…]', "1"),
+    ('"redirects":[…]', "{}"),
+    ('"final_url":[…]', "1"),
+]
+
+
+@pytest.mark.parametrize(("place", "item"), MANY_INVALID)
+def test_invalid_items_in_any_number_cost_little_memory(place: str, item: str) -> None:
+    count = 100_000
+    value = _many_invalid(place, item, count)
+    tracemalloc.start()
+    try:
+        assert isinstance(read_result(value), PageResult)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 400 * count, "an object for each error"
+
+
+@pytest.mark.parametrize(("place", "item"), MANY_INVALID)
+def test_reading_invalid_items_takes_a_bounded_time(place: str, item: str) -> None:
+    value = _many_invalid(place, item, 1_000_000)
+    began = perf_counter()
+    read_result(value)
+    assert perf_counter() - began < 5  # 0.2 to 2 s on a free machine
 
 
 async def test_a_value_of_another_type_is_an_unreadable_result(raw: aioredis.Redis) -> None:

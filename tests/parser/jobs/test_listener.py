@@ -137,8 +137,8 @@ async def test_no_job_is_taken_while_too_many_results_of_a_second_producer_wait(
         await until(partial(have_ended, held_up))
 
 
-@pytest.mark.parametrize("kind", ["page", None, 7, {"of": "another"}, ["page"], True])
-async def test_a_job_whose_kind_is_page_or_no_text_is_a_page(
+@pytest.mark.parametrize("kind", ["page", None, 7, {"of": "another"}, ["page"], True, "news", ""])
+async def test_a_job_whose_kind_is_page_or_no_text_or_without_a_token_is_a_page(
     redis: aioredis.Redis, open_listener: OpenListener, site: Site, kind: Any
 ) -> None:
     url = site.page("/", "<title>A</title>")

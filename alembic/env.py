@@ -14,7 +14,7 @@ from sqlalchemy.pool import NullPool
 
 import api_service
 from api_service.config import Settings
-from api_service.database import CONNECT_SECONDS, CONNECTION_ERRORS, explain_refusal
+from api_service.database import CONNECT_TIMEOUT_SECONDS, CONNECTION_ERRORS, explain_refusal
 from api_service.database_address import DIALECT, DatabaseAddress
 from api_service.schema import Base
 
@@ -157,7 +157,7 @@ def read_wait() -> float:
 
 
 async def run_online(address: DatabaseAddress, seconds: float) -> None:
-    arguments = {"timeout": CONNECT_SECONDS} | dict(address.engine_arguments)
+    arguments = {"timeout": CONNECT_TIMEOUT_SECONDS} | dict(address.engine_arguments)
     engine = create_async_engine(DIALECT, connect_args=arguments, poolclass=NullPool)
     try:
         connection = await engine.connect()

@@ -28,10 +28,10 @@ CLEANUP_TASK = "api.cleanup_parse_requests"
 PULSE_TASK = "api.pulse"
 SWEEP_TASK = "api.sweep"
 
-LOCAL_BROKER = "redis://localhost"
+PLACEHOLDER_BROKER_URL = "redis://localhost"
 """Stands for a Unix socket, whose path kombu would take for a database."""
-SWEEP_SECONDS = 1.0
-VISIBILITY_SECONDS = 60
+SWEEP_PERIOD_SECONDS = 1.0
+VISIBILITY_TIMEOUT_SECONDS = 60
 """Seconds after which a message that a dead worker had taken is delivered again."""
 
 
@@ -82,7 +82,7 @@ def broker_options(settings: Settings) -> dict[str, Any]:
     return {
         "address": settings.redis_address,
         "global_keyprefix": celery_key_prefix(settings),
-        "visibility_timeout": VISIBILITY_SECONDS,
+        "visibility_timeout": VISIBILITY_TIMEOUT_SECONDS,
         # Without these two, a killed worker's message is delivered again minutes late.
         "unacked_restore_interval": 5,
         "unacked_restore_throttle": 1,
@@ -96,8 +96,8 @@ def _configuration() -> dict[str, Any]:
     address = settings.redis_address
     return {
         # For messages only: the connection is made from the options below.
-        "broker_url": LOCAL_BROKER if address.medium == "unix" else address.shown,
-        "broker_transport": "api_service.worker.transport:PatientTransport",
+        "broker_url": PLACEHOLDER_BROKER_URL if address.medium == "unix" else address.shown,
+        "broker_transport": "api_service.worker.transport:ReconnectingTransport",
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_transport_options": broker_options(settings),
@@ -120,7 +120,7 @@ def _configuration() -> dict[str, Any]:
         "service_name": "worker",  # ours, for logs; beat's entry says otherwise
         "timezone": "UTC",
         "enable_utc": True,
-        "beat_scheduler": "api_service.worker.scheduler:SteadyScheduler",
+        "beat_scheduler": "api_service.worker.scheduler:MonotonicScheduler",
         **_tasks(),
     }
 
@@ -153,7 +153,7 @@ def _beat_schedule() -> dict[str, Any]:
             "task": SWEEP_TASK,
             # No `expires`: worker and beat clocks may differ. A backlog of sweeps is skipped
             # cheaply, see `tasks.py`.
-            "schedule": MonotonicInterval(SWEEP_SECONDS),
+            "schedule": MonotonicInterval(SWEEP_PERIOD_SECONDS),
         },
     }
 

@@ -10,15 +10,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from api_service.database_address import DatabaseAddress, read_database_url
 from api_service.redis_address import RedisAddress, read_redis_url
 from api_service.settings.kinds import (
+    AliveFile,
     Bytes,
     CertificateFile,
     Count,
     Days,
-    Form,
     HostName,
     KeyName,
     Seconds,
-    TouchedFile,
+    TextFormat,
     check_network,
 )
 from api_service.settings.sentences import sentence
@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     root_path: Annotated[
         str,
         Field(pattern=r"^(/[A-Za-z0-9._~-]+)*$"),
-        Form("a path that begins with a slash and does not end with one, such as /pages"),
+        TextFormat("a path that begins with a slash and does not end with one, such as /pages"),
     ] = ""
     """The path under which a proxy serves the API; it may strip it or leave it."""
     forwarded_allow_ips: str = "127.0.0.1"
@@ -89,11 +89,11 @@ class Settings(BaseSettings):
     """The address on which a worker and beat expose metrics; the API has a route for it."""
     metrics_port: Annotated[int, Field(ge=0, le=65534)] = 0
     """The port for it; 0 exposes nothing."""
-    alive_file: TouchedFile | None = None
+    alive_file: AliveFile | None = None
     """The file that the API, or a worker's Celery half, touches while it is alive."""
-    results_alive_file: TouchedFile | None = None
+    results_alive_file: AliveFile | None = None
     """The file that a worker's results half touches on each round."""
-    beat_alive_file: TouchedFile | None = None
+    beat_alive_file: AliveFile | None = None
     """The file that beat touches whenever it has published a task."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """The lowest level that is logged, in letters of any case."""

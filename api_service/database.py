@@ -22,7 +22,7 @@ from api_service.database_address import DIALECT, DatabaseAddress
 from api_service.exceptions import (
     DatabaseUnavailableError,
     SchemaOutdatedError,
-    SharedSessionsError,
+    TransactionPoolingError,
     UnstorableError,
 )
 from api_service.schema import NEWEST_MIGRATION, is_outdated
@@ -30,7 +30,7 @@ from api_service.schema import NEWEST_MIGRATION, is_outdated
 Session = AsyncSession
 """For modules that hold a session and write no SQL: the lint keeps SQLAlchemy out of them."""
 
-CONNECT_SECONDS = 3
+CONNECT_TIMEOUT_SECONDS = 3
 STARTUP_WAIT_SECONDS = 30
 """Seconds that a starting process waits for the database."""
 
@@ -64,13 +64,15 @@ class Database:
 
     def __init__(self, address: DatabaseAddress, *, timeout: float, pool_size: int = 10) -> None:
         self._timeout = timeout
-        self._driver_arguments = {"timeout": CONNECT_SECONDS} | dict(address.driver_arguments)
+        self._driver_arguments = {"timeout": CONNECT_TIMEOUT_SECONDS} | dict(
+            address.driver_arguments
+        )
         self._engine = create_async_engine(
             DIALECT,
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=timeout,
-            connect_args={"timeout": CONNECT_SECONDS}
+            connect_args={"timeout": CONNECT_TIMEOUT_SECONDS}
             | dict(address.engine_arguments)
             | {"command_timeout": timeout},
         )
@@ -160,7 +162,7 @@ class Database:
             try:
                 await self._require_own_sessions()
                 return await self.revision()
-            except SharedSessionsError:
+            except TransactionPoolingError:
                 raise
             except DatabaseUnavailableError as error:
                 reason = error.__cause__ or error
@@ -186,7 +188,7 @@ class Database:
                 async with connection.transaction():
                     backends.add(await connection.fetchval("SELECT pg_backend_pid()"))
         if len(backends) < 2:
-            raise SharedSessionsError
+            raise TransactionPoolingError
 
     async def dispose(self) -> None:
         """Close all connections."""

@@ -16,7 +16,7 @@ DIALECT = "postgresql+asyncpg://"
 """The URL for SQLAlchemy, which finds everything else in the arguments."""
 TLS_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 TARGET_SESSION_ATTRS = ("any", "primary", "standby", "read-write", "read-only", "prefer-standby")
-PLACE_OPTIONS = ("host", "port", "user", "password", "dbname", "database")
+CONNECTION_OPTIONS = ("host", "port", "user", "password", "dbname", "database")
 FILE_OPTIONS = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 TLS_OPTIONS = (
     *("sslmode", *FILE_OPTIONS, "sslpassword", "sslnegotiation"),
@@ -40,7 +40,7 @@ class DatabaseAddress:
     engine_arguments: Mapping[str, Any] = field(repr=False)
 
     @property
-    def places(self) -> list[tuple[str, int]]:
+    def tcp_endpoints(self) -> list[tuple[str, int]]:
         """The hosts and ports, without those that are folders of Unix sockets."""
         hosts: list[str] = self.driver_arguments.get("host", [])
         ports: list[int] = self.driver_arguments["port"] if hosts else []
@@ -106,7 +106,7 @@ def _read_options(query: str) -> dict[str, Any]:
     for name, value in parse_qsl(query, keep_blank_values=True):
         given[name].append(value)
     known = (
-        *PLACE_OPTIONS,
+        *CONNECTION_OPTIONS,
         *TLS_OPTIONS,
         *INTEGER_OPTIONS,
         *SERVER_SETTING_OPTIONS,
@@ -123,7 +123,7 @@ def _read_options(query: str) -> dict[str, Any]:
         options["host"] = ",".join(given["host"])
     for name in INTEGER_OPTIONS:
         if name in options:
-            options[name] = _count(name, options[name])
+            options[name] = _whole_number(name, options[name])
     _check_choice(options, "sslmode", TLS_MODES)
     _check_choice(options, "target_session_attrs", TARGET_SESSION_ATTRS)
     _check_choice(options, "sslnegotiation", ("postgres", "direct"))
@@ -138,7 +138,7 @@ def _check_choice(options: Mapping[str, str], name: str, choices: tuple[str, ...
         raise ValueError(f"the option {name} must be one of {', '.join(choices)}")
 
 
-def _count(name: str, text: str) -> int:
+def _whole_number(name: str, text: str) -> int:
     if not (text.isascii() and text.isdecimal()):
         raise ValueError(f"the option {name} must be a whole number, not {text!r}")
     return int(text)

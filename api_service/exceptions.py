@@ -65,7 +65,7 @@ class DatabaseUnavailableError(ApiError):
     retry_after = 5
 
 
-class SharedSessionsError(DatabaseUnavailableError):
+class TransactionPoolingError(DatabaseUnavailableError):
     """A pooler gives each transaction another session, and listening and plans need their own."""
 
     message = (
@@ -74,7 +74,7 @@ class SharedSessionsError(DatabaseUnavailableError):
     )
 
 
-class TooManyUnfinishedError(ApiError):
+class QueueFullError(ApiError):
     """Too many requests are unfinished. Nothing was stored."""
 
     code = "queue_full"

@@ -45,7 +45,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             try:
                 current = settings or Settings.load()
                 log.configure("api", current.log_level)
-                _serve_below(current.root_path, app)
+                _set_root_path(current.root_path, app)
                 opening = open_api(current, draining)
                 app.state.collaborators = await stack.enter_async_context(opening)
             except (CannotStartError, ApiError, SystemExit) as error:
@@ -71,7 +71,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
-def _serve_below(root_path: str, app: FastAPI) -> None:
+def _set_root_path(root_path: str, app: FastAPI) -> None:
     """Let the application know the path under which a proxy serves it."""
     paths = [*app.openapi()["paths"], "/docs", "/metrics", "/openapi.json"] if root_path else []
     if any(path.split("/")[1] == root_path.split("/")[1] for path in paths):

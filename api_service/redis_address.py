@@ -34,7 +34,7 @@ class RedisAddress:
     options: Mapping[str, Any] = field(repr=False)
 
     @property
-    def places(self) -> list[tuple[str, int]]:
+    def tcp_endpoints(self) -> list[tuple[str, int]]:
         """The host and port; none if Redis is on a Unix socket."""
         return [] if self.medium == "unix" else [(self.options["host"], self.options["port"])]
 

@@ -16,13 +16,13 @@ from api_service.parser_client.messages import PAGE_KIND
 from api_service.status_enum import StatusEnum, origins_of
 
 # The partial index's condition, word for word: else the planner does not use the index.
-UNFINISHED = "status IN ('pending', 'processing')"
+UNFINISHED_CONDITION = "status IN ('pending', 'processing')"
 
 # A new token for each push, so that a late result of an earlier push counts no more. Its format
 # is also read by `parser_client/token.py`.
 NEW_TOKEN_SQL = "r.id || '-' || substr(replace(gen_random_uuid()::text, '-', ''), 1, 16)"  # noqa: S105
 
-MAX_HTML_IN_ROW = 128 * 1024
+MAX_INLINE_HTML_BYTES = 128 * 1024
 """Bytes of HTML that are read with the other columns of a result."""
 
 JOB_COLUMNS = "r.id, r.url, r.token, r.trace_id, r.options, r.alone"
@@ -83,7 +83,7 @@ _HTML = text("""
 
 _COUNT_UNFINISHED = text(f"""
     SELECT count(*) FROM (
-        SELECT 1 FROM parse_requests WHERE {UNFINISHED} LIMIT :limit
+        SELECT 1 FROM parse_requests WHERE {UNFINISHED_CONDITION} LIMIT :limit
     ) AS unfinished
 """)
 
@@ -113,7 +113,7 @@ SUMMARISE_UNFINISHED = text(f"""
             WHEN status = 'pending' THEN 'pending'
             WHEN next_attempt_at IS NULL THEN 'processing'
             ELSE 'retrying' END AS state
-        FROM parse_requests WHERE {UNFINISHED}
+        FROM parse_requests WHERE {UNFINISHED_CONDITION}
         ORDER BY id LIMIT :limit
     ) AS unfinished
     GROUP BY state
@@ -176,7 +176,7 @@ class StoredResult:
 
     Attributes:
         error, facts: JSON texts.
-        html: None if there is none, or if it has more than `MAX_HTML_IN_ROW` bytes; then
+        html: None if there is none, or if it has more than `MAX_INLINE_HTML_BYTES` bytes; then
             `find_html` reads it.
         html_bytes: its length.
     """
@@ -191,7 +191,7 @@ class StoredResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Unfinished:
+class UnfinishedSummary:
     """The unfinished requests of one state.
 
     Attributes:
@@ -245,7 +245,7 @@ class ParseRequestRepository:
         parameters = {
             "id": key.request_id,
             "owner_id": key.owner_id,
-            "max_html": MAX_HTML_IN_ROW,
+            "max_html": MAX_INLINE_HTML_BYTES,
         }
         row = (await self._session.execute(_RESULT, parameters)).one_or_none()
         return None if row is None else StoredResult(**row._mapping)  # noqa: SLF001 - SQLAlchemy's name
@@ -261,11 +261,11 @@ class ParseRequestRepository:
         result = await self._session.execute(_COUNT_UNFINISHED, {"limit": limit})
         return int(result.scalar_one())
 
-    async def summarise_unfinished(self, *, limit: int) -> dict[str, Unfinished]:
+    async def summarise_unfinished(self, *, limit: int) -> dict[str, UnfinishedSummary]:
         """Summarise up to `limit` unfinished requests as `pending`, `processing`, `retrying`."""
-        found = {state: Unfinished() for state in ("pending", "processing", "retrying")}
+        found = {state: UnfinishedSummary() for state in ("pending", "processing", "retrying")}
         for row in await self._session.execute(SUMMARISE_UNFINISHED, {"limit": limit}):
-            found[row.state] = Unfinished(row.requests, row.suspects, row.oldest_age)
+            found[row.state] = UnfinishedSummary(row.requests, row.suspects, row.oldest_age)
         return found
 
     async def delete_ended(
@@ -285,7 +285,7 @@ class ParseRequestRepository:
         return (await self._session.execute(_DELETE_ENDED, parameters)).scalars().all()
 
 
-def may_move_to(status: StatusEnum) -> str:
+def legal_move_condition(status: StatusEnum) -> str:
     """Write the condition, in SQL, that a row `r` may move to a status."""
     origins = ", ".join(f"'{origin}'" for origin in sorted(origins_of(status)))
     return f"r.status IN ({origins})"

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from api_service.page.url import MAX_URL_LENGTH, normalise_url
 
-MAX_WAIT = 30
+MAX_WAIT_SECONDS = 30
 """Seconds that a client may wait for a request to end."""
 
 
@@ -67,7 +67,7 @@ class WaitQuery(BaseModel):
         float,
         Field(
             ge=0,
-            le=MAX_WAIT,
+            le=MAX_WAIT_SECONDS,
             allow_inf_nan=False,
             description=(
                 "Long poll: answer when the request ends, at the latest after this many seconds."

@@ -95,7 +95,7 @@ class Retention:
                     self._keep, after=self._deleted_to, limit=DELETE_BATCH
                 )
             deleted += len(batch)
-            metrics.DELETED.inc(len(batch))
+            metrics.REQUESTS_DELETED.inc(len(batch))
             is_done = len(batch) < DELETE_BATCH
             self._deleted_to = None if is_done else max(batch)
             if is_done or self._clock() > until:

@@ -15,7 +15,7 @@ from api_service.edge.exceptions import (
 )
 from api_service.edge.held_response import HeldResponse
 from api_service.edge.problems import DeclaredAnswers, problems
-from api_service.exceptions import DatabaseUnavailableError, NotFoundError, TooManyUnfinishedError
+from api_service.exceptions import DatabaseUnavailableError, NotFoundError, QueueFullError
 from api_service.idempotency.dependencies import OptionalKey
 from api_service.idempotency.exceptions import (
     IdempotencyConflictError,
@@ -76,7 +76,7 @@ ACCEPTED: DeclaredAnswers = {
         BodyTooLargeError,
         InvalidRequestError,
         IdempotencyMismatchError,
-        TooManyUnfinishedError,
+        QueueFullError,
         DatabaseUnavailableError,
     ),
 )

@@ -11,7 +11,7 @@ import structlog
 from api_service.caller import Caller
 from api_service.database import Database
 from api_service.edge.answer_memory import AnswerMemory, HeldAnswer
-from api_service.endings.wakeups import RECHECK_SECONDS, EndingListener
+from api_service.endings.wakeups import STATUS_RECHECK_SECONDS, EndingListener
 from api_service.exceptions import DatabaseUnavailableError, NotFoundError
 from api_service.idempotency.service import KeyedRequest, ScopedKey
 from api_service.page.foreign import read_error, read_facts
@@ -148,7 +148,7 @@ class ParseRequestService:
                 if answer.status.is_final or left <= 0 or self._ending_listener.is_closing:
                     return answer
                 try:
-                    async with asyncio.timeout(min(left, RECHECK_SECONDS)):
+                    async with asyncio.timeout(min(left, STATUS_RECHECK_SECONDS)):
                         await ended.wait()
                 except TimeoutError:
                     pass

@@ -20,8 +20,8 @@ from api_service.queueing.handover import Handover
 from api_service.queueing.sweep import Cooldown, Sweep
 from api_service.retention import Retention
 
-CLEANUP_SECONDS = 0.1
-CLEANUP_PAUSE = 1.0
+CLEANUP_SLICE_SECONDS = 0.1
+CLEANUP_PAUSE_SECONDS = 1.0
 """Seconds of clean-up and of pause, in turns: requests wait while this worker deletes."""
 
 
@@ -80,11 +80,13 @@ def cleanup_parse_requests(self: Task) -> int:
     Deletes in short slices with pauses, so that few requests and sweeps wait for it: this worker
     does one thing at a time.
     """
-    progress = current().run(lambda here: here.get(Retention).clean_up(seconds=CLEANUP_SECONDS))
+    progress = current().run(
+        lambda here: here.get(Retention).clean_up(seconds=CLEANUP_SLICE_SECONDS)
+    )
     if progress is None:
         return 0
     if not progress.is_done:
-        raise self.retry(countdown=CLEANUP_PAUSE)
+        raise self.retry(countdown=CLEANUP_PAUSE_SECONDS)
     return progress.deleted
 
 

@@ -62,7 +62,7 @@ async def _visit(
 
     async def one(message: TakenMessage, job: Job) -> None:
         async with JobAccess(limits, message.raw, token=job.token) as access:
-            await access.obtain_slot(guard.admit(job.url), [])
+            await access.obtain_slot(guard.vet(job.url), [])
 
     with watch.stage("slot of the host, taken and left", len(taken)):
         await run_concurrently(batch, [partial(one, *item) for item in taken])

@@ -19,7 +19,7 @@ class KeptServer:
 
     def keep(self) -> None:
         """Begin to watch."""
-        self._keeping = asyncio.create_task(self._keep())
+        self._keeping = asyncio.create_task(self._restart_whenever_ended())
 
     async def stop(self) -> None:
         """Stop the server; its data stays."""
@@ -28,11 +28,11 @@ class KeptServer:
             await asyncio.gather(self._keeping, return_exceptions=True)
         await asyncio.to_thread(self._server.stop)
 
-    async def _keep(self) -> None:
+    async def _restart_whenever_ended(self) -> None:
         server, pause = self._server, FIRST_RESTART_PAUSE_SECONDS
         while True:
             started = monotonic()
-            status = await self._ended()
+            status = await self._wait_for_end()
             if monotonic() - started > HEALTHY_SECONDS:
                 pause = FIRST_RESTART_PAUSE_SECONDS
             print(
@@ -49,7 +49,7 @@ class KeptServer:
             else:
                 print(f"{server.name} is running again", flush=True)
 
-    async def _ended(self) -> int:
+    async def _wait_for_end(self) -> int:
         while True:
             if self._server.process is None:
                 return -1

@@ -35,12 +35,12 @@ def end_processes_in(folder: Path, program: str) -> None:
     Raises:
         StartError: they cannot be killed.
     """
-    if _are_gone(folder, program, WAIT_FOR_END_SECONDS):
+    if _wait_until_gone(folder, program, WAIT_FOR_END_SECONDS):
         return
     for process in processes_in(folder, program):
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
-    if not _are_gone(folder, program, WAIT_AFTER_KILL_SECONDS):
+    if not _wait_until_gone(folder, program, WAIT_AFTER_KILL_SECONDS):
         ids = ", ".join(map(str, processes_in(folder, program)))
         raise StartError(f"An earlier {program} still runs in {folder}; end its processes: {ids}.")
 
@@ -57,7 +57,7 @@ def drop_stale_lock(lock: Path) -> None:
             lock.unlink()
 
 
-def _are_gone(folder: Path, program: str, seconds: float) -> bool:
+def _wait_until_gone(folder: Path, program: str, seconds: float) -> bool:
     end = time.monotonic() + seconds
     while processes_in(folder, program):
         if time.monotonic() > end:

@@ -156,8 +156,8 @@ class System:
         """Check that the servers that URLs name are there."""
         settings = ApiSettings.load()
         places = {
-            "DATABASE_URL": settings.database_address.places,
-            "REDIS_URL": settings.redis_address.places,
+            "DATABASE_URL": settings.database_address.tcp_endpoints,
+            "REDIS_URL": settings.redis_address.tcp_endpoints,
         }
         for variable, found in places.items():
             if self._environment.get(variable):

@@ -10,14 +10,14 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from parser_service.redis_address import RedisAddress, read_redis_url
 from parser_service.settings.kinds import (
-    GIB,
+    BYTES_PER_GIB,
+    AliveFile,
     Bytes,
     CertificateFile,
-    Form,
+    Fraction,
     KeyName,
     Seconds,
-    Share,
-    TouchedFile,
+    TextFormat,
     Unit,
     check_network,
 )
@@ -57,7 +57,7 @@ class Settings(BaseSettings):
     """Seconds that a request of `GET /fetch` may wait for a place and for hosts."""
     fetch_connect_timeout: Annotated[Seconds, Field(le=600)] = 5.0
     fetch_dns_timeout: Annotated[Seconds, Field(le=600)] = 5.0
-    fetch_max_body: Annotated[Bytes, Field(ge=1024, le=GIB)] = 10 * MIB
+    fetch_max_body: Annotated[Bytes, Field(ge=1024, le=BYTES_PER_GIB)] = 10 * MIB
     """Bytes of a body after decompression."""
     fetch_nameservers: Annotated[tuple[str, ...], NoDecode] = ()
     """DNS servers to ask instead of the machine's own, as `address` or `address:port`."""
@@ -65,7 +65,7 @@ class Settings(BaseSettings):
     """A file of certificates to trust instead of the system's."""
     fetch_max_redirects: Annotated[int, Field(ge=0, le=20)] = 5
     fetch_user_agent: Annotated[
-        str, Field(pattern=r"^[\x20-\x7e]{1,300}$"), Form("1 to 300 visible ASCII characters")
+        str, Field(pattern=r"^[\x20-\x7e]{1,300}$"), TextFormat("1 to 300 visible ASCII characters")
     ] = "PageParser/0.1 (self-hosted page parser)"
     """The parser's name for sites; its first word selects the rules of robots.txt."""
 
@@ -75,18 +75,18 @@ class Settings(BaseSettings):
         float, Field(ge=0, le=3600, allow_inf_nan=False), Unit("seconds")
     ] = 0.0
     """Seconds between the beginnings of two requests to one host."""
-    host_fetch_share: Share = 0.5
+    host_fetch_share: Fraction = 0.5
     """The part of FETCH_CONCURRENCY that requests of `GET /fetch` to one host may occupy."""
-    host_job_share: Share = 0.75
+    host_job_share: Fraction = 0.75
     """The part of FETCH_CONCURRENCY that jobs of one host may occupy while it is slow."""
     respect_robots: bool = False
     """Whether to obey robots.txt even if a request does not ask for it."""
 
     shutdown_grace: Annotated[Seconds, Field(le=10)] = 4.0
     """Seconds that pages in flight get to finish after SIGTERM before they are handed back."""
-    alive_file: TouchedFile | None = None
+    alive_file: AliveFile | None = None
     """The file that the listener touches on each heartbeat."""
-    http_alive_file: TouchedFile | None = None
+    http_alive_file: AliveFile | None = None
     """The file that the HTTP side touches while its event loop turns."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 

@@ -25,10 +25,10 @@ from parser_service.redis_queue.job_queue import JobQueue
 from parser_service.redis_queue.keys import Keys
 from parser_service.sandbox.pool import ParseRunner
 
-COMMAND_TIMEOUT_SECONDS = 5
+REDIS_COMMAND_TIMEOUT_SECONDS = 5
 """Seconds for one command. `WAIT_FOR_JOBS_SECONDS`, the listener's BLPOP, must stay under it: a
 BLPOP that this limit ends may have popped a job, which would be lost."""
-CONNECT_TIMEOUT_SECONDS = 3
+REDIS_CONNECT_TIMEOUT_SECONDS = 3
 LEASE_MARGIN_SECONDS = 15
 """Seconds beyond a page's deadline after which a host's slot counts as forgotten."""
 
@@ -56,7 +56,7 @@ async def open_route_context(settings: Settings) -> AsyncIterator[RouteContext]:
         CannotStartError: Redis does not let us in.
     """
     async with open_redis(settings) as redis:
-        await _require_admission(redis)
+        await _require_redis_access(redis)
         limits = host_limits(redis, settings)
         places = Places(settings.fetch_concurrency, share=settings.host_fetch_share)
         async with open_pipeline(settings, limits=limits) as pipeline:
@@ -80,12 +80,14 @@ async def open_listener(
         ValueError: BLPOP would outlast the time limit of a command.
         CannotStartError: Redis does not let us in.
     """
-    if block_seconds >= COMMAND_TIMEOUT_SECONDS:
-        raise ValueError(f"BLPOP must end within the {COMMAND_TIMEOUT_SECONDS} s of a command.")
+    if block_seconds >= REDIS_COMMAND_TIMEOUT_SECONDS:
+        raise ValueError(
+            f"BLPOP must end within the {REDIS_COMMAND_TIMEOUT_SECONDS} s of a command."
+        )
     async with open_redis(settings) as redis:
-        await _require_admission(redis)
+        await _require_redis_access(redis)
         # Without limits hosts have lines still: for jobs beyond a host's share of the places.
-        limits = host_lines(redis, settings)
+        limits = make_host_limits(redis, settings)
         async with open_pipeline(settings, limits=limits) as pipeline:
             yield Listener(
                 queue=job_queue(redis, settings, name=name),
@@ -140,13 +142,13 @@ def open_redis(settings: Settings) -> aioredis.Redis:
     """Open a client that tries once and reports; its users decide whether to try again."""
     return open_client(
         settings.redis_address,
-        socket_timeout=COMMAND_TIMEOUT_SECONDS,
-        socket_connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        socket_timeout=REDIS_COMMAND_TIMEOUT_SECONDS,
+        socket_connect_timeout=REDIS_CONNECT_TIMEOUT_SECONDS,
         retry=aioredis.retry.Retry(NoBackoff(), 0),
     )
 
 
-async def _require_admission(redis: aioredis.Redis) -> None:
+async def _require_redis_access(redis: aioredis.Redis) -> None:
     """Raise CannotStartError if Redis answers and does not let us in."""
     if reason := await why_refused(redis):
         raise CannotStartError(reason)
@@ -161,10 +163,10 @@ def host_limits(redis: aioredis.Redis, settings: Settings) -> HostLimits | None:
     """Make the limits of hosts, or return None if the settings set none."""
     if not settings.host_max_concurrent and not settings.host_min_interval:
         return None
-    return host_lines(redis, settings)
+    return make_host_limits(redis, settings)
 
 
-def host_lines(redis: aioredis.Redis, settings: Settings) -> HostLimits:
+def make_host_limits(redis: aioredis.Redis, settings: Settings) -> HostLimits:
     """Make the limits and lines of hosts; without limits in the settings, only the lines."""
     return HostLimits(
         redis,

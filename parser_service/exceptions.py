@@ -129,7 +129,7 @@ class UnsupportedContentTypeError(FetchError):
     default_message = "The page is neither HTML nor XHTML."
 
 
-class BadEncodingError(FetchError):
+class BadContentEncodingError(FetchError):
     """The body does not decode by its own Content-Encoding."""
 
     code = "bad_encoding"

@@ -63,7 +63,7 @@ JOBS_TAKEN = Counter(
     "Messages taken from the lists of jobs.",
     registry=REGISTRY,
 )
-JOBS_REFUSED = Counter(
+JOBS_INVALID = Counter(
     "page_parser_jobs_refused_total",
     "Messages taken that were not jobs and were set aside.",
     registry=REGISTRY,
@@ -79,7 +79,7 @@ HOST_WAITS = Counter(
     ["entrance"],
     registry=REGISTRY,
 )
-THROTTLED = Counter(
+BACKPRESSURE_SECONDS = Counter(
     "page_parser_throttled_seconds_total",
     "Time without taking jobs because too many results waited to be persisted.",
     registry=REGISTRY,

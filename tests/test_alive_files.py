@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from api_service.celery_app import SWEEP_SECONDS
+from api_service.celery_app import SWEEP_PERIOD_SECONDS
 from api_service.parser_client.census import ALIVE_WITHIN_SECONDS
 from api_service.process.alive import TOUCH_SECONDS
 from api_service.worker.pulse import PULSE_PERIOD_SECONDS
@@ -39,7 +39,7 @@ def test_every_alive_file_is_in_the_table() -> None:
 def test_processes_touch_their_files_as_often_as_documented() -> None:
     touched = {process: text for process, (_, text, _) in _rows().items()}
     assert f"every {TOUCH_SECONDS:g} s" in touched["API"]
-    assert f"every {SWEEP_SECONDS:g} s" in touched["beat"]
+    assert f"every {SWEEP_PERIOD_SECONDS:g} s" in touched["beat"]
     assert f"every {PULSE_PERIOD_SECONDS:g} s" in touched["worker, Celery"]
     assert f"at most {WAIT_FOR_RESULTS_SECONDS:g} s" in touched["worker, results"]
     assert f"every {PARSER_TOUCH_SECONDS:g} s" in touched["parser, HTTP side"]

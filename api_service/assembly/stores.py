@@ -12,7 +12,7 @@ import redis.asyncio as aioredis
 from api_service.config import Settings
 from api_service.database import Database
 from api_service.parser_client.queues import ParserQueues, build_parser_queues
-from api_service.process.redis_connection import open_redis, require_admission
+from api_service.process.redis_connection import open_redis, require_redis_access
 
 REDIS_TIMEOUT_SECONDS = 3
 """Seconds for one Redis command."""
@@ -52,5 +52,5 @@ async def open_stores(
         redis = await stack.enter_async_context(
             open_redis(settings.redis_address, timeout=REDIS_TIMEOUT_SECONDS)
         )
-        await require_admission(redis)
+        await require_redis_access(redis)
         yield Stores(database, redis, build_parser_queues(redis, settings))

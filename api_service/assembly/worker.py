@@ -8,7 +8,7 @@ from datetime import timedelta
 from api_service.assembly.endings import build_endings
 from api_service.assembly.stores import open_stores
 from api_service.capabilities import CAPABILITIES
-from api_service.celery_app import SWEEP_SECONDS
+from api_service.celery_app import SWEEP_PERIOD_SECONDS
 from api_service.config import Settings
 from api_service.database import Database
 from api_service.endings.service import Endings
@@ -71,7 +71,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerContext]:
         )
         keep = timedelta(days=settings.retention_days)
         retention = Retention(database=database, endings=endings, keep=keep)
-        cooldown = Cooldown(SWEEP_SECONDS / 2)
+        cooldown = Cooldown(SWEEP_PERIOD_SECONDS / 2)
         collaborators = Collaborators(
             *(database, stores.redis, queues, handover, endings, retention, sweep, cooldown)
         )

@@ -10,7 +10,7 @@ SMALL_ANSWER_BYTES = 64 * 1024
 """Bytes up to which an answer is not counted: the server and the kernel take it whole."""
 PIECE_BYTES = 64 * 1024
 """Bytes of an answer that the server gets at a time."""
-WAIT_SECONDS = 4.0
+MAX_MEMORY_WAIT_SECONDS = 4.0
 """Seconds that a request waits for memory before it is refused."""
 
 
@@ -55,7 +55,7 @@ class AnswerMemory:
         timeout: seconds that an answer waits at most.
     """
 
-    def __init__(self, limit: int, *, timeout: float = WAIT_SECONDS) -> None:
+    def __init__(self, limit: int, *, timeout: float = MAX_MEMORY_WAIT_SECONDS) -> None:
         self._limit = limit
         self._free = limit
         self._timeout = timeout
@@ -117,7 +117,7 @@ class AnswerMemory:
         taken = 0
         try:
             async with asyncio.timeout(self._timeout):
-                await self._take(wanted)
+                await self._acquire_bytes(wanted)
                 taken = wanted
                 if alone:
                     await self._making.acquire()
@@ -128,7 +128,7 @@ class AnswerMemory:
             raise
         return wanted
 
-    async def _take(self, wanted: int) -> None:
+    async def _acquire_bytes(self, wanted: int) -> None:
         if not self._waiting and wanted <= self._free:
             self._free -= wanted
             return

@@ -5,7 +5,7 @@ from math import inf
 
 LIMITS_STATE_KEY = "connection_limits"
 """The name of the limits in the state that the application's start hands to the server."""
-BODY_TOO_SLOW = "page_parser.body_too_slow"
+BODY_TOO_SLOW_SCOPE_KEY = "page_parser.body_too_slow"
 """The member of a request's scope that says that no more of its body is waited for."""
 
 

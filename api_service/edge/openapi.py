@@ -50,7 +50,7 @@ class DescribedApi(FastAPI):
             components["headers"] = _HEADERS
             components.setdefault("schemas", {})["Problem"] = Problem.model_json_schema()
             for operation in _operations(schema):
-                _complete(operation)
+                _add_common_answers(operation)
         return schema
 
 
@@ -59,7 +59,7 @@ def _operations(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from (value for value in path.values() if isinstance(value, dict))
 
 
-def _complete(operation: dict[str, Any]) -> None:
+def _add_common_answers(operation: dict[str, Any]) -> None:
     responses = operation["responses"]
     for status, declared in problems(InternalError).items():
         responses.setdefault(str(status), declared)

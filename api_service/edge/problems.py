@@ -22,7 +22,7 @@ from api_service.edge.exceptions import (
 from api_service.edge.sentences import sentence
 from api_service.exceptions import ApiError
 
-MEDIA_TYPE = "application/problem+json"
+PROBLEM_MEDIA_TYPE = "application/problem+json"
 PROBLEM_REF = "#/components/schemas/Problem"
 """Where the OpenAPI schema has `Problem`; see `openapi.py`."""
 
@@ -70,7 +70,7 @@ def _declaration(status: HTTPStatus, errors: Sequence[type[ApiError]]) -> dict[s
     narrowed = {"type": "object", "required": ["code"], "properties": {"code": code}}
     declared: dict[str, Any] = {
         "description": "\n\n".join(named + others),
-        "content": {MEDIA_TYPE: {"schema": {"allOf": [{"$ref": PROBLEM_REF}, narrowed]}}},
+        "content": {PROBLEM_MEDIA_TYPE: {"schema": {"allOf": [{"$ref": PROBLEM_REF}, narrowed]}}},
     }
     if status in _ALWAYS_WITH_RETRY_AFTER or any(error.retry_after for error in errors):
         declared["headers"] = {"Retry-After": {"$ref": "#/components/headers/Retry-After"}}
@@ -114,7 +114,7 @@ def problem_response(
         problem_body(error, status=status),
         status_code=status or error.http_status,
         headers=headers,
-        media_type=MEDIA_TYPE,
+        media_type=PROBLEM_MEDIA_TYPE,
     )
 
 

@@ -20,7 +20,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from api_service.edge.connection_limits import (
-    BODY_TOO_SLOW,
+    BODY_TOO_SLOW_SCOPE_KEY,
     LIMITS_STATE_KEY,
     ConnectionLimits,
     RateCheck,
@@ -30,7 +30,7 @@ from api_service.edge.exceptions import (
     HeaderTooLargeError,
     RequestTimeoutError,
 )
-from api_service.edge.problems import MEDIA_TYPE, problem_body
+from api_service.edge.problems import PROBLEM_MEDIA_TYPE, problem_body
 from api_service.exceptions import ApiError
 
 MAX_HEADER_BYTES = 64 * 1024
@@ -154,7 +154,7 @@ class BoundedHttp(HttpToolsProtocol):
             if self._is_answering():
                 self._since = now
             if self._body_pace.is_too_slow(now):
-                self._end_body()
+                self._abandon_body()
             elif now - self._since >= self._limits.body_seconds:
                 self.transport.close()  # it goes on sending what was answered long ago
 
@@ -167,12 +167,12 @@ class BoundedHttp(HttpToolsProtocol):
         else:
             self._answer_and_close(error)
 
-    def _end_body(self) -> None:
+    def _abandon_body(self) -> None:
         if not self._is_answering():
             self.transport.close()
             return
         self.cycle.keep_alive = False
-        cast("Scope", self.cycle.scope)[BODY_TOO_SLOW] = True
+        cast("Scope", self.cycle.scope)[BODY_TOO_SLOW_SCOPE_KEY] = True
         self.cycle.message_event.set()
 
     def _check_answer_pace(self, now: float) -> None:
@@ -212,7 +212,7 @@ class BoundedHttp(HttpToolsProtocol):
         status = error.http_status
         body = problem_body(error)
         head = (
-            f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: {MEDIA_TYPE}\r\n"
+            f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: {PROBLEM_MEDIA_TYPE}\r\n"
             f"content-length: {len(body)}\r\ncache-control: no-store\r\n"
             f"x-request-id: {secrets.token_hex(8)}\r\nconnection: close\r\n\r\n"
         )

@@ -8,7 +8,7 @@ from time import perf_counter
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api_service.edge.connection_limits import BODY_TOO_SLOW
+from api_service.edge.connection_limits import BODY_TOO_SLOW_SCOPE_KEY
 from api_service.edge.draining import Draining
 from api_service.edge.exceptions import (
     BodyRefusedError,
@@ -59,7 +59,7 @@ class RequestContext:
         answer = _Answer(send, trace_id, self._draining, has_body=method != "HEAD")
         with structlog.contextvars.bound_contextvars(trace_id=trace_id):
             try:
-                await self._app(inner, _limited(receive, scope), answer.send)
+                await self._app(inner, _limit_body(receive, scope), answer.send)
             except Exception:
                 log.exception("request failed")
                 # What has begun cannot be taken back: the server closes the connection.
@@ -94,14 +94,16 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.has_begun = True
             self.status = message["status"]
-            message["headers"] = self._completed(message["headers"])
+            message["headers"] = self._with_common_headers(message["headers"])
         elif not self._has_body:
             if message.get("more_body"):
                 return
             message = {"type": "http.response.body"}
         await self._send(message)
 
-    def _completed(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    def _with_common_headers(
+        self, headers: Iterable[tuple[bytes, bytes]]
+    ) -> list[tuple[bytes, bytes]]:
         completed = [*headers, (TRACE_HEADER, self._trace_id.encode())]
         if all(name.lower() != b"cache-control" for name, _ in completed):
             completed.append((b"cache-control", b"no-store"))
@@ -110,7 +112,7 @@ class _Answer:
         return completed
 
 
-def _limited(receive: Receive, scope: Scope) -> Receive:
+def _limit_body(receive: Receive, scope: Scope) -> Receive:
     received = 0
 
     async def limited() -> Message:
@@ -120,7 +122,7 @@ def _limited(receive: Receive, scope: Scope) -> Receive:
         if received > MAX_BODY_BYTES:
             error = BodyTooLargeError(f"The body is longer than {MAX_BODY_BYTES} bytes.")
             raise BodyRefusedError(error)
-        if scope.get(BODY_TOO_SLOW) and message.get("more_body"):
+        if scope.get(BODY_TOO_SLOW_SCOPE_KEY) and message.get("more_body"):
             raise BodyRefusedError(RequestTimeoutError())
         return message
 

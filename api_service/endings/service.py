@@ -109,9 +109,9 @@ class Endings:
             repository = EndingRepository(session)
             again, failed = await repository.record_dead_attempts(tokens, self._retries)
             await self._run_steps_and_notify(session, failed)
-        metrics.attempts_retried(len(again))
+        metrics.count_retried(len(again))
         for change in failed:
-            metrics.request_failed("attempts_exhausted", age=change.age)
+            metrics.count_failed("attempts_exhausted", age=change.age)
         return again, failed
 
     async def expire(self, age: timedelta, *, limit: int) -> int:
@@ -125,7 +125,7 @@ class Endings:
             expired = await repository.mark_expired(found, error)
             await self._run_steps_and_notify(session, expired)
         for change in expired:
-            metrics.request_expired(age=change.age)
+            metrics.count_expired(age=change.age)
         return len(expired)
 
     async def _record_alone(self, request_id: int, result: Result) -> None:
@@ -150,14 +150,14 @@ class Endings:
             ended = [change for change in changed if change.status.is_final]
             await self._run_steps_and_notify(session, ended)
         log.info("results recorded", results=len(results), ended=len(ended))
-        metrics.results_persisted(len(results))
-        metrics.attempts_retried(len(changed) - len(ended))
+        metrics.count_persisted(len(results))
+        metrics.count_retried(len(changed) - len(ended))
         codes = {attempt.request_id: attempt.error.code for attempt in failed}
         for change in ended:
             if change.status == StatusEnum.SUCCESS:
-                metrics.request_succeeded(age=change.age)
+                metrics.count_succeeded(age=change.age)
             else:
-                metrics.request_failed(codes[change.request_id], age=change.age)
+                metrics.count_failed(codes[change.request_id], age=change.age)
 
     def _split_by_outcome(
         self, results: Sequence[tuple[int, Result]], kinds: Mapping[int, str]

@@ -8,10 +8,15 @@ change nothing.
 
 from sqlalchemy import text
 
-from api_service.repository import JOB_COLUMNS, NEW_TOKEN_SQL, UNFINISHED, may_move_to
+from api_service.repository import (
+    JOB_COLUMNS,
+    NEW_TOKEN_SQL,
+    UNFINISHED_CONDITION,
+    legal_move_condition,
+)
 from api_service.status_enum import StatusEnum
 
-_CHANGED_COLUMNS = (
+_OUTCOME_COLUMNS = (
     "r.id, r.owner_id, r.status, "
     "extract(epoch FROM clock_timestamp() - r.created_at)::float8 AS age"
 )
@@ -31,9 +36,9 @@ MARK_SUCCESS = text(f"""
         CAST(:ids AS bigint[]), CAST(:tokens AS text[]), CAST(:titles AS text[]),
         CAST(:htmls AS text[]), CAST(:facts AS text[])
     ) AS v(id, token, title, html, facts)
-    WHERE r.id = v.id AND {may_move_to(StatusEnum.SUCCESS)}
+    WHERE r.id = v.id AND {legal_move_condition(StatusEnum.SUCCESS)}
         AND (v.token IS NULL OR r.token = v.token)
-    RETURNING {_CHANGED_COLUMNS}
+    RETURNING {_OUTCOME_COLUMNS}
 """)
 
 _IS_TRIED_AGAIN = "v.pause IS NOT NULL AND r.attempts + 1 < :max_attempts"
@@ -50,9 +55,9 @@ MARK_ATTEMPTS_FAILED = text(f"""
         CAST(:ids AS bigint[]), CAST(:tokens AS text[]), CAST(:errors AS text[]),
         CAST(:pauses AS double precision[])
     ) AS v(id, token, error, pause)
-    WHERE r.id = v.id AND {may_move_to(StatusEnum.FAILURE)}
+    WHERE r.id = v.id AND {legal_move_condition(StatusEnum.FAILURE)}
         AND (v.token IS NULL OR r.token = v.token)
-    RETURNING {_CHANGED_COLUMNS}
+    RETURNING {_OUTCOME_COLUMNS}
 """)
 
 _ATTEMPTS_ARE_EXHAUSTED = "r.attempts + 1 >= :max_attempts"
@@ -70,15 +75,15 @@ RECORD_DEAD_ATTEMPTS = text(f"""
             'retryable', false
         ) END
     WHERE r.id = ANY(CAST(:ids AS bigint[])) AND r.token = ANY(CAST(:tokens AS text[]))
-        AND {may_move_to(StatusEnum.FAILURE)}
-    RETURNING {JOB_COLUMNS}, {_CHANGED_COLUMNS}
+        AND {legal_move_condition(StatusEnum.FAILURE)}
+    RETURNING {JOB_COLUMNS}, {_OUTCOME_COLUMNS}
 """)
 
 # An expression, not `created_at < now() - age`: the index on `created_at` also holds the ended
 # requests of that age, which may be a million, and must not be chosen.
 FIND_EXPIRED = text(f"""
     SELECT id FROM parse_requests
-    WHERE {UNFINISHED} AND created_at + CAST(:age AS interval) < now()
+    WHERE {UNFINISHED_CONDITION} AND created_at + CAST(:age AS interval) < now()
     ORDER BY id LIMIT :limit
     FOR UPDATE SKIP LOCKED
 """)
@@ -86,13 +91,13 @@ FIND_EXPIRED = text(f"""
 MARK_EXPIRED_PROCESSING = text(f"""
     UPDATE parse_requests r
     SET status = 'processing', token = NULL, updated_at = now()
-    WHERE r.id = ANY(CAST(:ids AS bigint[])) AND {may_move_to(StatusEnum.PROCESSING)}
+    WHERE r.id = ANY(CAST(:ids AS bigint[])) AND {legal_move_condition(StatusEnum.PROCESSING)}
 """)
 
 MARK_EXPIRED = text(f"""
     UPDATE parse_requests r
     SET status = 'failure', token = NULL, next_attempt_at = NULL, suspect_since = NULL,
         updated_at = now(), error = CAST(:error AS jsonb)
-    WHERE r.id = ANY(CAST(:ids AS bigint[])) AND {may_move_to(StatusEnum.FAILURE)}
-    RETURNING {_CHANGED_COLUMNS}
+    WHERE r.id = ANY(CAST(:ids AS bigint[])) AND {legal_move_condition(StatusEnum.FAILURE)}
+    RETURNING {_OUTCOME_COLUMNS}
 """)

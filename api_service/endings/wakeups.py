@@ -17,9 +17,9 @@ import structlog
 from api_service.database_address import DatabaseAddress
 from api_service.endings.repository import ENDED_CHANNEL
 
-RECHECK_SECONDS = 1.0
+STATUS_RECHECK_SECONDS = 1.0
 RECONNECT_SECONDS = 1.0
-CONNECT_SECONDS = 3
+CONNECT_TIMEOUT_SECONDS = 3
 
 log = structlog.get_logger()
 
@@ -32,7 +32,7 @@ class EndingListener:
     """
 
     def __init__(self, address: DatabaseAddress) -> None:
-        self._arguments = {"timeout": CONNECT_SECONDS} | dict(address.driver_arguments)
+        self._arguments = {"timeout": CONNECT_TIMEOUT_SECONDS} | dict(address.driver_arguments)
         self._waiters: defaultdict[int, set[asyncio.Event]] = defaultdict(set)
         self._closing = False
         self._listening: asyncio.Task[None] | None = None

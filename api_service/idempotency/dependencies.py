@@ -8,7 +8,7 @@ from fastapi import Depends, Header, Request
 from api_service.dependencies import CurrentCaller
 from api_service.idempotency.service import ScopedKey
 
-_TAGS = _OWNER, _HOST, _CREDENTIALS = ("owner ", "host ", "credentials ")
+_SCOPE_PREFIXES = _OWNER, _HOST, _CREDENTIALS = ("owner ", "host ", "credentials ")
 
 
 async def _scoped_key(
@@ -50,7 +50,9 @@ def _scope_of_credentials(credentials: str) -> str:
     Only credentials that begin like a tagged scope get a tag: earlier versions stored keys under
     the credentials alone.
     """
-    return f"{_CREDENTIALS}{credentials}" if credentials.startswith(_TAGS) else credentials
+    return (
+        f"{_CREDENTIALS}{credentials}" if credentials.startswith(_SCOPE_PREFIXES) else credentials
+    )
 
 
 OptionalKey = Annotated[ScopedKey | None, Depends(_scoped_key)]

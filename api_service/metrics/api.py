@@ -24,7 +24,7 @@ HTTP_DURATION = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
     registry=REGISTRY,
 )
-UNPUBLISHED = Counter(
+TASKS_UNPUBLISHED = Counter(
     "page_parser_tasks_unpublished_total",
     "Accepted requests whose task was not published in time; the sweep finds them.",
     registry=REGISTRY,

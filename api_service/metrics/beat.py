@@ -10,7 +10,7 @@ PUBLISHED = Counter(
     ["task"],
     registry=REGISTRY,
 )
-PUBLISHED_LAST = Gauge(
+LAST_PUBLISHED_TIMESTAMP_SECONDS = Gauge(
     "page_parser_beat_last_published_timestamp_seconds",
     "When beat last published a task, in seconds since 1970.",
     registry=REGISTRY,
@@ -21,4 +21,4 @@ PUBLISHED_LAST = Gauge(
 def task_published(task: str) -> None:
     """Count one published task."""
     PUBLISHED.labels(task).inc()
-    PUBLISHED_LAST.set_to_current_time()
+    LAST_PUBLISHED_TIMESTAMP_SECONDS.set_to_current_time()

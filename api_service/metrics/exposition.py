@@ -30,7 +30,7 @@ disable_created_metrics()  # it would double the series, and no alert or chart u
 
 def render(registry: CollectorRegistry, *more: Collector) -> bytes:
     """Render a registry's metrics as text, followed by those of other collectors."""
-    return b"".join(generate_latest(collector) for collector in (_with_sibling(registry), *more))
+    return b"".join(generate_latest(collector) for collector in (_merge_processes(registry), *more))
 
 
 def serve(registry: CollectorRegistry, *, host: str, port: int) -> None:
@@ -42,21 +42,21 @@ def serve(registry: CollectorRegistry, *, host: str, port: int) -> None:
     if not port:
         return
     try:
-        start_http_server(port, host, registry=_with_sibling(registry))
+        start_http_server(port, host, registry=_merge_processes(registry))
     except OSError as error:
         log.error("metrics not shown", host=host, port=port, error=error.strerror)
 
 
-def _with_sibling(registry: CollectorRegistry) -> CollectorRegistry:
+def _merge_processes(registry: CollectorRegistry) -> CollectorRegistry:
     """Return the registry, or the sum of both halves if they share a folder."""
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:  # as the library itself decides
         return registry
     both = CollectorRegistry()
-    both.register(_WithSibling(registry))
+    both.register(_MultiProcessMetrics(registry))
     return both
 
 
-class _WithSibling(Collector):
+class _MultiProcessMetrics(Collector):
     """Collect what both halves have written of one registry's metrics."""
 
     def __init__(self, registry: CollectorRegistry) -> None:

@@ -17,13 +17,13 @@ COUNTED_CODES = PAGE_CODES | {"attempts_exhausted", "expired"}
 OTHER_CODE = "other"
 """The label of all other codes; a foreign parser may send any."""
 
-ENDED = Counter(
+REQUESTS_ENDED = Counter(
     "page_parser_requests_ended_total",
     "Requests that ended, by their final status.",
     ["status"],
     registry=REGISTRY,
 )
-FAILED = Counter(
+REQUESTS_FAILED = Counter(
     "page_parser_requests_failed_total",
     "Requests that ended as failure, by the code of the reason.",
     ["code"],
@@ -41,22 +41,22 @@ ACCEPTED_TO_ENDED = Histogram(
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800),
     registry=REGISTRY,
 )
-PUSHED = Counter(
+JOBS_PUSHED = Counter(
     "page_parser_jobs_pushed_total",
     "Jobs that were pushed to the parsers, including those of later attempts.",
     registry=REGISTRY,
 )
-BATCHES = Counter(
+RESULT_BATCHES = Counter(
     "page_parser_result_batches_total",
     "Batches of results that were persisted.",
     registry=REGISTRY,
 )
-RESULTS = Counter(
+RESULTS_PROCESSED = Counter(
     "page_parser_results_total",
     "Results that were processed, including late and doubled ones, which change nothing.",
     registry=REGISTRY,
 )
-DELETED = Counter(
+REQUESTS_DELETED = Counter(
     "page_parser_requests_deleted_total",
     "Requests that were deleted because their retention was over.",
     registry=REGISTRY,
@@ -72,7 +72,7 @@ SWEEP_DURATION = Summary(
     "Time that sweeps took; the count is the number of completed sweeps.",
     registry=REGISTRY,
 )
-SWEEP_LAST = Gauge(
+LAST_SWEEP_TIMESTAMP_SECONDS = Gauge(
     "page_parser_sweep_last_timestamp_seconds",
     "When this worker last completed a sweep, in seconds since 1970.",
     registry=REGISTRY,
@@ -80,8 +80,8 @@ SWEEP_LAST = Gauge(
 )
 
 # Create all series at the start: a rate needs to see the zero before the one.
-_ended = {status: ENDED.labels(status) for status in ("success", "failure")}
-_failed = {code: FAILED.labels(code) for code in (*sorted(COUNTED_CODES), OTHER_CODE)}
+_ended = {status: REQUESTS_ENDED.labels(status) for status in ("success", "failure")}
+_failed = {code: REQUESTS_FAILED.labels(code) for code in (*sorted(COUNTED_CODES), OTHER_CODE)}
 _retried, _given_up = ATTEMPTS_FAILED.labels("retry"), ATTEMPTS_FAILED.labels("none")
 _swept = {
     action: SWEPT.labels(action)
@@ -89,13 +89,13 @@ _swept = {
 }
 
 
-def request_succeeded(*, age: float) -> None:
+def count_succeeded(*, age: float) -> None:
     """Count a request that ended as `success`, `age` seconds after it was accepted."""
     _ended["success"].inc()
     ACCEPTED_TO_ENDED.observe(age)
 
 
-def request_failed(code: str, *, age: float) -> None:
+def count_failed(code: str, *, age: float) -> None:
     """Count a request that ended as `failure`, and its last attempt."""
     _ended["failure"].inc()
     _failed[code if code in COUNTED_CODES else OTHER_CODE].inc()
@@ -103,22 +103,22 @@ def request_failed(code: str, *, age: float) -> None:
     ACCEPTED_TO_ENDED.observe(age)
 
 
-def request_expired(*, age: float) -> None:
+def count_expired(*, age: float) -> None:
     """Count a request that ended as `failure` because its time was over, without an attempt."""
     _ended["failure"].inc()
     _failed["expired"].inc()
     ACCEPTED_TO_ENDED.observe(age)
 
 
-def attempts_retried(number: int) -> None:
+def count_retried(number: int) -> None:
     """Count failed attempts that another attempt follows."""
     _retried.inc(number)
 
 
-def results_persisted(number: int) -> None:
+def count_persisted(number: int) -> None:
     """Count one batch of `number` results."""
-    BATCHES.inc()
-    RESULTS.inc(number)
+    RESULT_BATCHES.inc()
+    RESULTS_PROCESSED.inc(number)
 
 
 def count_swept(action: str, number: int) -> None:
@@ -127,7 +127,7 @@ def count_swept(action: str, number: int) -> None:
         _swept[action].inc(number)
 
 
-def sweep_ended(seconds: float) -> None:
+def count_sweep(seconds: float) -> None:
     """Count a completed sweep and how long it took."""
     SWEEP_DURATION.observe(seconds)
-    SWEEP_LAST.set(time())
+    LAST_SWEEP_TIMESTAMP_SECONDS.set(time())

@@ -8,7 +8,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from api_service.parser_client.census import QueueDepths
-from api_service.repository import Unfinished
+from api_service.repository import UnfinishedSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class GaugeSnapshot(Collector):
     def __init__(
         self,
         *,
-        unfinished: Mapping[str, Unfinished] | None,
+        unfinished: Mapping[str, UnfinishedSummary] | None,
         queue: RedisSnapshot | None,
         limit: int,
     ) -> None:
@@ -67,7 +67,7 @@ class GaugeSnapshot(Collector):
             yield from _queue_gauges(self._queue)
 
 
-def _database_gauges(unfinished: Mapping[str, Unfinished]) -> Iterable[Metric]:
+def _database_gauges(unfinished: Mapping[str, UnfinishedSummary]) -> Iterable[Metric]:
     yield _gauge_by_label(
         "state",
         "page_parser_requests_unfinished",

@@ -18,7 +18,7 @@ from api_service.database import Database
 from api_service.operation.gauge_metrics import GaugeSnapshot, RedisSnapshot
 from api_service.parser_client.census import RedisCensus
 from api_service.process.deadline import Deadline
-from api_service.repository import ParseRequestRepository, Unfinished
+from api_service.repository import ParseRequestRepository, UnfinishedSummary
 
 ANSWER_TIMEOUT_SECONDS = 2.5
 MIN_SNAPSHOT_SECONDS = 1.0
@@ -94,7 +94,7 @@ class Gauges:
             log.warning("metrics not read", part=part, error=repr(error)[:200])
             return None
 
-    async def _ask_database(self) -> Mapping[str, Unfinished]:
+    async def _ask_database(self) -> Mapping[str, UnfinishedSummary]:
         async with self._database.transaction() as session:
             return await ParseRequestRepository(session).summarise_unfinished(limit=self._limit)
 

@@ -10,7 +10,7 @@ from api_service.operation.responses import Readiness
 from api_service.parser_client.census import ALIVE_WITHIN_SECONDS, RedisCensus
 from api_service.schema import NEWEST_MIGRATION, is_outdated
 
-CHECK_SECONDS = 3
+CHECK_TIMEOUT_SECONDS = 3
 """Seconds after which a part that does not answer counts as missing."""
 
 
@@ -32,7 +32,7 @@ class ReadinessCheck:
 
     async def _check_database(self) -> str:
         try:
-            async with asyncio.timeout(CHECK_SECONDS):
+            async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
                 revision = await self._database.revision()
         except (TimeoutError, ApiError):
             return "does not answer"
@@ -42,7 +42,7 @@ class ReadinessCheck:
 
     async def _check_queue(self) -> tuple[str, str, str]:
         try:
-            async with asyncio.timeout(CHECK_SECONDS):
+            async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
                 parsers, workers = await self._census.count_alive()
         except (TimeoutError, RedisError, OSError):
             return "does not answer", "unknown", "unknown"

@@ -73,7 +73,7 @@ class LenientPageFacts(PageFacts):
     @field_validator(*PageFacts.model_fields, mode="wrap")
     @classmethod
     def _drop_invalid(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
-        return valid_or_none(storable_json(value), validate)
+        return valid_or_none(make_storable_json(value), validate)
 
     @property
     def facts(self) -> PageFacts:
@@ -103,17 +103,18 @@ def storable(text: str) -> str:
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-def storable_json(value: Any, depth: int = MAX_DEPTH) -> Any:
+def make_storable_json(value: Any, depth: int = MAX_DEPTH) -> Any:
     """Make every string within a JSON value storable, and cut what is deeper than `depth`."""
     match value:
         case str():
             return storable(value)
         case dict() if depth:
             return {
-                storable(str(key)): storable_json(item, depth - 1) for key, item in value.items()
+                storable(str(key)): make_storable_json(item, depth - 1)
+                for key, item in value.items()
             }
         case list() if depth:
-            return [storable_json(item, depth - 1) for item in value]
+            return [make_storable_json(item, depth - 1) for item in value]
         case dict() | list():
             return None
         case _:

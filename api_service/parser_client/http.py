@@ -22,9 +22,9 @@ from api_service.parser_client.messages import ParserProblem, read_fetch_answer
 PARSE_SYNC_ANSWER_TYPE = "application/vnd.page-parser.answer+json"
 """The media type of our own parser: its body has exactly the members of `GET /parse_sync`."""
 
-BUSY_SECONDS = 5
+DEFAULT_RETRY_AFTER_SECONDS = 5
 """Seconds after which a client may ask again if a busy parser does not say."""
-MAX_BUSY_SECONDS = 60
+MAX_RETRY_AFTER_SECONDS = 60
 """The most seconds of a parser's `Retry-After` that are handed on."""
 
 log = structlog.get_logger()
@@ -101,8 +101,8 @@ async def _read_answer(answer: aiohttp.ClientResponse) -> bytes:
 def _retry_after(answer: aiohttp.ClientResponse) -> int:
     """Return the seconds that a parser asks for, within reason; it may send anything."""
     text = answer.headers.get("Retry-After", "")
-    seconds = int(text) if re.fullmatch("[0-9]{1,4}", text) else BUSY_SECONDS
-    return min(max(seconds, 1), MAX_BUSY_SECONDS)
+    seconds = int(text) if re.fullmatch("[0-9]{1,4}", text) else DEFAULT_RETRY_AFTER_SECONDS
+    return min(max(seconds, 1), MAX_RETRY_AFTER_SECONDS)
 
 
 def _page_error(body: bytes) -> PageError:

@@ -27,7 +27,7 @@ TAKER_LEASE_SECONDS = 30
 KEYS_PER_READ = 1000
 RESULT_HEADS_PER_READ = 100
 """Heads read in one round trip: one holds a page's metadata and may have 100 KiB."""
-MAX_PLAIN_JSON_HEAD_BYTES = 4096
+MAX_BATCHED_JSON_BYTES = 4096
 """A longer result in plain JSON carries its page and is read on its own."""
 
 log = structlog.get_logger()
@@ -168,7 +168,7 @@ class ResultStore:
         for start in range(0, len(request_ids), RESULT_HEADS_PER_READ):
             chunk = request_ids[start : start + RESULT_HEADS_PER_READ]
             keys = [self._keys.result(request_id) for request_id in chunk]
-            heads = await self._heads_script(keys=keys, args=[MAX_PLAIN_JSON_HEAD_BYTES])
+            heads = await self._heads_script(keys=keys, args=[MAX_BATCHED_JSON_BYTES])
             for request_id, head in zip(chunk, heads, strict=True):
                 if isinstance(head, bytes):
                     found[request_id] = read_result(head, request_id=request_id)

@@ -82,7 +82,7 @@ def open_redis(address: RedisAddress, *, timeout: float) -> aioredis.Redis:
     )
 
 
-async def require_admission(redis: aioredis.Redis) -> None:
+async def require_redis_access(redis: aioredis.Redis) -> None:
     """Check that Redis lets a starting process in, if it answers.
 
     Raises:

@@ -15,7 +15,7 @@ from time import monotonic
 import structlog
 
 from api_service.database import Database
-from api_service.exceptions import DatabaseUnavailableError, TooManyUnfinishedError
+from api_service.exceptions import DatabaseUnavailableError, QueueFullError
 from api_service.repository import ParseRequestRepository
 
 RECOUNT_SECONDS = 1.0
@@ -66,7 +66,7 @@ class Admission:
         if self._counting is None and self._clock() >= self._next_count:
             self._counting = asyncio.create_task(self.count())
         if self._estimated_unfinished >= self._max_unfinished:
-            raise TooManyUnfinishedError
+            raise QueueFullError
         self._being_stored += 1
         try:
             yield

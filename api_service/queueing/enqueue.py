@@ -19,7 +19,7 @@ from api_service.celery_app import API_QUEUE, HAND_OVER_BATCH_TASK, HAND_OVER_TA
 from api_service.metrics import api as metrics
 from api_service.queueing.batching import Batcher
 
-PUBLISH_BATCH = 100
+MAX_REQUESTS_PER_MESSAGE = 100
 """Requests in one message."""
 
 log = structlog.get_logger()
@@ -111,7 +111,9 @@ class Publisher:
         self, app: Celery, *, timeout: float, broker_options: Mapping[str, Any] | None = None
     ) -> None:
         self._sender = TaskSender(app, timeout=timeout, broker_options=broker_options)
-        self._batcher = Batcher(self._send_in_thread, limit=PUBLISH_BATCH, timeout=timeout)
+        self._batcher = Batcher(
+            self._send_in_thread, limit=MAX_REQUESTS_PER_MESSAGE, timeout=timeout
+        )
         # Apart from the requests: a task that cannot be sent must not take them along.
         self._task_sender = TaskSender(app, timeout=timeout, broker_options=broker_options)
         self._tasks = Batcher(self._send_tasks_in_thread, limit=1, timeout=timeout)
@@ -121,7 +123,7 @@ class Publisher:
         try:
             await self._batcher.submit(_Publication(request_id, url, trace_id))
         except Exception as error:  # noqa: BLE001 - whatever it is, the row is there
-            metrics.UNPUBLISHED.inc()
+            metrics.TASKS_UNPUBLISHED.inc()
             log.warning("task not published", request_id=request_id, error=repr(error)[:200])
             return False
         return True

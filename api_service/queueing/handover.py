@@ -62,6 +62,6 @@ class Handover:
                 for request in requests
             ]
         )
-        metrics.PUSHED.inc(len(requests))
+        metrics.JOBS_PUSHED.inc(len(requests))
         for request in requests:
             log.info("job pushed", request_id=request.request_id, trace_id=request.trace_id)

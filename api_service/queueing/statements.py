@@ -11,7 +11,12 @@ yesterday on a day that differs, and could read the whole table.
 
 from sqlalchemy import text
 
-from api_service.repository import JOB_COLUMNS, NEW_TOKEN_SQL, UNFINISHED, may_move_to
+from api_service.repository import (
+    JOB_COLUMNS,
+    NEW_TOKEN_SQL,
+    UNFINISHED_CONDITION,
+    legal_move_condition,
+)
 from api_service.status_enum import StatusEnum
 
 LATE_SECONDS = 60
@@ -20,7 +25,7 @@ LATE_SECONDS = 60
 MARK_PROCESSING = text(f"""
     UPDATE parse_requests r
     SET status = 'processing', token = {NEW_TOKEN_SQL}, updated_at = now()
-    WHERE r.id = ANY(CAST(:ids AS bigint[])) AND {may_move_to(StatusEnum.PROCESSING)}
+    WHERE r.id = ANY(CAST(:ids AS bigint[])) AND {legal_move_condition(StatusEnum.PROCESSING)}
     RETURNING {JOB_COLUMNS}
 """)
 
@@ -29,11 +34,11 @@ CLAIM_STALE_PENDING = text(f"""
     SET status = 'processing', token = {NEW_TOKEN_SQL}, updated_at = now()
     WHERE r.id = ANY(ARRAY(
         SELECT id FROM parse_requests
-        WHERE {UNFINISHED} AND status = 'pending' AND id >= :first
+        WHERE {UNFINISHED_CONDITION} AND status = 'pending' AND id >= :first
             AND created_at + make_interval(secs => :age) < now()
         ORDER BY id LIMIT :limit
         FOR UPDATE SKIP LOCKED
-    )) AND {may_move_to(StatusEnum.PROCESSING)}
+    )) AND {legal_move_condition(StatusEnum.PROCESSING)}
     RETURNING {JOB_COLUMNS}
 """)
 
@@ -41,7 +46,7 @@ CLAIM_STALE_PENDING = text(f"""
 FIRST_PENDING = text(f"""
     SELECT coalesce(
         (SELECT id FROM parse_requests
-            WHERE {UNFINISHED} AND status = 'pending' AND id >= :first
+            WHERE {UNFINISHED_CONDITION} AND status = 'pending' AND id >= :first
             ORDER BY id LIMIT 1),
         (SELECT max(id) FROM parse_requests),
         0
@@ -76,7 +81,7 @@ FORCE_CUSTOM_PLAN = text("SET LOCAL plan_cache_mode = 'force_custom_plan'")
 # Pushed, not waiting for the next attempt, and not touched since the look began.
 FIND_MISSING = text(f"""
     SELECT id, token FROM parse_requests
-    WHERE {UNFINISHED} AND status = 'processing'
+    WHERE {UNFINISHED_CONDITION} AND status = 'processing'
         AND next_attempt_at IS NULL AND updated_at < :before
         AND id <> ALL(CAST(:seen AS bigint[]))
 """)
@@ -108,7 +113,7 @@ CLAIM_LOST = text(f"""
 
 NEXT_IDS_TO_POLL = text(f"""
     SELECT id FROM parse_requests
-    WHERE {UNFINISHED} AND status = 'processing'
+    WHERE {UNFINISHED_CONDITION} AND status = 'processing'
         AND next_attempt_at IS NULL AND id > :after
     ORDER BY id LIMIT :limit
 """)

@@ -42,13 +42,13 @@ from api_service.queueing.repository import QueueRepository
 from api_service.queueing.search_start import FULL_SEARCH_SECONDS, SearchStart
 from api_service.repository import JobToPush
 
-CLAIM_BATCH = 1000
+MAX_CLAIMED_PER_STEP = 1000
 MAX_LOST_PER_BATCH = 10_000
-MAX_LOST_PUSHED = 50_000
+MAX_LOST_PER_SWEEP = 50_000
 """Pushed again after one look, so that the worker runs other tasks between two."""
 MAX_SWEEP_SECONDS = 60
 """For one sweep, whose steps have limits of their own."""
-IDEMPOTENCY_CLEANUP_SECONDS = 60
+IDEMPOTENCY_CLEANUP_PERIOD_SECONDS = 60
 
 # Any number: whoever holds it sweeps.
 SWEEP_LOCK = 3_180_274_996
@@ -122,7 +122,7 @@ class Sweep:
             if not await QueueRepository(lock).try_lock(SWEEP_LOCK):
                 return None
             report = await self._sweep()
-        metrics.sweep_ended(perf_counter() - started)
+        metrics.count_sweep(perf_counter() - started)
         if report.repaired:
             log.warning("swept", **asdict(report))
         return report
@@ -158,7 +158,7 @@ class Sweep:
         return {"reclaimed": reclaimed}
 
     async def _forget_old_keys(self) -> dict[str, int]:
-        if await self._chores.try_claim("keys", every=IDEMPOTENCY_CLEANUP_SECONDS):
+        if await self._chores.try_claim("keys", every=IDEMPOTENCY_CLEANUP_PERIOD_SECONDS):
             await forget_old_idempotency_keys(self._database)
         return {}
 
@@ -166,7 +166,7 @@ class Sweep:
         first = self._first_due.get()
         async with self._database.transaction() as session:
             repository = QueueRepository(session)
-            due = await repository.claim_due_retries(limit=CLAIM_BATCH, first=first)
+            due = await repository.claim_due_retries(limit=MAX_CLAIMED_PER_STEP, first=first)
             next_due = await repository.find_first_due(first=first)
         self._first_due.set(next_due)
         return {"due": await self._push("due", due)}
@@ -176,7 +176,7 @@ class Sweep:
         async with self._database.transaction() as session:
             repository = QueueRepository(session)
             stranded = await repository.claim_stale_pending(
-                age=self._policy.pending_after, limit=CLAIM_BATCH, first=first
+                age=self._policy.pending_after, limit=MAX_CLAIMED_PER_STEP, first=first
             )
             next_pending = await repository.find_first_pending(first=first)
         self._first_pending.set(next_pending)
@@ -184,7 +184,7 @@ class Sweep:
 
     async def _recover_from_dead_parsers(self) -> dict[str, int]:
         tokens = await self._queues.leases.expired_tokens(
-            after_ms=int(self._policy.lease_grace * 1000), limit=CLAIM_BATCH
+            after_ms=int(self._policy.lease_grace * 1000), limit=MAX_CLAIMED_PER_STEP
         )
         if not tokens:
             return {}
@@ -217,7 +217,7 @@ class Sweep:
 
     async def _push_lost(self) -> int:
         pushed = 0
-        while pushed < MAX_LOST_PUSHED:
+        while pushed < MAX_LOST_PER_SWEEP:
             async with self._database.transaction() as session:
                 lost = await QueueRepository(session).claim_lost(
                     age=self._policy.lost_after, limit=MAX_LOST_PER_BATCH

@@ -6,16 +6,16 @@ The addresses in it are relative, so they hold below any path prefix.
 from collections.abc import Mapping
 from pathlib import Path
 
-SWAGGER_UI = Path(__file__).with_name("swagger_ui")
+SWAGGER_UI_FOLDER = Path(__file__).with_name("swagger_ui")
 """A copy of the npm package swagger-ui-dist; SHA256SUMS there names its version and files."""
 
-FILES: Mapping[str, str] = {
+FILE_MEDIA_TYPES: Mapping[str, str] = {
     "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
     "swagger-ui.css": "text/css; charset=utf-8",
 }
 """The files that the page loads, with their types."""
 
-PAGE = """<!doctype html>
+PAGE_HTML = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -32,7 +32,7 @@ PAGE = """<!doctype html>
 </html>
 """
 
-START = """SwaggerUIBundle({
+START_SCRIPT = """SwaggerUIBundle({
   url: "openapi.json",
   dom_id: "#reference",
   deepLinking: true,
@@ -40,7 +40,7 @@ START = """SwaggerUIBundle({
 });
 """
 
-HEADERS = {
+PAGE_HEADERS = {
     # Swagger UI sets styles of elements; its scripts come from files only.
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
@@ -50,4 +50,4 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-FILE_HEADERS = HEADERS | {"Cache-Control": "public, max-age=3600"}
+FILE_HEADERS = PAGE_HEADERS | {"Cache-Control": "public, max-age=3600"}

@@ -8,8 +8,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-DAY = 86_400
-GIB = 1024**3
+SECONDS_PER_DAY = 86_400
+BYTES_PER_GIB = 1024**3
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Unit:
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class TextFormat:
     """What a text must be, for people."""
 
     words: str
@@ -36,7 +36,7 @@ def _check_certificates(path: Path) -> Path:
     return path
 
 
-def _check_folder(path: Path) -> Path:
+def _check_parent_folder(path: Path) -> Path:
     if not path.parent.is_dir():
         raise ValueError(f"there is no folder {path.parent}; write the path of a file in one")
     return path
@@ -58,21 +58,21 @@ def check_network(text: str) -> None:
         raise ValueError(f"{text} is an address; did you mean {meant}?") from None
 
 
-Seconds = Annotated[float, Field(gt=0, le=DAY, allow_inf_nan=False), Unit("seconds")]
-Bytes = Annotated[int, Field(ge=1, le=1024 * GIB), Unit("bytes")]
+Seconds = Annotated[float, Field(gt=0, le=SECONDS_PER_DAY, allow_inf_nan=False), Unit("seconds")]
+Bytes = Annotated[int, Field(ge=1, le=1024 * BYTES_PER_GIB), Unit("bytes")]
 Days = Annotated[int, Field(ge=1, le=36_500), Unit("days")]
-Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 
 CertificateFile = Annotated[Path, AfterValidator(_check_certificates)]
-TouchedFile = Annotated[Path, AfterValidator(_check_folder)]
+AliveFile = Annotated[Path, AfterValidator(_check_parent_folder)]
 KeyName = Annotated[
     str,
     Field(pattern=r"^[\x21-\x7e]{1,200}$"),
-    Form("1 to 200 visible ASCII characters, without spaces"),
+    TextFormat("1 to 200 visible ASCII characters, without spaces"),
 ]
 HostName = Annotated[
     str,
     Field(pattern=r"^[A-Za-z0-9._:-]{1,253}$"),
-    Form("an address or a name, such as 127.0.0.1, ::1 or localhost"),
+    TextFormat("an address or a name, such as 127.0.0.1, ::1 or localhost"),
 ]

@@ -10,9 +10,9 @@ import sys
 from api_service.celery_app import celery_app
 from api_service.config import Settings
 from api_service.exceptions import CannotStartError
-from api_service.process.redis_connection import open_redis, require_admission
+from api_service.process.redis_connection import open_redis, require_redis_access
 
-MAX_INTERVAL = 60
+MAX_SLEEP_SECONDS = 60
 """Longest sleep in seconds."""
 REDIS_TIMEOUT_SECONDS = 3
 """Seconds that a starting beat waits for an answer of Redis."""
@@ -29,13 +29,13 @@ def main() -> None:
     celery_app.conf.imports = ()
     celery_app.conf.service_name = "beat"
     celery_app.Beat(
-        schedule=sys.argv[1], max_interval=MAX_INTERVAL, loglevel="WARNING", quiet=True
+        schedule=sys.argv[1], max_interval=MAX_SLEEP_SECONDS, loglevel="WARNING", quiet=True
     ).run()
 
 
 async def _require_redis(settings: Settings) -> None:
     async with open_redis(settings.redis_address, timeout=REDIS_TIMEOUT_SECONDS) as redis:
-        await require_admission(redis)
+        await require_redis_access(redis)
 
 
 if __name__ == "__main__":

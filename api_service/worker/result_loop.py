@@ -25,8 +25,8 @@ from api_service.process.backoff import Backoff
 from api_service.worker.unannounced_results import UnannouncedResults
 from api_service.worker.watchdog import CeleryWatchdog
 
-RESULT_BATCH = 200
-RESULT_BATCH_BYTES = 16 * 1024 * 1024
+MAX_RESULTS_PER_BATCH = 200
+MAX_RESULT_BATCH_BYTES = 16 * 1024 * 1024
 WAIT_FOR_RESULTS_SECONDS = 1.0
 """Longest wait for an announcement; shorter than the timeout of a Redis command."""
 
@@ -108,7 +108,9 @@ class ResultLoop:
 
     async def _persist_announced(self) -> bool:
         """Persist one batch; return whether anything was announced."""
-        taken = await self._results.take(limit=RESULT_BATCH, max_bytes=RESULT_BATCH_BYTES)
+        taken = await self._results.take(
+            limit=MAX_RESULTS_PER_BATCH, max_bytes=MAX_RESULT_BATCH_BYTES
+        )
         if not taken:
             if not self._stopping.is_set():
                 await self._wait()

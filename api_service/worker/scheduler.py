@@ -19,7 +19,7 @@ from api_service.process import log
 from api_service.process.alive import touch_alive_file
 
 
-class SteadyScheduler(PersistentScheduler):  # type: ignore[misc] # Celery carries no types
+class MonotonicScheduler(PersistentScheduler):  # type: ignore[misc] # Celery carries no types
     """Orders what comes next by running time."""
 
     def _when(self, _entry: ScheduleEntry, seconds: float | None, **_: object) -> float:

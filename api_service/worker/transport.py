@@ -44,7 +44,7 @@ class AddressedChannel(Channel):  # type: ignore[misc] # kombu carries no types
         return {**params, **self.address.options}
 
 
-class PatientTransport(Transport):  # type: ignore[misc] # kombu carries no types
+class ReconnectingTransport(Transport):  # type: ignore[misc] # kombu carries no types
     """kombu's transport for Redis, treating an error reply as a broken connection."""
 
     Channel = AddressedChannel

@@ -9,7 +9,7 @@ from api_service.parser_client.results import ResultStore
 from api_service.queueing.repository import QueueRepository
 
 POLL_SECONDS = 1.0
-POLL_BATCH = 500
+MAX_IDS_PER_POLL_QUERY = 500
 MAX_PERSIST_BATCH = 200
 MAX_PERSIST_BATCH_BYTES = 16 * 1024 * 1024
 
@@ -54,16 +54,18 @@ class UnannouncedResults:
 
     async def _next_ids(self) -> list[int]:
         ids = await self._next_ids_to_poll(after=0)
-        if len(ids) == POLL_BATCH:
+        if len(ids) == MAX_IDS_PER_POLL_QUERY:
             further = max(self._polled_up_to, ids[-1])
             more = await self._next_ids_to_poll(after=further)
-            self._polled_up_to = more[-1] if len(more) == POLL_BATCH else 0
+            self._polled_up_to = more[-1] if len(more) == MAX_IDS_PER_POLL_QUERY else 0
             ids += more
         return ids
 
     async def _next_ids_to_poll(self, *, after: int) -> list[int]:
         async with self._database.transaction() as session:
-            return await QueueRepository(session).next_ids_to_poll(after=after, limit=POLL_BATCH)
+            return await QueueRepository(session).next_ids_to_poll(
+                after=after, limit=MAX_IDS_PER_POLL_QUERY
+            )
 
     async def _persist(self, request_ids: Sequence[int]) -> None:
         results = await self._results.read(request_ids)

@@ -17,11 +17,11 @@ def _extractor(fact: str) -> Callable[[Document], object]:
 # By name, so that a new fact is one module here and one member of `Metadata`, with no list of
 # both to keep. What mypy cannot see of it, test_extractors.py checks: that the module is there,
 # and that its function takes a document and returns what the member holds.
-FACTS: Mapping[str, Callable[[Document], object]] = {
+EXTRACTORS: Mapping[str, Callable[[Document], object]] = {
     fact: _extractor(fact) for fact in Metadata.model_fields
 }
 
 
 def metadata(document: Document) -> Metadata:
     """Find all facts of a page; wrong markup yields null or nothing, never an error."""
-    return Metadata.model_validate({fact: find(document) for fact, find in FACTS.items()})
+    return Metadata.model_validate({fact: find(document) for fact, find in EXTRACTORS.items()})

@@ -4,7 +4,7 @@ from parser_service.markup.document import Document
 from parser_service.page import Feed
 
 MAX_FEEDS = 20
-MAX_TITLE = 300
+MAX_TITLE_LENGTH = 300
 
 _TYPES = frozenset(
     {"application/rss+xml", "application/atom+xml", "application/feed+json", "application/rdf+xml"}
@@ -17,5 +17,7 @@ def feeds(document: Document) -> list[Feed]:
     for link in document.links:
         kind = link.type.partition(";")[0].strip()
         if "alternate" in link.rel and kind in _TYPES and (url := document.absolute_url(link.href)):
-            found.setdefault(url, Feed(url=url, type=kind, title=link.title[:MAX_TITLE] or None))
+            found.setdefault(
+                url, Feed(url=url, type=kind, title=link.title[:MAX_TITLE_LENGTH] or None)
+            )
     return list(found.values())[:MAX_FEEDS]

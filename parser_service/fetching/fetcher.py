@@ -24,16 +24,16 @@ from parser_service.exceptions import (
     TooManyRedirectsError,
     UnsupportedContentTypeError,
 )
-from parser_service.fetching.intervals import begin_at_last
+from parser_service.fetching.intervals import wait_for_request_time
 from parser_service.fetching.requester import Requester
 from parser_service.fetching.response import body_decoder, is_redirect, retry_after
-from parser_service.fetching.robots import FETCH_SECONDS, RobotsRules, RobotsTxtFetcher
+from parser_service.fetching.robots import ROBOTS_TXT_TIMEOUT_SECONDS, RobotsRules, RobotsTxtFetcher
 from parser_service.fetching.url_guard import ParsedUrl, UrlGuard, VettedUrl
 from parser_service.markup import content_type as ct
 from parser_service.page import PageOptions
 from parser_service.redis_queue.host_limits import HostLimits
 
-SNIFF_LENGTH = 1445
+SNIFF_BYTES = 1445
 """Bytes that decide the kind of a document without a type (MIME Sniffing Standard, 5.2)."""
 BIG_BODY_BYTES = MIB // 2
 MAX_BIG_BODIES = 4
@@ -123,13 +123,14 @@ class Fetcher:
             self._requester,
             max_redirects=settings.fetch_max_redirects,
             max_decoded=settings.fetch_max_body,
-            pause=partial(begin_at_last, limits),
+            pause=partial(wait_for_request_time, limits),
         )
         self._robots = RobotsRules(
             robots_txt,
             user_agent=settings.fetch_user_agent,
             # Redirects wait for the interval of their host.
-            seconds=FETCH_SECONDS + settings.fetch_max_redirects * settings.host_min_interval,
+            seconds=ROBOTS_TXT_TIMEOUT_SECONDS
+            + settings.fetch_max_redirects * settings.host_min_interval,
         )
 
     async def fetch(
@@ -154,7 +155,7 @@ class Fetcher:
             FetchError: the page cannot be fetched.
             NotFetchedYetError: see `HostAccess`.
         """
-        target = self._requester.admit(url)
+        target = self._requester.vet(url)
         passed = list(hops)
         while True:
             await access.obtain_slot(target, passed, is_allowed=is_allowed)
@@ -191,7 +192,7 @@ class Fetcher:
         if not is_unknown and ct.markup_of(declared, b"") is None:
             raise UnsupportedContentTypeError
         body = await self._read_body(response, sniff=is_unknown, access=access)
-        markup = ct.markup_of(declared, body[:SNIFF_LENGTH])
+        markup = ct.markup_of(declared, body[:SNIFF_BYTES])
         if markup is None:
             raise UnsupportedContentTypeError
         return FetchedPage(
@@ -216,8 +217,8 @@ class Fetcher:
         is_big = False
         async for chunk in response.aiter_raw():
             body += decoder.feed(chunk, self._max_body - len(body))
-            if sniff and len(body) >= SNIFF_LENGTH:
-                if ct.markup_of(None, bytes(body[:SNIFF_LENGTH])) is None:
+            if sniff and len(body) >= SNIFF_BYTES:
+                if ct.markup_of(None, bytes(body[:SNIFF_BYTES])) is None:
                     raise UnsupportedContentTypeError
                 sniff = False
             if len(body) > BIG_BODY_BYTES and not is_big:

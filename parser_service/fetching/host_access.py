@@ -16,10 +16,10 @@ from redis.exceptions import RedisError
 from parser_service import metrics
 from parser_service.exceptions import BusyError
 from parser_service.fetching.fetcher import Hop
-from parser_service.fetching.intervals import HANG_SECONDS, begin_soon
+from parser_service.fetching.intervals import REDIS_TIMEOUT_SECONDS, wait_for_near_request_time
 from parser_service.fetching.places import Places
 from parser_service.fetching.url_guard import VettedUrl
-from parser_service.redis_queue.host_limits import MANY, HostLimits, Slot
+from parser_service.redis_queue.host_limits import UNLIMITED, HostLimits, Slot
 
 POLL_SECONDS = 0.025
 
@@ -76,7 +76,7 @@ class SlotHolder:
         if self._place_at not in (None, host):
             await self._leave()
         while True:
-            await self._occupy(progress)
+            await self._join_host_share(progress)
             await self._obtain_slot(progress)
             await self._take_place()
             if self._limits is None or not self._limits.has_interval:
@@ -95,7 +95,7 @@ class SlotHolder:
         except (RedisError, OSError) as error:
             log.warning("host limits unavailable; fetching without them", error=repr(error))
 
-    async def _occupy(self, progress: Progress) -> None:
+    async def _join_host_share(self, progress: Progress) -> None:
         """Join those of this process that have to do with a host."""
         raise NotImplementedError
 
@@ -104,10 +104,10 @@ class SlotHolder:
 
     async def _begin(self, limits: HostLimits, host: str) -> bool:
         """Wait for the host's next moment; return False if it is too far away."""
-        return await begin_soon(limits, host)
+        return await wait_for_near_request_time(limits, host)
 
     def _vacate(self) -> None:
-        """Give back what `_occupy` and `_take_place` took."""
+        """Give back what `_join_host_share` and `_take_place` took."""
         raise NotImplementedError
 
     async def _acquire_slot(self, limits: HostLimits, progress: Progress) -> Slot:
@@ -115,7 +115,7 @@ class SlotHolder:
 
     def _waiters_to_call(self, _host: str) -> int:
         """Return how many waiters of a host may get a slot when one is left."""
-        return MANY
+        return UNLIMITED
 
     async def _leave(self) -> None:
         self._vacate()
@@ -149,7 +149,7 @@ class RequestAccess(SlotHolder):
         self._patience = patience
         self._has_place = False
 
-    async def _occupy(self, progress: Progress) -> None:
+    async def _join_host_share(self, progress: Progress) -> None:
         if self._place_at is not None:
             return
         # Whoever need not wait needs no timer either: most pages need not.
@@ -184,7 +184,7 @@ class RequestAccess(SlotHolder):
 
     async def _acquire_slot(self, limits: HostLimits, progress: Progress) -> Slot:
         # A Redis that hangs counts as one that is down: TimeoutError is an OSError.
-        async with asyncio.timeout(HANG_SECONDS):
+        async with asyncio.timeout(REDIS_TIMEOUT_SECONDS):
             slot, is_ours = await limits.acquire_or_get_ticket(progress.host)
         if not is_ours:
             metrics.REQUEST_WAITS.inc()

@@ -8,7 +8,7 @@ and only one layer.
 import zlib
 from typing import Protocol
 
-from parser_service.exceptions import BadEncodingError, TooLargeError
+from parser_service.exceptions import BadContentEncodingError, TooLargeError
 
 ACCEPT_ENCODING = "gzip, deflate"
 
@@ -47,7 +47,7 @@ def decoder_for(content_encoding: str) -> Decoder:
         case ["deflate"]:
             return _Inflate(zlib.MAX_WBITS)
         case _:
-            raise BadEncodingError
+            raise BadContentEncodingError
 
 
 class _Identity:
@@ -78,14 +78,14 @@ class _Inflate:
         try:
             out = self._inflate.decompress(data, max_bytes + 1)
         except zlib.error:
-            raise BadEncodingError from None
+            raise BadContentEncodingError from None
         if len(out) > max_bytes:
             raise TooLargeError
         return out
 
     def finish(self) -> None:
         if self._has_begun and not self._inflate.eof:
-            raise BadEncodingError("The compressed page ended early.", retryable=True)
+            raise BadContentEncodingError("The compressed page ended early.", retryable=True)
 
 
 def _has_zlib_header(data: bytes) -> bool:

@@ -10,22 +10,22 @@ from redis.exceptions import RedisError
 
 from parser_service.redis_queue.host_limits import HostLimits
 
-NEAR_SECONDS = 1.0
+MAX_WAIT_WITH_SLOT_SECONDS = 1.0
 """Seconds to the next moment of a host for which a page keeps its place and its slot."""
-HANG_SECONDS = 1.5
+REDIS_TIMEOUT_SECONDS = 1.5
 """Seconds after which a page waits for Redis no longer: TimeoutError is an OSError."""
 
 log = structlog.get_logger()
 
 
-async def begin_soon(limits: HostLimits, host: str) -> bool:
+async def wait_for_near_request_time(limits: HostLimits, host: str) -> bool:
     """Wait for the next moment at which a host may get a request, if it is near.
 
     Return False if it is not: the request may not be sent yet.
     """
     try:
-        async with asyncio.timeout(HANG_SECONDS):
-            pause = await limits.begin(host, longest=NEAR_SECONDS)
+        async with asyncio.timeout(REDIS_TIMEOUT_SECONDS):
+            pause = await limits.reserve_request_time(host, longest=MAX_WAIT_WITH_SLOT_SECONDS)
     except (RedisError, OSError) as error:
         log.warning("interval not kept: host limits unavailable", error=repr(error))
         return True
@@ -34,9 +34,9 @@ async def begin_soon(limits: HostLimits, host: str) -> bool:
     return pause is not None
 
 
-async def begin_at_last(limits: HostLimits | None, host: str) -> None:
+async def wait_for_request_time(limits: HostLimits | None, host: str) -> None:
     """Wait for the next moment at which a host may get a request, however far it is."""
     if limits is None or not limits.has_interval:
         return
-    while not await begin_soon(limits, host):  # noqa: ASYNC110 - the moment is kept in Redis
-        await asyncio.sleep(NEAR_SECONDS / 2)
+    while not await wait_for_near_request_time(limits, host):  # noqa: ASYNC110 - the moment is kept in Redis
+        await asyncio.sleep(MAX_WAIT_WITH_SLOT_SECONDS / 2)

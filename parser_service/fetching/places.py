@@ -16,7 +16,7 @@ class Places:
     """
 
     def __init__(self, number: int, *, share: float) -> None:
-        self._most = most_of(number, share)
+        self._most = places_in_share(number, share)
         self._places = asyncio.Semaphore(number)
         self._hosts: dict[str, asyncio.Semaphore] = {}
         self._users: Counter[str] = Counter()
@@ -59,6 +59,6 @@ class Places:
             del self._users[host], self._hosts[host]
 
 
-def most_of(number: int, share: float) -> int:
+def places_in_share(number: int, share: float) -> int:
     """Return how many of some places a share of them is: whole ones, and at least one."""
     return max(1, int(number * share))

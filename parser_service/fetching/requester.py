@@ -32,9 +32,9 @@ class Requester:
             "Accept-Encoding": ACCEPT_ENCODING,
         }
 
-    def admit(self, url: str | ParsedUrl) -> VettedUrl:
-        """See `UrlGuard.admit`."""
-        return self._guard.admit(url)
+    def vet(self, url: str | ParsedUrl) -> VettedUrl:
+        """See `UrlGuard.vet`."""
+        return self._guard.vet(url)
 
     async def send(self, target: VettedUrl) -> httpx.Response:
         """Send a request; the caller reads the body and closes the response.
@@ -57,7 +57,7 @@ class Requester:
         Raises:
             MalformedResponseError: it has no Location.
             BadRedirectError: its Location is not an http or https URL.
-            BlockedAddressError: see `UrlGuard.admit`.
+            BlockedAddressError: see `UrlGuard.vet`.
         """
         location = response.extensions["location"]
         if not location:
@@ -65,6 +65,6 @@ class Requester:
         # Browsers read bytes outside ASCII as UTF-8, which they are in practice.
         text = location.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         try:
-            return self._guard.admit(text, base=target.url)
+            return self._guard.vet(text, base=target.url)
         except InvalidUrlError:
             raise BadRedirectError from None

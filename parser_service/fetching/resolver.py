@@ -57,7 +57,7 @@ class GuardedResolver(AbstractResolver):
         if not addresses:
             raise DnsError(retryable=False)
         for _, address in addresses:
-            self._guard.admit_address(address)
+            self._guard.vet_address(address)
         return [
             ResolveResult(
                 hostname=host,

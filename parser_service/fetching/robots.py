@@ -20,7 +20,7 @@ RULES_LIFETIME_SECONDS = 3600.0
 """Seconds that rules are cached: RFC 9309, 2.4, allows 24 hours at most."""
 UNREACHABLE_LIFETIME_SECONDS = 60.0
 """Seconds after which a robots.txt that could not be fetched is tried again."""
-FETCH_SECONDS = 10.0
+ROBOTS_TXT_TIMEOUT_SECONDS = 10.0
 """Seconds for one robots.txt, redirects included; more where hosts have an interval."""
 MAX_ROBOTS_BYTES = 500 * 1024
 """Bytes of robots.txt that are read; RFC 9309, 2.5, asks for at least these."""
@@ -63,7 +63,7 @@ class RobotsTxtFetcher:
 
     async def fetch(self, url: str) -> tuple[int, bytes]:
         """See `RobotsTxtSource`."""
-        target = self._requester.admit(url)
+        target = self._requester.vet(url)
         for _ in range(self._max_redirects + 1):
             response = await self._requester.send(target)
             try:
@@ -102,7 +102,7 @@ class RobotsRules:
         source: RobotsTxtSource,
         *,
         user_agent: str,
-        seconds: float = FETCH_SECONDS,
+        seconds: float = ROBOTS_TXT_TIMEOUT_SECONDS,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._source = source

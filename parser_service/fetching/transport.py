@@ -150,7 +150,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
 
     def _make_socket(self, address_info: tuple[object, ...]) -> socket.socket:
         family, kind, protocol, _, address = address_info
-        self._guard.admit_address(address[0])  # type: ignore[index]
+        self._guard.vet_address(address[0])  # type: ignore[index]
         made = self._socket_class(family, kind, protocol)  # type: ignore[arg-type]
         made.setblocking(False)  # noqa: FBT003 - the standard library's own signature
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -82,7 +82,7 @@ class ParsedUrl:
 
 
 VettedUrl = NewType("VettedUrl", ParsedUrl)
-"""A URL that `UrlGuard.admit` let pass; requests take no other."""
+"""A URL that `UrlGuard.vet` let pass; requests take no other."""
 
 
 class UrlGuard:
@@ -97,7 +97,7 @@ class UrlGuard:
         self._allowed_networks = tuple(allowed_networks)
         self._allowed_ports = frozenset(allowed_ports)
 
-    def admit(self, url: str | ParsedUrl, base: str | None = None) -> VettedUrl:
+    def vet(self, url: str | ParsedUrl, base: str | None = None) -> VettedUrl:
         """Parse a URL unless it is parsed, against a base if one is given, and let it pass.
 
         Raises:
@@ -108,10 +108,10 @@ class UrlGuard:
         if parsed.port not in self._allowed_ports:
             raise BlockedAddressError
         if parsed.address is not None:
-            self.admit_address(parsed.host)
+            self.vet_address(parsed.host)
         return VettedUrl(parsed)
 
-    def admit_address(self, text: str) -> None:
+    def vet_address(self, text: str) -> None:
         """Let a numeric address pass.
 
         Raises:
@@ -142,7 +142,7 @@ def parse_url(url: str, base: str | None = None) -> ParsedUrl:
     """Parse a URL as the WHATWG URL Standard does, so that it is what a browser would request.
 
     Raises:
-        InvalidUrlError: see `UrlGuard.admit`.
+        InvalidUrlError: see `UrlGuard.vet`.
     """
     if len(url) > MAX_URL_LENGTH:
         raise InvalidUrlError("The URL is too long.")

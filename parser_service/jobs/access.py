@@ -11,7 +11,7 @@ from parser_service.fetching.fetcher import NotFetchedYetError
 from parser_service.fetching.host_access import Progress, SlotHolder
 from parser_service.jobs.parked import ParkedJob
 from parser_service.jobs.shares import HostShares
-from parser_service.redis_queue.host_limits import MANY, HostLimits, Slot
+from parser_service.redis_queue.host_limits import UNLIMITED, HostLimits, Slot
 
 log = structlog.get_logger()
 
@@ -61,7 +61,7 @@ class JobAccess(SlotHolder):
                 if not self._work or not self._work.expired():
                     raise
                 # If Redis does not take the job, it keeps its place and begins again.
-                await self._put_aside()
+                await self._try_to_park()
             finally:
                 self._work = None
 
@@ -70,12 +70,12 @@ class JobAccess(SlotHolder):
         if self._work is not None and self._work.when() is None:
             self._work.reschedule(asyncio.get_running_loop().time())
 
-    async def _occupy(self, progress: Progress) -> None:
+    async def _join_host_share(self, progress: Progress) -> None:
         self._progress, host = progress, progress.host
         if self._shares is None or self._place_at == host:
             return
-        if not self._shares.admits(host):
-            await self._put_aside()
+        if not self._shares.has_room_for(host):
+            await self._try_to_park()
         self._shares.enter(host, self)
         self._place_at = host
 
@@ -85,15 +85,15 @@ class JobAccess(SlotHolder):
         self._place_at = None
 
     async def _acquire_slot(self, limits: HostLimits, progress: Progress) -> Slot:
-        parked = self._parked(progress)
+        parked = self._parked_message(progress)
         slot = await limits.acquire_or_park(progress.host, parked, token=self._token)
         if slot is None:
             metrics.JOB_WAITS.inc()
-            self._give_back_unused()
+            self._vacate_when_parked()
             raise ParkedError
         return slot
 
-    async def _put_aside(self) -> None:
+    async def _try_to_park(self) -> None:
         """Park the job where it has got to; return if Redis does not take it."""
         if self._progress is None or self._limits is None:
             return
@@ -101,8 +101,8 @@ class JobAccess(SlotHolder):
         if slot is not None and slot.host != host:
             slot = None
         try:
-            await self._limits.put_aside(
-                host, self._parked(self._progress), slot=slot, token=self._token
+            await self._limits.park(
+                host, self._parked_message(self._progress), slot=slot, token=self._token
             )
         except (RedisError, OSError) as error:
             log.warning("job beyond its host's share stays", error=repr(error))
@@ -110,19 +110,19 @@ class JobAccess(SlotHolder):
         if slot is not None:
             self._slot = None
         metrics.JOB_WAITS.inc()
-        self._give_back_unused()
+        self._vacate_when_parked()
         raise ParkedError
 
-    def _give_back_unused(self) -> None:
+    def _vacate_when_parked(self) -> None:
         """Leave the place without a sign of the host's life."""
         if self._shares is not None and self._place_at is not None:
             self._shares.leave(self._place_at, self, has_ended=False)
         self._place_at = None
 
     def _waiters_to_call(self, host: str) -> int:
-        return MANY if self._shares is None else self._shares.room_for(host)
+        return UNLIMITED if self._shares is None else self._shares.room_for(host)
 
-    def _parked(self, progress: Progress) -> bytes:
+    def _parked_message(self, progress: Progress) -> bytes:
         parked = ParkedJob.of(
             self._raw,
             url=progress.target.url,

@@ -34,8 +34,8 @@ from parser_service.redis_queue.job_queue import JobQueue, TakenMessage
 
 WAIT_FOR_JOBS_SECONDS = 1
 """Seconds for one BLPOP; `dependencies.COMMAND_TIMEOUT_SECONDS` must be more."""
-THROTTLE_SECONDS = 0.2
-LOOK_SECONDS = 0.25
+BACKPRESSURE_CHECK_SECONDS = 0.2
+SLOW_HOST_CHECK_SECONDS = 0.25
 """Seconds after which a full parser looks again for hosts that have become slow."""
 
 log = structlog.get_logger()
@@ -87,7 +87,7 @@ class Listener:
                 # Our own fault, but no reason to lose the jobs in flight.
                 log.exception("no jobs taken")
                 await self._wait_for_change(backoff.next_pause())
-        await self._finish()
+        await self._drain()
         beating.cancel()
 
     async def _take_jobs(self) -> None:
@@ -97,18 +97,18 @@ class Listener:
         if room <= 0:
             await self._make_room()
         if room <= 0 or not self._lone.may_take(are_others_running=bool(self._in_flight)):
-            await self._wait_for_change(LOOK_SECONDS if room <= 0 else None)
+            await self._wait_for_change(SLOW_HOST_CHECK_SECONDS if room <= 0 else None)
             return
         if await self._queue.unpersisted_result_bytes() > self._settings.max_result_bytes:
             began = monotonic()
-            await self._wait_for_change(THROTTLE_SECONDS)
-            metrics.THROTTLED.inc(monotonic() - began)
+            await self._wait_for_change(BACKPRESSURE_CHECK_SECONDS)
+            metrics.BACKPRESSURE_SECONDS.inc(monotonic() - began)
             return
         only_from = self._lone.pop_preferred_list()
         taken = await self._queue.take(1 if only_from else room, only_from=only_from)
         if taken:
             metrics.JOBS_TAKEN.inc(len(taken))
-            self._admit_or_defer(self._decode(taken))
+            self._start_or_defer(self._decode(taken))
         elif not only_from and (popped := await self._queue.wait_for_job(self._block_seconds)):
             metrics.JOBS_TAKEN.inc()
             runnables = self._decode([popped])
@@ -117,7 +117,7 @@ class Listener:
                 await self._queue.lease(tokens)
             except (RedisError, OSError):
                 self._heartbeat.lease_at_next_beat(tokens)
-            self._admit_or_defer(runnables)
+            self._start_or_defer(runnables)
 
     async def _make_room(self) -> None:
         """Take the places beyond their share from slow hosts, if jobs wait."""
@@ -132,7 +132,7 @@ class Listener:
             try:
                 runnables.append(decode(message))
             except Exception as error:  # noqa: BLE001 - a stranger's bytes: whatever it is, go on
-                metrics.JOBS_REFUSED.inc()
+                metrics.JOBS_INVALID.inc()
                 log.error(
                     "message set aside: not a job",
                     size=len(message.raw),
@@ -140,13 +140,13 @@ class Listener:
                 )
         return runnables
 
-    def _admit_or_defer(self, runnables: Sequence[RunnableJob]) -> None:
+    def _start_or_defer(self, runnables: Sequence[RunnableJob]) -> None:
         """Start the jobs that may run now; the others go back to the head of their list."""
         for runnable in runnables:
             if not runnable.job.alone:
                 self._start(runnable)
         for runnable in runnables:
-            if runnable.job.alone and self._lone.admit_or_defer(
+            if runnable.job.alone and self._lone.start_or_defer(
                 runnable, are_others_running=bool(self._in_flight)
             ):
                 self._start(runnable)
@@ -183,7 +183,7 @@ class Listener:
     def _held_jobs(self) -> list[RunnableJob]:
         return [*self._in_flight.values(), *self._lone.to_hand_back]
 
-    async def _finish(self) -> None:
+    async def _drain(self) -> None:
         if self._in_flight:
             log.info("finishing", in_flight=len(self._in_flight))
             await asyncio.wait(self._in_flight, timeout=self._settings.shutdown_grace)

@@ -36,7 +36,7 @@ class LoneJobs:
         found, self._list_with_lone_job = self._list_with_lone_job, None
         return found
 
-    def admit_or_defer(self, runnable: RunnableJob, *, are_others_running: bool) -> bool:
+    def start_or_defer(self, runnable: RunnableJob, *, are_others_running: bool) -> bool:
         """Return whether a lone job may start now; otherwise keep it for being handed back."""
         if are_others_running:
             self.to_hand_back.append(runnable)

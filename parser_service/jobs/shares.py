@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import Protocol
 
-from parser_service.fetching.places import most_of
+from parser_service.fetching.places import places_in_share
 
 QUICK_SECONDS = 2.0
 """Seconds within which a page ends quickly, and for which that lets its host exceed its share."""
@@ -36,11 +36,11 @@ class HostShares:
         self, places: int, *, share: float, clock: Callable[[], float] = monotonic
     ) -> None:
         self._places = places
-        self._most = most_of(places, share)
+        self._most = places_in_share(places, share)
         self._clock = clock
         self._hosts: dict[str, _Host] = {}
 
-    def admits(self, host: str) -> bool:
+    def has_room_for(self, host: str) -> bool:
         """Return whether one more job of a host may occupy a place."""
         return self.room_for(host) > 0
 

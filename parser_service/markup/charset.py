@@ -9,7 +9,7 @@ import re
 
 import webencodings
 
-PRESCAN_LENGTH = 1024
+PRESCAN_BYTES = 1024
 DEFAULT = "windows-1252"
 
 _BYTE_ORDER_MARKS = (
@@ -34,7 +34,7 @@ def by_byte_order_mark(body: bytes) -> str | None:
 
 def by_prescan(body: bytes) -> str | None:
     """Prescan the first bytes for an encoding (HTML Standard, "prescan a byte stream")."""
-    head = body[:PRESCAN_LENGTH]
+    head = body[:PRESCAN_BYTES]
     for start, name in _UTF16_XML:
         if head.startswith(start):
             return name
@@ -82,7 +82,7 @@ class _EndOfHeadError(Exception):
 
 _META = re.compile(rb"<meta[\t\n\x0c\r /]", re.IGNORECASE)
 _TAG = re.compile(rb"</?[A-Za-z][^\t\n\x0c\r >]*")
-_MARKUP = re.compile(rb"<[!/?]")
+_OTHER_MARKUP = re.compile(rb"<[!/?]")
 _ATTRIBUTE = re.compile(
     rb"[\t\n\x0c\r /]*"
     rb"(?P<name>[^\t\n\x0c\r />][^\t\n\x0c\r />=]*)"
@@ -105,7 +105,7 @@ def _prescan(head: bytes) -> str | None:
                 return name
         elif tag := _TAG.match(head, position):
             _, position = _attributes(head, tag.end())
-        elif _MARKUP.match(head, position):
+        elif _OTHER_MARKUP.match(head, position):
             position = _position_after(head, b">", position)
         else:
             position += 1

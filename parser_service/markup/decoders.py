@@ -108,8 +108,8 @@ def _error_handler(name: str) -> str:
     handler = f"page-parser-{name}"
     if name.startswith("windows-"):
         codecs.register_error(handler, _on_windows_error)
-    elif name in _MULTI_BYTE:
-        codecs.register_error(handler, _multi_byte_handler(_MULTI_BYTE[name]))
+    elif name in _MULTI_BYTE_EXTRAS:
+        codecs.register_error(handler, _multi_byte_handler(_MULTI_BYTE_EXTRAS[name]))
     else:
         return "replace"
     return handler
@@ -187,7 +187,7 @@ def _euc_jp_extras(rest: bytes) -> tuple[str, int] | None:
     return (text, 2) if len(text) == 1 and not text.isascii() else None
 
 
-_MULTI_BYTE = {
+_MULTI_BYTE_EXTRAS = {
     "gbk": _gb18030_extras,
     "gb18030": _gb18030_extras,
     "big5": _big5_extras,

@@ -8,9 +8,9 @@ from typing import Any, Self
 
 from parser_service.markup.text import collapse, storable
 
-MAX_READ_CHARACTERS = 256 * 1024
+MAX_READ_LENGTH = 256 * 1024
 """Characters of JSON-LD that are read."""
-MAX_KEPT_CHARACTERS = 64 * 1024
+MAX_KEPT_LENGTH = 64 * 1024
 """Characters of JSON-LD that are kept; objects that do not fit are left out."""
 MAX_DEPTH = 20
 MAX_STORABLE_NUMBER = 10**15
@@ -68,7 +68,7 @@ def text_of(value: Any, *keys: str) -> str | None:
 
 
 def _objects_within_limits(texts: Iterable[str]) -> Iterator[dict[str, Any]]:
-    to_read, to_keep = MAX_READ_CHARACTERS, MAX_KEPT_CHARACTERS
+    to_read, to_keep = MAX_READ_LENGTH, MAX_KEPT_LENGTH
     for text in texts:
         to_read -= len(text)
         if to_read < 0:

@@ -8,7 +8,7 @@ from parser_service.markup.attributes import base_url_of, is_json_ld, links_of, 
 from parser_service.markup.document import Document
 from parser_service.markup.json_ld import JsonLd
 
-MAX_TAGS_ABOVE_TITLE = 20_000
+MAX_TITLE_ANCESTORS = 20_000
 """Elements visited in search of the title: a page may consist of nothing but titles."""
 
 # HTML Standard, 13.2.6: the children of these foreign elements are HTML again.
@@ -47,13 +47,13 @@ def _first_heading(page: LexborHTMLParser) -> str | None:
 
 def _first_title(page: LexborHTMLParser) -> LexborNode | None:
     """Find the first title element in the HTML namespace, in a bounded number of steps."""
-    steps = MAX_TAGS_ABOVE_TITLE
+    steps = MAX_TITLE_ANCESTORS
     for node in page.tags("title"):
         tags = _tags_from_root(node, steps)
         steps -= len(tags)
         if steps <= 0:
             return None
-        if _is_html(tags):
+        if _is_in_html_namespace(tags):
             return node
     return None
 
@@ -67,7 +67,7 @@ def _tags_from_root(node: LexborNode, limit: int) -> list[str]:
     return tags[::-1]
 
 
-def _is_html(tags: Sequence[str]) -> bool:
+def _is_in_html_namespace(tags: Sequence[str]) -> bool:
     """Return whether the last of these nested elements is in the HTML namespace.
 
     lexbor does not expose namespaces, but an element's ancestors determine its own.

@@ -34,7 +34,7 @@ TICKET_CLAIM_SECONDS = 5
 """Seconds for which a slot is kept for a ticket whose turn has come, until it is claimed."""
 RECHECK_SECONDS = 1
 """Seconds before a full host is checked again: by then a lease may have expired."""
-MANY = 1_000_000
+UNLIMITED = 1_000_000
 """A number that limits nothing."""
 MAX_WAITERS_PER_CALL = 8
 """Waiters of one host that one call of `hand_out_due_slots` gives slots to. Parsers may have no
@@ -84,7 +84,7 @@ class HostLimits:
         self.has_interval = min_interval > 0
         self.is_unlimited = not max_concurrent and not min_interval
         seconds = (min_interval, lease, RECHECK_SECONDS, TICKET_CLAIM_SECONDS)
-        self._limits = (max_concurrent or MANY, *(int(one * 1000) for one in seconds))
+        self._limits = (max_concurrent or UNLIMITED, *(int(one * 1000) for one in seconds))
         self._cancelling: set[asyncio.Task[None]] = set()
         scripts = ScriptPipeline(redis)
         self._enter = scripts.register(load("enter_host"))
@@ -149,13 +149,11 @@ class HostLimits:
             cancelling.cancel()
         await asyncio.gather(*late, return_exceptions=True)
 
-    async def release(self, slot: Slot, *, hand_over: int = MANY) -> None:
+    async def release(self, slot: Slot, *, hand_over: int = UNLIMITED) -> None:
         """Free a slot and hand free slots to the first in line, to `hand_over` of them at most."""
         await self._leave(args=[*self._arguments(slot), hand_over])
 
-    async def put_aside(
-        self, host: str, parked: bytes, *, slot: Slot | None, token: str | None
-    ) -> None:
+    async def park(self, host: str, parked: bytes, *, slot: Slot | None, token: str | None) -> None:
         """Park a job that this parser has no place for, and free its slot.
 
         See `acquire_or_park` for the arguments.
@@ -163,7 +161,7 @@ class HostLimits:
         arguments = self._arguments(Slot(host, slot.holder if slot else ""))
         await self._put_aside(args=[*arguments, parked, token or ""])
 
-    async def begin(self, host: str, *, longest: float) -> float | None:
+    async def reserve_request_time(self, host: str, *, longest: float) -> float | None:
         """Reserve the next moment at which a request may begin; return the seconds until then.
 
         Return None and reserve nothing if they are more than `longest`.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import redis.asyncio as aioredis
 import structlog
 
-from parser_service.redis_queue.keys import Keys, bytes_of
+from parser_service.redis_queue.keys import Keys, reply_bytes_key
 from parser_service.redis_queue.lua_pipeline import ScriptPipeline
 from parser_service.redis_queue.messages import Announcement, JobId
 from parser_service.redis_queue.reply_lists import ReplyLists
@@ -152,7 +152,7 @@ class JobQueue:
                 self._keys.result(job_id),
                 self._keys.leases,
                 reply or "",
-                "" if reply is None else bytes_of(reply),
+                "" if reply is None else reply_bytes_key(reply),
             ],
             args=[result, self._result_ttl, token or "", announcement],
         )

@@ -49,7 +49,7 @@ class Keys:
     @property
     def api_reply_bytes(self) -> str:
         """Name the size of the API's results that are announced and not persisted yet."""
-        return bytes_of(self.api_reply_list)
+        return reply_bytes_key(self.api_reply_list)
 
     @property
     def hosts(self) -> str:
@@ -81,15 +81,15 @@ class Keys:
         """Name the list of requests of `GET /fetch` that wait for a host."""
         return f"{self.task_queue}:host:{host}:tickets"
 
-    def host_next_start(self, host: str) -> str:
+    def host_next_slot_time(self, host: str) -> str:
         """Name the time at which the next slot of a host may be taken."""
         return f"{self.task_queue}:host:{host}:next"
 
-    def host_begin(self, host: str) -> str:
+    def host_next_request_time(self, host: str) -> str:
         """Name the time at which the next request to a host may begin."""
         return f"{self.task_queue}:host:{host}:begin"
 
 
-def bytes_of(reply_list: str) -> str:
+def reply_bytes_key(reply_list: str) -> str:
     """Name the size of the results that are announced on a reply list and not persisted yet."""
     return f"{reply_list}:bytes"

@@ -5,9 +5,9 @@ from typing import Any
 import redis.asyncio as aioredis
 from redis.exceptions import ResponseError
 
-from parser_service.redis_queue.keys import Keys, bytes_of
+from parser_service.redis_queue.keys import Keys, reply_bytes_key
 
-MAX_REPLY_LISTS = 100
+MAX_COUNTED_REPLY_LISTS = 100
 """Reply lists that are counted at a time; a producer may name a new one in each job."""
 
 MAX_DIGITS = 19
@@ -34,7 +34,7 @@ class ReplyLists:
         if reply_list == self._keys.api_reply_list:
             return
         self._others[reply_list] = self._others.pop(reply_list, 0) + 1
-        if len(self._others) > MAX_REPLY_LISTS:
+        if len(self._others) > MAX_COUNTED_REPLY_LISTS:
             del self._others[next(iter(self._others))]
 
     async def unpersisted_bytes(self) -> int:
@@ -50,7 +50,7 @@ class ReplyLists:
         async with self._redis.pipeline(transaction=False) as pipe:
             for name in others:
                 pipe.exists(name)
-                pipe.get(bytes_of(name))
+                pipe.get(reply_bytes_key(name))
             # Keys of other producers may hold anything: an error counts as nothing.
             answers = await pipe.execute(raise_on_error=False)
         for name, exists, count in zip(others, answers[::2], answers[1::2], strict=True):

@@ -20,7 +20,7 @@ MAX_PAGE_BYTES_TO_KEEP_CHILD = 1024 * 1024
 """Bytes of a page after which its child is not kept: it may have grown by hundreds of MB."""
 
 MAX_CHILDREN = 2
-CHILD_SECONDS = 5.0
+CHILD_PARSE_TIMEOUT_SECONDS = 5.0
 """Seconds that a child may take for one page; the page's own deadline may come first."""
 CHILD_IDLE_SECONDS = 60.0
 """Seconds after which a child without a page ends."""
@@ -62,7 +62,7 @@ class ParseRunner:
     async def _parse_in_child(self, page: RawPage) -> ParsedPage:
         child = self._idle.pop() if self._idle else await self._start_child()
         try:
-            async with asyncio.timeout(CHILD_SECONDS):
+            async with asyncio.timeout(CHILD_PARSE_TIMEOUT_SECONDS):
                 facts = await child.parse(page)
         except TimeoutError:
             metrics.CHILD_FAILED.inc()

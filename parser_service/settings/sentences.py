@@ -5,9 +5,9 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from parser_service.settings.kinds import Form, Unit
+from parser_service.settings.kinds import TextFormat, Unit
 
-LONGEST = 100
+MAX_SHOWN_VALUE_LENGTH = 100
 """Characters of a value that are shown."""
 
 
@@ -21,7 +21,7 @@ def sentence(item: Mapping[str, Any], fields: Mapping[str, FieldInfo]) -> str:
         fields: the settings, by name.
     """
     name = str(item["loc"][0])
-    value = "" if name.endswith("_url") else f" is {str(item['input'])[:LONGEST]!r}"
+    value = "" if name.endswith("_url") else f" is {str(item['input'])[:MAX_SHOWN_VALUE_LENGTH]!r}"
     if item["type"] == "value_error":  # one of our own validators found the words
         reason = str(item["ctx"]["error"])
         return f"{name.upper()}{value}: {reason}{'' if reason.endswith('?') else '.'}"
@@ -30,7 +30,7 @@ def sentence(item: Mapping[str, Any], fields: Mapping[str, FieldInfo]) -> str:
 
 def wanted(field: FieldInfo) -> str:
     """Say what a setting must be."""
-    form = next((item.words for item in field.metadata if isinstance(item, Form)), None)
+    form = next((item.words for item in field.metadata if isinstance(item, TextFormat)), None)
     if form is not None:
         return form
     if get_origin(field.annotation) is Literal:

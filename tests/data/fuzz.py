@@ -18,7 +18,7 @@ from time import monotonic, perf_counter
 from parser_service.exceptions import FetchTimeoutError, TooLargeError
 from parser_service.markup.content_type import Markup
 from parser_service.parser import RawPage
-from parser_service.sandbox.pool import CHILD_SECONDS, ParseRunner
+from parser_service.sandbox.pool import CHILD_PARSE_TIMEOUT_SECONDS, ParseRunner
 from tests.support.cases import FOLDER
 
 GOLDEN = Path(__file__).resolve().parent.parent / "parser" / "extractors" / "golden"
@@ -95,7 +95,7 @@ async def fuzz(seconds: float, seed: int, originals: Sequence[bytes]) -> Counter
             page = f"{source.markup}, {source.declared_charset}, {source.body[:2000]!r}"
             raise AssertionError(f"{error!r} (seed {seed}): {page}") from error
         took = perf_counter() - started
-        assert took < CHILD_SECONDS + 2, f"{took:.1f} s (seed {seed})"
+        assert took < CHILD_PARSE_TIMEOUT_SECONDS + 2, f"{took:.1f} s (seed {seed})"
     await pool.close()
     return outcomes
 

@@ -11,7 +11,7 @@ import pytest
 
 from api_service.database import Database
 from api_service.database_address import read_database_url
-from api_service.exceptions import SharedSessionsError
+from api_service.exceptions import TransactionPoolingError
 from local.addresses import free_port
 from tests.support import faults
 from tests.support.migrations import alembic
@@ -47,7 +47,7 @@ async def _start(port: int) -> None:
 async def test_shared_sessions_are_refused_at_once(server_port: int) -> None:
     async with open_pooler(server_port, by_transaction=True) as port:
         started = monotonic()
-        with pytest.raises(SharedSessionsError, match=f"^{REFUSAL}"):
+        with pytest.raises(TransactionPoolingError, match=f"^{REFUSAL}"):
             await _start(port)
         assert monotonic() - started < 5
 
@@ -89,5 +89,5 @@ async def test_pgbouncer_is_taken_in_session_mode_only(bouncer: tuple[str, int])
     if mode == "session":
         await _start(port)
         return
-    with pytest.raises(SharedSessionsError):
+    with pytest.raises(TransactionPoolingError):
         await _start(port)

@@ -12,7 +12,7 @@ from api_service.database import Database
 from api_service.metrics import worker
 from api_service.parser_client.messages import PageResult
 from api_service.retention import CleanupProgress
-from api_service.tasks import CLEANUP_PAUSE, CLEANUP_SECONDS
+from api_service.tasks import CLEANUP_PAUSE_SECONDS, CLEANUP_SLICE_SECONDS
 from tests.support.app_client import AppClient
 from tests.support.metrics import Growth
 from tests.support.rows import add_request
@@ -163,8 +163,8 @@ async def test_clean_up_leaves_the_worker_nine_tenths_of_its_time(
 ) -> None:
     await _add_old(connection, 100_000, days=40)
     started = monotonic()
-    progress = await jobs.retention.clean_up(seconds=CLEANUP_SECONDS)
+    progress = await jobs.retention.clean_up(seconds=CLEANUP_SLICE_SECONDS)
     took = monotonic() - started
     assert not progress.is_done
     assert took < 0.4  # a tenth of a second, and the batch that was begun in it
-    assert CLEANUP_SECONDS < CLEANUP_PAUSE / 9
+    assert CLEANUP_SLICE_SECONDS < CLEANUP_PAUSE_SECONDS / 9

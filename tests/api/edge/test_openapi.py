@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from api_service.edge.problems import MEDIA_TYPE, PROBLEM_REF
+from api_service.edge.problems import PROBLEM_MEDIA_TYPE, PROBLEM_REF
 from api_service.exceptions import PAGE_CODES
 from api_service.main import create_app
 
@@ -39,7 +39,7 @@ def _json_ld_nodes(node: Any) -> Iterator[dict[str, Any]]:
 
 def _codes(operation_id: str, status: int) -> dict[str, Any]:
     content = OPERATIONS[operation_id]["responses"][str(status)]["content"]
-    _, narrowed = content[MEDIA_TYPE]["schema"]["allOf"]
+    _, narrowed = content[PROBLEM_MEDIA_TYPE]["schema"]["allOf"]
     found: dict[str, Any] = narrowed["properties"]["code"]
     return found
 
@@ -66,8 +66,8 @@ def test_every_error_is_the_one_problem_with_its_codes(operation_id: str) -> Non
         assert _resolved(response["headers"]["X-Request-ID"])["schema"] == {"type": "string"}
         if int(status) < 400 or (operation_id, status) == ("get_readiness", "503"):
             continue
-        assert response["content"].keys() == {MEDIA_TYPE}
-        reference, _ = response["content"][MEDIA_TYPE]["schema"]["allOf"]
+        assert response["content"].keys() == {PROBLEM_MEDIA_TYPE}
+        reference, _ = response["content"][PROBLEM_MEDIA_TYPE]["schema"]["allOf"]
         assert reference == {"$ref": PROBLEM_REF}
         code = _codes(operation_id, int(status))
         assert (code["type"], status == "502") == ("string", "enum" not in code)

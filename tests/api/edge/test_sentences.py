@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 
 from api_service.edge.sentences import ANY, MAX_SENTENCE_LENGTH, SENTENCES, sentence
 from api_service.page.url import MAX_URL_LENGTH
-from api_service.requests import MAX_WAIT
+from api_service.requests import MAX_WAIT_SECONDS
 from api_service.status_enum import StatusEnum
 
 URL = "https://example.com/"
@@ -23,7 +23,7 @@ OBJECT = (
     '"https://example.com/"}.'
 )
 NO_JSON = 'The body is not JSON; send an object, such as {"url": "https://example.com/"}.'
-WAIT = f"wait must be from 0 to {MAX_WAIT} seconds."
+WAIT = f"wait must be from 0 to {MAX_WAIT_SECONDS} seconds."
 KEY = "Idempotency-Key: use 1 to 255 visible ASCII characters, without spaces."
 WHOLE = "request_id must be a whole number, such as 42."
 

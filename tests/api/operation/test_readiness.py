@@ -70,7 +70,7 @@ async def test_a_kind_of_process_that_sends_no_heartbeat_is_named() -> None:
 
 
 async def test_a_silent_redis_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readiness, "CHECK_SECONDS", 0.01)
+    monkeypatch.setattr(readiness, "CHECK_TIMEOUT_SECONDS", 0.01)
     checks = await _checks(_Database(NEWEST_MIGRATION), _Census(is_silent=True))
     assert checks == {
         "database": "ok",

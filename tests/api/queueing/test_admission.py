@@ -10,7 +10,7 @@ import redis.asyncio as aioredis
 from api_service.config import Settings
 from api_service.database import Database
 from api_service.database_address import read_database_url
-from api_service.exceptions import TooManyUnfinishedError
+from api_service.exceptions import QueueFullError
 from api_service.queueing.admission import RECOUNT_SECONDS_FAR_FROM_LIMIT, Admission
 from tests.support.app_client import OpenApp
 from tests.support.clock import Clock
@@ -106,7 +106,7 @@ async def test_requests_under_way_while_it_is_counted_are_not_forgotten(
         try:
             with admission.reserve():
                 await stored.wait()
-        except TooManyUnfinishedError:
+        except QueueFullError:
             return False
         return True
 
@@ -168,7 +168,7 @@ async def test_a_count_that_fails_leaves_the_last_one(
     unreachable = Database(nowhere, timeout=1)
     admission._database = unreachable
     await admission.count()
-    with pytest.raises(TooManyUnfinishedError), admission.reserve():
+    with pytest.raises(QueueFullError), admission.reserve():
         pass
     await unreachable.dispose()
 
@@ -201,5 +201,5 @@ async def test_what_was_accepted_during_a_count_is_not_forgotten(database: Datab
         with admission.reserve():
             pass
     await counting
-    with pytest.raises(TooManyUnfinishedError), admission.reserve():
+    with pytest.raises(QueueFullError), admission.reserve():
         pass

@@ -6,7 +6,7 @@ from hashlib import sha256
 import httpx
 import pytest
 
-from api_service.reference.page import FILES, SWAGGER_UI
+from api_service.reference.page import FILE_MEDIA_TYPES, SWAGGER_UI_FOLDER
 from tests.support.app_client import OpenApp
 
 
@@ -57,9 +57,9 @@ async def test_only_the_files_of_the_page_are_served(open_api: OpenApp) -> None:
 
 
 def test_the_copy_of_swagger_ui_is_unchanged_and_has_its_licence() -> None:
-    lines = (SWAGGER_UI / "SHA256SUMS").read_text().splitlines()[1:]
+    lines = (SWAGGER_UI_FOLDER / "SHA256SUMS").read_text().splitlines()[1:]
     sums = {name: digest for digest, name in (line.split() for line in lines)}
-    assert sums.keys() >= FILES.keys() | {"LICENSE", "NOTICE"}
-    assert sums.keys() | {"SHA256SUMS"} == {path.name for path in SWAGGER_UI.iterdir()}
+    assert sums.keys() >= FILE_MEDIA_TYPES.keys() | {"LICENSE", "NOTICE"}
+    assert sums.keys() | {"SHA256SUMS"} == {path.name for path in SWAGGER_UI_FOLDER.iterdir()}
     for name, digest in sums.items():
-        assert sha256((SWAGGER_UI / name).read_bytes()).hexdigest() == digest, name
+        assert sha256((SWAGGER_UI_FOLDER / name).read_bytes()).hexdigest() == digest, name

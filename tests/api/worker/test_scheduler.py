@@ -43,7 +43,7 @@ def test_a_clock_that_jumps_changes_nothing(running: list[float], jump: timedelt
 
 def test_what_comes_next_is_ordered_by_running_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scheduler, "monotonic", lambda: 100.0)
-    steady = scheduler.SteadyScheduler(celery_app, lazy=True)
+    steady = scheduler.MonotonicScheduler(celery_app, lazy=True)
     entry = steady.Entry("api.sweep", schedule=MonotonicInterval(10), app=celery_app)
     assert steady._when(entry, 10) == 100 + steady.adjust(10)
     assert steady._when(entry, 0) == steady._when(entry, None) == 100

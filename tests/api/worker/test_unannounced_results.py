@@ -24,7 +24,7 @@ async def test_each_poll_looks_further_and_then_begins_again(
     redis: aioredis.Redis,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(unannounced_results, "POLL_BATCH", 2)
+    monkeypatch.setattr(unannounced_results, "MAX_IDS_PER_POLL_QUERY", 2)
     async with database.transaction() as session:
         ids = [await add_request(session) for _ in range(9)]
     await jobs.handover.start(ids)

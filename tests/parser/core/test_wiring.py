@@ -8,7 +8,7 @@ import pytest
 from parser_service.alive import touch_while_alive
 from parser_service.config import Settings
 from parser_service.dependencies import (
-    COMMAND_TIMEOUT_SECONDS,
+    REDIS_COMMAND_TIMEOUT_SECONDS,
     host_limits,
     open_listener,
     open_redis,
@@ -19,9 +19,11 @@ from tests.support.waiting import until
 
 
 async def test_a_blpop_that_would_outlast_its_command_is_refused(settings: Settings) -> None:
-    assert WAIT_FOR_JOBS_SECONDS < COMMAND_TIMEOUT_SECONDS
+    assert WAIT_FOR_JOBS_SECONDS < REDIS_COMMAND_TIMEOUT_SECONDS
     with pytest.raises(ValueError, match="BLPOP"):
-        async with open_listener(settings, name="test", block_seconds=COMMAND_TIMEOUT_SECONDS):
+        async with open_listener(
+            settings, name="test", block_seconds=REDIS_COMMAND_TIMEOUT_SECONDS
+        ):
             pass
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parser_service import extractors
-from parser_service.extractors.all import FACTS
+from parser_service.extractors.all import EXTRACTORS
 from parser_service.markup.content_type import Markup
 from parser_service.markup.document import Document
 from parser_service.page import Metadata
@@ -38,10 +38,10 @@ SHARED = {"all", "social_properties", "times", "title"}
 
 def test_every_member_of_the_metadata_has_an_extractor_of_its_name_and_type() -> None:
     """This is what mypy cannot see, because extractors are imported by name."""
-    assert list(FACTS) == list(Metadata.model_fields)
+    assert list(EXTRACTORS) == list(Metadata.model_fields)
     for fact, member in Metadata.model_fields.items():
-        hints = get_type_hints(FACTS[fact])
-        assert (FACTS[fact].__module__, FACTS[fact].__name__) == (
+        hints = get_type_hints(EXTRACTORS[fact])
+        assert (EXTRACTORS[fact].__module__, EXTRACTORS[fact].__name__) == (
             f"{extractors.__name__}.{fact}",
             fact,
         )
@@ -51,7 +51,7 @@ def test_every_member_of_the_metadata_has_an_extractor_of_its_name_and_type() ->
 
 def test_every_module_of_the_room_is_a_fact_or_shared_by_facts() -> None:
     modules = {module.name for module in pkgutil.iter_modules(extractors.__path__)}
-    assert modules == FACTS.keys() | SHARED
+    assert modules == EXTRACTORS.keys() | SHARED
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parser_service.exceptions import BadEncodingError, TooLargeError
+from parser_service.exceptions import BadContentEncodingError, TooLargeError
 from parser_service.fetching.inflate import Decoder, decoder_for
 
 TEXT = b"some page " * 1000
@@ -46,7 +46,7 @@ def test_what_was_offered_is_undone(encoding: str, data: bytes, step: int) -> No
 
 @pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip", "gzip," * 1000 + "gzip", "x"])
 def test_what_was_not_offered_is_refused(encoding: str) -> None:
-    with pytest.raises(BadEncodingError):
+    with pytest.raises(BadContentEncodingError):
         decoder_for(encoding)
 
 
@@ -72,7 +72,7 @@ def test_a_plain_body_stops_at_the_limit() -> None:
     ],
 )
 def test_broken_gzip_is_an_error(data: bytes) -> None:
-    with pytest.raises(BadEncodingError):
+    with pytest.raises(BadContentEncodingError):
         _decode(decoder_for("gzip"), data, step=16)
 
 
@@ -81,7 +81,7 @@ def test_no_input_yields_more_than_the_limit(data: bytes, step: int, room: int) 
     for encoding in ("gzip", "deflate", ""):
         try:
             out = _decode(decoder_for(encoding), data, step=step, room=room)
-        except (BadEncodingError, TooLargeError):
+        except (BadContentEncodingError, TooLargeError):
             continue
         assert len(out) <= room
 

@@ -6,7 +6,7 @@ from email.utils import format_datetime
 import httpx
 import pytest
 
-from parser_service.exceptions import BadEncodingError
+from parser_service.exceptions import BadContentEncodingError
 from parser_service.fetching.response import body_decoder, is_redirect, retry_after
 
 
@@ -52,6 +52,6 @@ def test_two_encodings_are_refused_also_in_two_headers() -> None:
     twice = httpx.Response(
         200, headers=[("Content-Encoding", "gzip"), ("Content-Encoding", "gzip")]
     )
-    with pytest.raises(BadEncodingError):
+    with pytest.raises(BadContentEncodingError):
         body_decoder(twice)
     assert body_decoder(_response(200)).feed(b"plain", 10) == b"plain"

@@ -43,7 +43,7 @@ class Clock:
 
 
 def _url(text: str) -> VettedUrl:
-    return UrlGuard(allowed_ports=[80, 443, 8080]).admit(text)
+    return UrlGuard(allowed_ports=[80, 443, 8080]).vet(text)
 
 
 def _rules(site: Site, clock: Clock | None = None, user_agent: str = "MyBot/1.0") -> RobotsRules:
@@ -108,7 +108,7 @@ async def test_a_site_without_an_answer_disallows_everything_for_now() -> None:
 
 
 async def test_a_site_that_hangs_counts_as_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(robots, "FETCH_SECONDS", 0.05)
+    monkeypatch.setattr(robots, "ROBOTS_TXT_TIMEOUT_SECONDS", 0.05)
     assert not await _is_allowed(_rules(Site(answering=asyncio.Event())), "http://a.example/")
 
 

@@ -23,7 +23,7 @@ guard = UrlGuard()
     ],
 )
 def test_a_url_is_put_into_its_normal_form(url: str, normal: str) -> None:
-    assert guard.admit(url).url == normal
+    assert guard.vet(url).url == normal
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_a_url_is_put_into_its_normal_form(url: str, normal: str) -> None:
 )
 def test_what_is_no_http_url_is_refused(url: str) -> None:
     with pytest.raises(InvalidUrlError):
-        guard.admit(url)
+        guard.vet(url)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_what_is_no_http_url_is_refused(url: str) -> None:
 )
 def test_what_must_not_be_connected_to_is_refused(url: str) -> None:
     with pytest.raises(BlockedAddressError):
-        guard.admit(url)
+        guard.vet(url)
 
 
 @pytest.mark.parametrize(
@@ -190,31 +190,31 @@ def test_a_url_has_a_longest_length_as_given_and_in_its_normal_form() -> None:
 
 
 def test_a_url_that_was_admitted_cannot_be_changed() -> None:
-    admitted = guard.admit("http://example.com/")
+    vetted = guard.vet("http://example.com/")
     with pytest.raises(AttributeError):
-        admitted.host = "127.0.0.1"  # type: ignore[misc]
+        vetted.host = "127.0.0.1"  # type: ignore[misc]
 
 
 def test_an_operator_can_allow_networks_and_ports() -> None:
     allowing = UrlGuard(allowed_networks=[ip_network("10.1.0.0/16")], allowed_ports=[8080])
-    assert allowing.admit("http://10.1.2.3:8080/").host == "10.1.2.3"
-    assert allowing.admit("http://[::ffff:10.1.2.3]:8080/").port == 8080
+    assert allowing.vet("http://10.1.2.3:8080/").host == "10.1.2.3"
+    assert allowing.vet("http://[::ffff:10.1.2.3]:8080/").port == 8080
     for url in ("http://10.2.0.1:8080/", "http://10.1.2.3/"):
         with pytest.raises(BlockedAddressError):
-            allowing.admit(url)
+            allowing.vet(url)
 
 
 def test_a_zone_names_no_public_address() -> None:
     with pytest.raises(BlockedAddressError):
-        guard.admit_address("2606:4700::1111%eth0")
+        guard.vet_address("2606:4700::1111%eth0")
 
 
 def test_a_redirect_target_goes_through_the_same_door() -> None:
-    assert guard.admit("/b?c", base="http://example.com/a").url == "http://example.com/b?c"
+    assert guard.vet("/b?c", base="http://example.com/a").url == "http://example.com/b?c"
     with pytest.raises(BlockedAddressError):
-        guard.admit("//127.0.0.1/", base="http://example.com/")
+        guard.vet("//127.0.0.1/", base="http://example.com/")
     with pytest.raises(InvalidUrlError):
-        guard.admit("gopher://example.com/", base="http://example.com/")
+        guard.vet("gopher://example.com/", base="http://example.com/")
 
 
 @given(st.text(max_size=300) | st.text(max_size=300).map("http://{}".format))
@@ -232,7 +232,7 @@ def test_the_door_answers_any_text_and_what_passes_stays_as_it_is(url: str) -> N
 def test_an_address_is_judged_the_same_in_every_notation(address: object) -> None:
     parsed = ip_address(str(address))
     try:
-        guard.admit_address(str(address))
+        guard.vet_address(str(address))
     except BlockedAddressError:
         assert not is_public(parsed)
     else:

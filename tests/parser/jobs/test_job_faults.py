@@ -22,7 +22,7 @@ from parser_service.jobs import listener as listener_module
 from parser_service.jobs import runners
 from parser_service.jobs.listener import Listener
 from parser_service.pipeline import PagePipeline
-from parser_service.redis_queue.host_limits import MANY, HostLimits, Slot
+from parser_service.redis_queue.host_limits import UNLIMITED, HostLimits, Slot
 from parser_service.redis_queue.job_queue import JobQueue
 from parser_service.redis_queue.keys import Keys
 from tests.support.keys import (
@@ -86,7 +86,7 @@ class Limits(HostLimits):
             raise self._entering
         return await super().acquire_or_park(host, parked, token=token)
 
-    async def release(self, slot: Slot, *, hand_over: int = MANY) -> None:
+    async def release(self, slot: Slot, *, hand_over: int = UNLIMITED) -> None:
         if self._leaving:
             raise self._leaving
         await super().release(slot, hand_over=hand_over)

@@ -61,15 +61,15 @@ def test_a_host_is_limited_only_while_its_pages_are_slow() -> None:
     shares = HostShares(4, share=0.5, clock=clock)
     jobs = [Occupant() for _ in range(4)]
     for job in jobs:
-        assert shares.admits("a"), "it is not known to be slow"
+        assert shares.has_room_for("a"), "it is not known to be slow"
         shares.enter("a", job)
     assert list(shares.excess()) == []
     clock.now += QUICK_SECONDS + 0.1
     assert list(shares.excess()) == jobs[2:], "the newest"
-    assert not shares.admits("a")
-    assert shares.admits("b")
+    assert not shares.has_room_for("a")
+    assert shares.has_room_for("b")
     shares.leave("a", jobs[3], has_ended=True)
-    assert not shares.admits("a"), "a page that took long is no sign of speed"
+    assert not shares.has_room_for("a"), "a page that took long is no sign of speed"
     for job in jobs[1:3]:
         shares.leave("a", job, has_ended=False)
     assert shares.room_for("a") == 1

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from parser_service.markup.json_ld import MAX_KEPT_CHARACTERS, MAX_READ_CHARACTERS, JsonLd
+from parser_service.markup.json_ld import MAX_KEPT_LENGTH, MAX_READ_LENGTH, JsonLd
 
 
 def _parse(*values: object) -> JsonLd:
@@ -46,7 +46,7 @@ def test_the_first_value_of_a_key_counts_if_it_is_text(
 
 
 def test_reading_stops_at_the_limits() -> None:
-    big = {"a": "x" * (MAX_KEPT_CHARACTERS // 3)}
+    big = {"a": "x" * (MAX_KEPT_LENGTH // 3)}
     assert len(_parse(*[big] * 5).objects) == 2
-    late = JsonLd.parse(["[" + " " * MAX_READ_CHARACTERS, '{"a": 1}'])
+    late = JsonLd.parse(["[" + " " * MAX_READ_LENGTH, '{"a": 1}'])
     assert late.objects == []

@@ -166,7 +166,7 @@ async def test_a_line_of_jobs_without_a_place_is_not_handed_over_all_at_once(
     limits = _limits(redis, max_concurrent=0)
     slot = await limits.acquire_or_park("a", b"{}")
     for n in range(100):
-        await limits.put_aside("a", b"%d" % n, slot=None, token=None)
+        await limits.park("a", b"%d" % n, slot=None, token=None)
     assert await _ready(redis) == [], "the parser would put it aside again"
     assert slot
     await limits.release(slot, hand_over=1)
@@ -181,13 +181,13 @@ async def test_a_line_of_jobs_without_a_place_is_not_handed_over_all_at_once(
 
 async def test_a_clock_that_is_set_back_holds_up_no_host(redis: aioredis.Redis) -> None:
     limits = _limits(redis, max_concurrent=5, min_interval=0.3)
-    assert await limits.begin("a", longest=1) == 0
+    assert await limits.reserve_request_time("a", longest=1) == 0
     assert await limits.acquire_or_park("b", b"{}")
     assert await limits.acquire_or_park("b", b"parked") is None
     await older_keys(redis, -3600)
-    for key in (KEYS.host_begin("a"), KEYS.host_next_start("b")):
+    for key in (KEYS.host_next_request_time("a"), KEYS.host_next_slot_time("b")):
         await redis.incrby(key, 3_600_000)
-    assert await limits.begin("a", longest=1) == 0
+    assert await limits.reserve_request_time("a", longest=1) == 0
     await limits.hand_out_due_slots()
     assert [job.parked for job in await _ready(redis)] == [b"parked"]
 

@@ -8,7 +8,7 @@ import redis.asyncio as aioredis
 from parser_service.config import Settings
 from parser_service.redis_queue.host_limits import HostLimits
 from parser_service.redis_queue.job_queue import JobQueue
-from parser_service.redis_queue.keys import Keys, bytes_of
+from parser_service.redis_queue.keys import Keys, reply_bytes_key
 
 KEYS = Keys(task_queue="jobs", result_prefix="results:")
 
@@ -33,7 +33,7 @@ async def test_the_scripts_of_host_limits_use_the_keys_that_python_names(
     limits = HostLimits(redis, keys=KEYS, max_concurrent=1, min_interval=60, lease=10)
     slot = await limits.acquire_or_park("a", b"{}")
     assert slot
-    assert await _keys_in(redis) == {KEYS.host_slots("a"), KEYS.host_next_start("a")}
+    assert await _keys_in(redis) == {KEYS.host_slots("a"), KEYS.host_next_slot_time("a")}
     await redis.zadd(KEYS.leases, {"token": 1, "other": 1})
     assert await limits.acquire_or_park("a", b"{}", token="token") is None
     assert await redis.zrange(KEYS.leases, 0, -1) == ["other"]
@@ -41,17 +41,17 @@ async def test_the_scripts_of_host_limits_use_the_keys_that_python_names(
     assert not is_ours
     assert await _keys_in(redis) == {
         KEYS.host_slots("a"),
-        KEYS.host_next_start("a"),
+        KEYS.host_next_slot_time("a"),
         KEYS.host_waiting("a"),
         KEYS.host_tickets("a"),
         KEYS.hosts,
         KEYS.leases,
     }
-    await redis.delete(KEYS.host_next_start("a"), KEYS.host_tickets("a"))
+    await redis.delete(KEYS.host_next_slot_time("a"), KEYS.host_tickets("a"))
     await limits.release(slot)
     assert await _keys_in(redis) == {
         KEYS.host_slots("a"),
-        KEYS.host_next_start("a"),
+        KEYS.host_next_slot_time("a"),
         KEYS.ready_jobs,
         KEYS.holder_counter,
         KEYS.leases,
@@ -62,17 +62,17 @@ async def test_the_scripts_of_begin_and_put_aside_use_the_keys_that_python_names
     redis: aioredis.Redis,
 ) -> None:
     limits = HostLimits(redis, keys=KEYS, max_concurrent=1, min_interval=60, lease=10)
-    assert await limits.begin("a", longest=1) == 0
-    assert await limits.begin("a", longest=1) is None
-    assert await _keys_in(redis) == {KEYS.host_begin("a")}
+    assert await limits.reserve_request_time("a", longest=1) == 0
+    assert await limits.reserve_request_time("a", longest=1) is None
+    assert await _keys_in(redis) == {KEYS.host_next_request_time("a")}
     slot = await limits.acquire_or_park("b", b"{}")
     await redis.zadd(KEYS.leases, {"token": 1, "other": 1})
-    await limits.put_aside("b", b"aside", slot=slot, token="token")
+    await limits.park("b", b"aside", slot=slot, token="token")
     assert await redis.zrange(KEYS.leases, 0, -1) == ["other"]
     assert await redis.lrange(KEYS.host_waiting("b"), 0, -1) == ["aside"]
     assert await _keys_in(redis) == {
-        KEYS.host_begin("a"),
-        KEYS.host_next_start("b"),
+        KEYS.host_next_request_time("a"),
+        KEYS.host_next_slot_time("b"),
         KEYS.host_waiting("b"),
         KEYS.hosts,
         KEYS.leases,
@@ -95,4 +95,4 @@ async def test_the_queue_uses_the_keys_that_are_named(redis: aioredis.Redis) -> 
         KEYS.api_reply_list,
         KEYS.api_reply_bytes,
     }
-    assert KEYS.api_reply_bytes == bytes_of(KEYS.api_reply_list)
+    assert KEYS.api_reply_bytes == reply_bytes_key(KEYS.api_reply_list)

@@ -7,7 +7,7 @@ import redis.asyncio as aioredis
 
 from parser_service.redis_queue import reply_lists
 from parser_service.redis_queue.job_queue import JobQueue
-from parser_service.redis_queue.keys import Keys, bytes_of
+from parser_service.redis_queue.keys import Keys, reply_bytes_key
 
 KEYS = Keys(task_queue="jobs", result_prefix="results:")
 
@@ -38,9 +38,9 @@ async def test_the_results_of_all_producers_add_up_until_they_are_persisted(
     await queue.finish("a", b"x" * 100, token="t", reply="second:done")
     await queue.finish("b", b"x" * 1000, token="t", reply="third:done")
     assert await queue.unpersisted_result_bytes() == 1110
-    await redis.decrby(bytes_of("second:done"), 100)
+    await redis.decrby(reply_bytes_key("second:done"), 100)
     assert await queue.unpersisted_result_bytes() == 1010
-    await redis.delete(bytes_of("third:done"), KEYS.api_reply_bytes)
+    await redis.delete(reply_bytes_key("third:done"), KEYS.api_reply_bytes)
     assert await queue.unpersisted_result_bytes() == 0
     await queue.finish("c", b"x" * 5, token="t", reply="second:done")
     assert await queue.unpersisted_result_bytes() == 5
@@ -74,16 +74,16 @@ async def test_a_key_that_a_producer_spoils_counts_as_nothing(
 ) -> None:
     await queue.finish("a", b"x" * 100, token="t", reply="second:done")
     await queue.finish("b", b"x" * 100, token="t", reply="third:done")
-    await redis.set(bytes_of("second:done"), "many")
-    await redis.delete(bytes_of("third:done"))
-    await redis.rpush(bytes_of("third:done"), "many")
+    await redis.set(reply_bytes_key("second:done"), "many")
+    await redis.delete(reply_bytes_key("third:done"))
+    await redis.rpush(reply_bytes_key("third:done"), "many")
     assert await queue.unpersisted_result_bytes() == 0
 
 
 async def test_a_producer_with_a_list_for_each_job_does_not_fill_the_parser(
     queue: JobQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reply_lists, "MAX_REPLY_LISTS", 3)
+    monkeypatch.setattr(reply_lists, "MAX_COUNTED_REPLY_LISTS", 3)
     for n in range(10):
         await queue.finish(f"job-{n}", b"x" * 10, token="t", reply=f"done-{n}")
     assert await queue.unpersisted_result_bytes() == 30

@@ -39,7 +39,7 @@ async def test_a_long_page_is_parsed_by_a_child(pool: ParseRunner) -> None:
 async def test_a_page_that_takes_too_long_is_killed_and_others_go_on(
     pool: ParseRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parse_pool, "CHILD_SECONDS", 1.0)
+    monkeypatch.setattr(parse_pool, "CHILD_PARSE_TIMEOUT_SECONDS", 1.0)
     endless = [asyncio.create_task(pool.parse(_source(b"<div>" * 400_000))) for _ in range(2)]
     await asyncio.sleep(0.2)
     started = perf_counter()

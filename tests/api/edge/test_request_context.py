@@ -89,8 +89,6 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
         processors=[structlog.contextvars.merge_contextvars, capture],
         cache_logger_on_first_use=False,
     )
-    # The logger of today may have been used with the settings of an earlier test, and keeps them.
-    monkeypatch.setattr(request_context, "log", structlog.get_logger())
     yield cast("list[dict[str, Any]]", capture.entries)
     structlog.configure(**before)
 

@@ -121,18 +121,20 @@ class Sweep:
         async with self._database.transaction(seconds=MAX_SWEEP_SECONDS) as lock:
             if not await QueueRepository(lock).try_lock(SWEEP_LOCK):
                 return None
-            report = await self._sweep()
-        metrics.count_sweep(perf_counter() - started)
+            report, failed = await self._sweep()
+        if not failed:  # else the alert on sweeps that do not end tells of it
+            metrics.count_sweep(perf_counter() - started)
         if report.repaired:
             log.warning("swept", **asdict(report))
         return report
 
-    async def _sweep(self) -> SweepReport:
+    async def _sweep(self) -> tuple[SweepReport, list[Exception]]:
+        """Run all steps; return what they did, and the errors of those that failed."""
         if await self._chores.try_claim("search", every=FULL_SEARCH_SECONDS):
             self._first_pending.reset()
             self._first_due.reset()
         found: dict[str, int] = {}
-        wrong_types = False
+        failed = []
         for step in (
             self._push_due,
             self._push_stale_pending,
@@ -146,11 +148,11 @@ class Sweep:
             except (ApiError, OSError, RedisConnectionError, RedisTimeoutError):
                 raise  # an outage: the other steps would wait for the same
             except Exception as error:
-                wrong_types = wrong_types or is_wrong_type(error)
+                failed.append(error)
                 log.exception("step of the sweep failed", step=step.__name__.strip("_"))
-        if wrong_types:
+        if any(map(is_wrong_type, failed)):
             await self._queues.census.log_wrong_types()
-        return SweepReport(**found)
+        return SweepReport(**found), failed
 
     async def _reclaim(self) -> dict[str, int]:
         reclaimed = await self._queues.results.reclaim()

@@ -8,7 +8,7 @@ import structlog
 
 from api_service.assembly.worker import WorkerContext
 from api_service.database import Database
-from api_service.metrics.worker import SWEEP_LAST
+from api_service.metrics.worker import LAST_SWEEP_TIMESTAMP_SECONDS
 from api_service.worker.result_loop import build_result_loop
 from tests.support.keys import DONE, ENDED_LEASES, LEASES, TAKERS
 from tests.support.pipeline_steps import PipelineSteps
@@ -27,11 +27,11 @@ async def test_the_sweep_names_the_key_and_does_its_other_steps(
     stranded = await steps.add()
     await redis.delete(key)
     await redis.hset(key, "a", "b")
-    last_whole_sweep = SWEEP_LAST.collect()[0].samples
+    last_whole_sweep = LAST_SWEEP_TIMESTAMP_SECONDS.collect()[0].samples
     with structlog.testing.capture_logs() as lines:
         report = await steps.later(6)
     assert report.stranded == 1
-    assert SWEEP_LAST.collect()[0].samples == last_whole_sweep or key == DONE, "no alert fires"
+    assert LAST_SWEEP_TIMESTAMP_SECONDS.collect()[0].samples == last_whole_sweep or key == DONE, "no alert fires"
     assert report.suspects == 1, "the last step has not run"
     assert await steps.listed() == [stranded] != [lost]
     assert {line["key"] for line in lines if line["event"] == WRONG_TYPE} == {key}

@@ -3,8 +3,10 @@
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from tests.support.servers import (  # noqa: F401 - fixtures are used by name
@@ -26,6 +28,23 @@ for _variable in ("DATABASE_URL", "REDIS_URL"):
 # A test's result must not depend on how busy the machine is.
 settings.register_profile("without deadline", deadline=None)
 settings.load_profile("without deadline")
+
+_configure = structlog.configure
+
+
+def _configure_without_cache(**options: Any) -> None:
+    """Keep no logger: a module's logger would write for ever where one test's application wrote."""
+    _configure(**options | {"cache_logger_on_first_use": False})
+
+
+structlog.configure = _configure_without_cache  # type: ignore[assignment]
+
+
+@pytest.fixture(autouse=True)
+def default_logging() -> Iterator[None]:
+    """Undo at the end what an application has configured in the test's process."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from api_service.database import Session
+from api_service.parser_client.messages import PAGE_KIND
 from api_service.repository import NewRequest, ParseRequestRepository
 
 
@@ -12,9 +13,10 @@ async def add_request(
     *,
     trace_id: str | None = None,
     options: Mapping[str, bool] | None = None,
+    kind: str = PAGE_KIND,
 ) -> int:
     """Store one request, and return its id."""
     [request_id] = await ParseRequestRepository(session).add_all(
-        [NewRequest(url, trace_id, options or {})]
+        [NewRequest(url, trace_id, options or {}, kind=kind)]
     )
     return request_id

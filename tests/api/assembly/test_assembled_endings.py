@@ -65,7 +65,8 @@ async def test_steps_and_recorders_of_a_capability_run(
     for module in (api, worker):
         monkeypatch.setattr(module, "CAPABILITIES", (*CAPABILITIES, counting.capability))
     async with database.transaction() as session:
-        page, other = [await add_request(session) for _ in range(2)]
+        page = await add_request(session)
+        other = await add_request(session, kind="counting")
     await jobs.handover.start([page, other])
     rows = await connection.fetch("SELECT id, token FROM parse_requests")
     tokens = {row["id"]: row["token"] for row in rows}

@@ -146,7 +146,7 @@ class Database:
 
         Raises:
             SchemaOutdatedError: it says what to run.
-            SharedSessionsError: the address is that of a pooler that cannot be used.
+            TransactionPoolingError: the address is that of a pooler that cannot be used.
             DatabaseUnavailableError: the database does not answer, or refuses us; it says why.
         """
         revision = await self._revision_once_it_answers()

@@ -96,7 +96,7 @@ class ParseRequestService:
         sweep finds its row.
 
         Raises:
-            TooManyUnfinishedError: too many requests are unfinished.
+            QueueFullError: too many requests are unfinished.
             IdempotencyConflictError, IdempotencyMismatchError: the key is in use, or was used
                 for another request.
         """

@@ -6,10 +6,6 @@ from pathlib import Path
 from time import monotonic
 from urllib.request import ProxyHandler, build_opener
 
-from redis.exceptions import RedisError
-
-from api_service.process.redis_connection import open_redis
-from api_service.redis_address import RedisAddress
 from local.errors import StartError
 from local.logs import last_fault
 from local.supervisor import SupervisedProcess
@@ -21,22 +17,6 @@ MAX_ENDS_BEFORE_READY = 3
 """A service that ended so often before the system was ready will not run."""
 OPENER_WITHOUT_PROXY = build_opener(ProxyHandler({}))
 """Asks our own API, whatever proxy the environment names."""
-
-
-async def require_redis(address: RedisAddress) -> None:
-    """Check that Redis takes commands: a wrong password is seen here and not in some log.
-
-    Raises:
-        StartError: it does not; the message has the server's reason.
-    """
-    client = open_redis(address, timeout=ANSWER_SECONDS)
-    try:
-        await client.ping()
-    except (RedisError, OSError) as error:
-        reason = str(error).rstrip(".")
-        raise StartError(f"REDIS_URL: Redis refuses to work with it: {reason}.") from None
-    finally:
-        await client.aclose()
 
 
 async def wait_until_ready(

@@ -16,7 +16,7 @@ from local.kept_server import KeptServer
 from local.logs import keep_small
 from local.migration import migrate
 from local.postgres import Postgres
-from local.readiness import require_redis, wait_until_ready
+from local.readiness import wait_until_ready
 from local.server import Server
 from local.supervisor import WATCH_SECONDS, ProcessSpec, SupervisedProcess
 from local.valkey import Valkey
@@ -79,7 +79,7 @@ class System:
             self._prepare()
             environment = self._start_servers()
             if "REDIS_URL" not in self._servers:
-                await require_redis(ApiSettings.load().redis_address)
+                await _require_given_redis()
             await migrate(ROOT, environment, self._logs / "migrate.log")
             self._start_services(environment)
             for kept in self._kept:
@@ -225,6 +225,13 @@ class System:
             self._rotation.cancel()
         if self._lock is not None:
             os.close(self._lock)
+
+
+async def _require_given_redis() -> None:
+    # Imported here, since this process lives as long as the system and needs it only now.
+    from local.given_redis import require_redis  # noqa: PLC0415
+
+    await require_redis(ApiSettings.load().redis_address)
 
 
 def _read_seconds(environment: dict[str, str], name: str, default: int) -> int:

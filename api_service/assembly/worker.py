@@ -8,7 +8,6 @@ from datetime import timedelta
 from api_service.assembly.endings import build_endings
 from api_service.assembly.stores import open_stores
 from api_service.capabilities import CAPABILITIES
-from api_service.celery_app import SWEEP_PERIOD_SECONDS
 from api_service.config import Settings
 from api_service.database import Database
 from api_service.endings.service import Endings
@@ -19,7 +18,7 @@ from api_service.process.collaborators import Collaborators
 from api_service.process.identity import process_name
 from api_service.queueing.chores import PeriodicChores
 from api_service.queueing.handover import Handover
-from api_service.queueing.sweep import Cooldown, Sweep, SweepPolicy
+from api_service.queueing.sweep import Sweep, SweepPolicy
 from api_service.retention import Retention
 
 DATABASE_POOL_SIZE = 3
@@ -71,9 +70,8 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerContext]:
         )
         keep = timedelta(days=settings.retention_days)
         retention = Retention(database=database, endings=endings, keep=keep)
-        cooldown = Cooldown(SWEEP_PERIOD_SECONDS / 2)
         collaborators = Collaborators(
-            *(database, stores.redis, queues, handover, endings, retention, sweep, cooldown)
+            *(database, stores.redis, queues, handover, endings, retention, sweep)
         )
         for capability in CAPABILITIES:
             if capability.open_worker is not None:

@@ -71,7 +71,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         limits: ConnectionLimits = app_state.get(LIMITS_STATE_KEY) or ConnectionLimits()
         self._limits = limits
-        self._look_timer: asyncio.TimerHandle | None = None
+        self._check_timer: asyncio.TimerHandle | None = None
         self._part = _RequestPart.HEADER
         self._since: float | None = None
         self._header_bytes = 0
@@ -83,7 +83,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._look_timer = self.loop.call_later(self._limits.check_seconds, self._check_pace)
+        self._check_timer = self.loop.call_later(self._limits.check_seconds, self._check_pace)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_pace_checks()
@@ -131,13 +131,13 @@ class BoundedHttp(HttpToolsProtocol):
             self._answer_and_close(BadRequestError("This is not HTTP."))
 
     def _stop_pace_checks(self) -> None:
-        if self._look_timer is not None:
-            self._look_timer.cancel()
-            self._look_timer = None
+        if self._check_timer is not None:
+            self._check_timer.cancel()
+            self._check_timer = None
 
     def _check_pace(self) -> None:
         now = self.loop.time()
-        self._look_timer = self.loop.call_later(self._limits.check_seconds, self._check_pace)
+        self._check_timer = self.loop.call_later(self._limits.check_seconds, self._check_pace)
         if self.flow.read_paused:  # then it is not the client who is slow
             self._since = None
         elif not self.transport.is_closing():

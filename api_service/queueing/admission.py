@@ -61,7 +61,7 @@ class Admission:
         """Reserve a place for one more request while it is being stored.
 
         Raises:
-            TooManyUnfinishedError: the limit is reached.
+            QueueFullError: the limit is reached.
         """
         if self._counting is None and self._clock() >= self._next_count:
             self._counting = asyncio.create_task(self.count())

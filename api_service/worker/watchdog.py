@@ -20,8 +20,8 @@ class CeleryWatchdog:
     Health checks look at both files.
 
     Args:
-        own_file: touched after each round of this process; None if no one looks.
-        celery_file: touched by Celery; None if Celery is not watched.
+        own_alive_file: touched after each round of this process; None if no one looks.
+        celery_alive_file: touched by Celery; None if Celery is not watched.
         clock: running time in seconds.
     """
 

@@ -4,6 +4,8 @@ Celery signals these moments. Tasks find the process by `process/current.py`.
 """
 
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import structlog
@@ -16,12 +18,13 @@ from celery.signals import (
 )
 from redis.exceptions import RedisError
 
-from api_service.assembly.worker import open_worker
-from api_service.celery_app import celery_app
+from api_service.assembly.worker import WorkerContext, open_worker
+from api_service.celery_app import SWEEP_PERIOD_SECONDS, celery_app
 from api_service.config import Settings
 from api_service.exceptions import ApiError, CannotStartError
 from api_service.process.alive import touch_alive_file
 from api_service.process.current import Call, install
+from api_service.queueing.sweep import Cooldown
 from api_service.worker.pulse import PulsePublisher
 from api_service.worker.runner import TaskRunner
 
@@ -39,7 +42,7 @@ class WorkerProcess:
 
     def __init__(self, settings: Settings) -> None:
         self._alive_file = settings.alive_file
-        self._runner = TaskRunner(open_worker(settings))
+        self._runner = TaskRunner(_open_worker(settings))
         self._pulse = PulsePublisher(celery_app)
 
     def run(self, call: Call[T]) -> T | None:
@@ -68,6 +71,14 @@ class WorkerProcess:
     def close(self) -> None:
         """Disconnect and end the loop."""
         self._runner.close()
+
+
+@asynccontextmanager
+async def _open_worker(settings: Settings) -> AsyncIterator[WorkerContext]:
+    """Open what all processes of the worker have, and what only Celery's tasks use."""
+    async with open_worker(settings) as context:
+        context.collaborators.add(Cooldown(SWEEP_PERIOD_SECONDS / 2))
+        yield context
 
 
 @worker_init.connect

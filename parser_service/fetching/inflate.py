@@ -21,14 +21,14 @@ class Decoder(Protocol):
 
         Raises:
             TooLargeError: it decodes to more than `max_bytes` bytes.
-            BadEncodingError: it is not in the coding.
+            BadContentEncodingError: it is not in the coding.
         """
 
     def finish(self) -> None:
         """Check, at the end of the body, that the coding has ended as well.
 
         Raises:
-            BadEncodingError: it has not.
+            BadContentEncodingError: it has not.
         """
 
 
@@ -36,7 +36,7 @@ def decoder_for(content_encoding: str) -> Decoder:
     """Return the decoder for a Content-Encoding header.
 
     Raises:
-        BadEncodingError: it names a coding that was not offered, or more than one.
+        BadContentEncodingError: it names a coding that was not offered, or more than one.
     """
     codings = [c for c in (c.strip().lower() for c in content_encoding.split(",")) if c]
     match codings:

@@ -19,7 +19,7 @@ def body_decoder(response: httpx.Response) -> Decoder:
     """Return the decoder for the body's content encoding.
 
     Raises:
-        BadEncodingError: see `inflate.decoder_for`.
+        BadContentEncodingError: see `inflate.decoder_for`.
     """
     return decoder_for(",".join(response.headers.get_list("content-encoding")))
 

@@ -33,7 +33,7 @@ from parser_service.redis_queue.host_limits import HostLimits
 from parser_service.redis_queue.job_queue import JobQueue, TakenMessage
 
 WAIT_FOR_JOBS_SECONDS = 1
-"""Seconds for one BLPOP; `dependencies.COMMAND_TIMEOUT_SECONDS` must be more."""
+"""Seconds for one BLPOP; `dependencies.REDIS_COMMAND_TIMEOUT_SECONDS` must be more."""
 BACKPRESSURE_CHECK_SECONDS = 0.2
 SLOW_HOST_CHECK_SECONDS = 0.25
 """Seconds after which a full parser looks again for hosts that have become slow."""

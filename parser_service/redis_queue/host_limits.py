@@ -12,8 +12,8 @@ Scripts in Redis keep the count. Each runs undivided and on Redis's own clock:
 A sorted set holds the hosts with waiters, scored by their next check. `hand_out_due_slots` reads
 it, because minimum intervals pass, and leases expire.
 
-Where an interval is set, a slot does not permit a request yet: `begin` does, before each request,
-because one slot may serve a robots.txt, redirects and a page.
+Where an interval is set, a slot does not permit a request yet: `reserve_request_time` does,
+before each request, because one slot may serve a robots.txt, redirects and a page.
 """
 
 import asyncio
@@ -67,7 +67,7 @@ class HostLimits:
         lease: seconds after which a slot that was not left is free; above a page's deadline.
 
     Attributes:
-        has_interval: whether requests must `begin`.
+        has_interval: whether each request needs `reserve_request_time`.
         is_unlimited: whether a request needs no slot.
     """
 

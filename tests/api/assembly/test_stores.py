@@ -23,8 +23,10 @@ sys.exit(f"{sys.argv[1]} imports {found}" if found else 0)
     [
         ("api_service.assembly.worker", HTTP),
         ("api_service.tasks", HTTP),
+        ("api_service.worker.results", [*HTTP, "celery", "kombu"]),
         ("api_service.worker.beat", [*HTTP, "sqlalchemy", "asyncpg", "api_service.tasks"]),
         ("api_service.worker.scheduler", [*HTTP, "sqlalchemy", "asyncpg", "api_service.tasks"]),
+        ("local.system", [*HTTP, "redis", "celery", "sqlalchemy", "asyncpg"]),
     ],
 )
 def test_a_process_does_not_load_what_it_does_not_use(module: str, unused: list[str]) -> None:

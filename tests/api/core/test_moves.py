@@ -35,7 +35,7 @@ def _failed(token: str | None, policy: RetryPolicy, retry_after: float | None) -
 # Each with the one status that it moves a row from, and where to.
 MARKS: dict[str, tuple[Mark, StatusEnum, StatusEnum]] = {
     "mark_processing": (lambda s: QueueRepository(s).mark_processing([ID]), PENDING, PROCESSING),
-    "claim_stranded": (
+    "claim_stale_pending": (
         lambda s: QueueRepository(s).claim_stale_pending(age=1, limit=9),
         PENDING,
         PROCESSING,
@@ -46,17 +46,17 @@ MARKS: dict[str, tuple[Mark, StatusEnum, StatusEnum]] = {
         PROCESSING,
     ),
     "claim_lost": (lambda s: QueueRepository(s).claim_lost(age=1, limit=9), PROCESSING, PROCESSING),
-    "count_dead_attempts": (
+    "record_dead_attempts": (
         lambda s: EndingRepository(s).record_dead_attempts([TOKEN], POLICY),
         PROCESSING,
         PROCESSING,
     ),
-    "count_dead_attempts, the last": (
+    "record_dead_attempts, the last": (
         lambda s: EndingRepository(s).record_dead_attempts([TOKEN], LAST),
         PROCESSING,
         FAILURE,
     ),
-    "start_expired": (
+    "mark_expired_processing": (
         lambda s: EndingRepository(s).mark_expired_processing([ID]),
         PENDING,
         PROCESSING,
@@ -111,7 +111,7 @@ async def test_each_statement_makes_its_own_move_only(
         assert after == before
 
 
-NAMING = ("mark_success", "mark_attempts_failed", "count_dead_attempts")
+NAMING = ("mark_success", "mark_attempts_failed", "record_dead_attempts")
 
 
 @pytest.mark.parametrize(

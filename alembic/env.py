@@ -14,7 +14,7 @@ from sqlalchemy.pool import NullPool
 
 import api_service
 from api_service.config import Settings
-from api_service.database import CONNECT_TIMEOUT_SECONDS, CONNECTION_ERRORS, explain_refusal
+from api_service.database import CONNECT_TIMEOUT_SECONDS, ERRORS_WHILE_CONNECTING, explain_refusal
 from api_service.database_address import DIALECT, DatabaseAddress
 from api_service.schema import Base
 
@@ -161,7 +161,7 @@ async def run_online(address: DatabaseAddress, seconds: float) -> None:
     engine = create_async_engine(DIALECT, connect_args=arguments, poolclass=NullPool)
     try:
         connection = await engine.connect()
-    except CONNECTION_ERRORS as error:
+    except ERRORS_WHILE_CONNECTING as error:
         sys.exit(explain_refusal(error))
     try:
         await run_until_unlocked(connection, seconds)

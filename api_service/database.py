@@ -44,7 +44,7 @@ _PERMANENT_ERRORS = (
     asyncpg.ClientConfigurationError,
     ssl.SSLCertVerificationError,
 )
-CONNECTION_ERRORS = (TimeoutError, OSError, SQLAlchemyError, *_ASYNCPG_ERRORS)
+ERRORS_WHILE_CONNECTING = (TimeoutError, OSError, SQLAlchemyError, *_ASYNCPG_ERRORS)
 """What connecting may raise."""
 # The faults of a value: what has no form in its type, or is larger or deeper than any may be.
 _UNSTORABLE_ERRORS = (asyncpg.DataError, asyncpg.ProgramLimitExceededError)

@@ -57,7 +57,7 @@ class Retention:
         self._deleted_to: datetime | None = None
         self._goes_on_until = 0.0
 
-    async def clean_up(self, *, seconds: float = math.inf) -> CleanupProgress:
+    async def end_and_delete_old(self, *, seconds: float = math.inf) -> CleanupProgress:
         """End and delete old requests; start no other batch after `seconds`.
 
         The next call goes on: it does not search again among what this one has ended and deleted.

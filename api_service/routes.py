@@ -16,7 +16,7 @@ from api_service.edge.exceptions import (
 from api_service.edge.held_response import HeldResponse
 from api_service.edge.problems import DeclaredAnswers, problems
 from api_service.exceptions import DatabaseUnavailableError, NotFoundError, QueueFullError
-from api_service.idempotency.dependencies import OptionalKey
+from api_service.idempotency.dependencies import OptionalIdempotencyKey
 from api_service.idempotency.exceptions import (
     IdempotencyConflictError,
     IdempotencyMismatchError,
@@ -86,7 +86,7 @@ async def parse_async(
     service: Service,
     caller: CurrentCaller,
     trace_id: TraceId,
-    key: OptionalKey,
+    key: OptionalIdempotencyKey,
     root_path: RootPath,
     response: Response,
 ) -> AcceptedAnswer:

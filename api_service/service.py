@@ -124,7 +124,7 @@ class ParseRequestService:
         with ExitStack() as place:
             async with self._database.transaction() as session:
                 keyed = KeyedRequest(session, key, url=request.url, options=request.stored_options)
-                if (known := await keyed.find_accepted_id()) is not None:
+                if (known := await keyed.find_request_accepted_before()) is not None:
                     return known, False
                 place.enter_context(self._admission.reserve())
                 [request_id] = await ParseRequestRepository(session).add_all([request])

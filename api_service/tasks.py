@@ -15,7 +15,7 @@ from api_service.celery_app import (
 )
 from api_service.parser_client.queues import ParserQueues
 from api_service.process.collaborators import Collaborators
-from api_service.process.current import current
+from api_service.process.current import current_process
 from api_service.queueing.handover import Handover
 from api_service.queueing.sweep import Cooldown, Sweep
 from api_service.retention import Retention
@@ -55,13 +55,15 @@ def parse_urls(self: Task, request_ids: list[int]) -> None:
 
 def _hand_over(request_ids: Sequence[int], trace_ids: Sequence[str | None]) -> None:
     traces = dict(zip(request_ids, trace_ids, strict=False))
-    current().run(lambda here: here.get(Handover).start(request_ids, traces=traces))
+    current_process().run(
+        lambda here: here.get(Handover).hand_over_pending(request_ids, traces=traces)
+    )
 
 
 @celery_app.task(name=SWEEP_TASK)
 def sweep() -> None:
     """Repair what crashes and losses left; see `queueing/sweep.py`."""
-    current().run(_sweep_unless_recent)
+    current_process().run(_sweep_unless_recent)
 
 
 async def _sweep_unless_recent(here: Collaborators) -> None:
@@ -80,8 +82,8 @@ def cleanup_parse_requests(self: Task) -> int:
     Deletes in short slices with pauses, so that few requests and sweeps wait for it: this worker
     does one thing at a time.
     """
-    progress = current().run(
-        lambda here: here.get(Retention).clean_up(seconds=CLEANUP_SLICE_SECONDS)
+    progress = current_process().run(
+        lambda here: here.get(Retention).end_and_delete_old(seconds=CLEANUP_SLICE_SECONDS)
     )
     if progress is None:
         return 0
@@ -93,4 +95,4 @@ def cleanup_parse_requests(self: Task) -> int:
 @celery_app.task(name=PULSE_TASK)
 def pulse() -> None:
     """Record that this worker consumes; see `worker/pulse.py`."""
-    current().run(lambda here: here.get(ParserQueues).census.record_heartbeat())
+    current_process().run(lambda here: here.get(ParserQueues).census.record_heartbeat())

@@ -86,7 +86,7 @@ async def _fill(load: Load, waiting: int) -> None:
     async with asyncio.timeout(FILL_SECONDS), open_worker(settings) as context:
         for start in range(0, waiting, FILL_BATCH):
             rows = await load.database.fetch(ADD_PENDING, url, min(FILL_BATCH, waiting - start))
-            await context.handover.start([row["id"] for row in rows])
+            await context.handover.hand_over_pending([row["id"] for row in rows])
 
 
 async def _wait_for_list_length(

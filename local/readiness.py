@@ -51,15 +51,15 @@ async def wait_until_ready(
         await asyncio.to_thread(check_servers)
         for service in services:
             if len(service.ends) >= MAX_ENDS_BEFORE_READY:
-                raise StartError(_last_words(service))
+                raise StartError(_describe_ends(service))
         await asyncio.sleep(0.1)
-    ended = [_last_words(service) for service in services if service.ends]
+    ended = [_describe_ends(service) for service in services if service.ends]
     raise StartError(
         " ".join([f"Not ready within {READY_SECONDS} s: {waiting}", *ended, f"Logs: {logs}."])
     )
 
 
-def _last_words(service: SupervisedProcess) -> str:
+def _describe_ends(service: SupervisedProcess) -> str:
     spec, ends = service.spec, service.ends
     times = "once" if len(ends) == 1 else f"{len(ends)} times"
     return (

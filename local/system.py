@@ -76,7 +76,7 @@ class System:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
         try:
-            self._prepare()
+            self._check_settings_and_lock_folder()
             environment = self._start_servers()
             if "REDIS_URL" not in self._servers:
                 await _require_given_redis()
@@ -101,7 +101,7 @@ class System:
         finally:
             await self._stop()
 
-    def _prepare(self) -> None:
+    def _check_settings_and_lock_folder(self) -> None:
         try:
             settings = ApiSettings.load()
             ParserSettings.load()

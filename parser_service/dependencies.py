@@ -13,7 +13,7 @@ from redis.backoff import NoBackoff
 from parser_service.config import Settings
 from parser_service.exceptions import CannotStartError
 from parser_service.fetching.fetcher import Fetcher
-from parser_service.fetching.places import Places
+from parser_service.fetching.places import FetchPlaces
 from parser_service.fetching.tls import client_tls_context
 from parser_service.fetching.transport import GuardedTransport
 from parser_service.fetching.url_guard import UrlGuard
@@ -44,7 +44,7 @@ class RouteContext:
 
     pipeline: PagePipeline
     host_limits: HostLimits | None
-    places: Places
+    places: FetchPlaces
     queue_timeout: float
 
 
@@ -58,7 +58,7 @@ async def open_route_context(settings: Settings) -> AsyncIterator[RouteContext]:
     async with open_redis(settings) as redis:
         await _require_redis_access(redis)
         limits = host_limits(redis, settings)
-        places = Places(settings.fetch_concurrency, share=settings.host_fetch_share)
+        places = FetchPlaces(settings.fetch_concurrency, share=settings.host_fetch_share)
         async with open_pipeline(settings, limits=limits) as pipeline:
             yield RouteContext(pipeline, limits, places, settings.fetch_queue_timeout)
         if limits is not None:

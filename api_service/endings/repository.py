@@ -98,7 +98,7 @@ class EndingRepository:
         failed = [_attempt_outcome(row) for row in rows if row.status == StatusEnum.FAILURE]
         return [job_to_push(row) for row in rows if row.status != StatusEnum.FAILURE], failed
 
-    async def find_expired(self, age: timedelta, *, limit: int) -> list[int]:
+    async def find_unfinished_older_than(self, age: timedelta, *, limit: int) -> list[int]:
         """Lock up to `limit` unfinished requests accepted longer than `age` ago."""
         parameters = {"age": age, "limit": limit}
         return list((await self._session.execute(statements.FIND_EXPIRED, parameters)).scalars())

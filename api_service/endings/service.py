@@ -21,14 +21,14 @@ from api_service.page.facts import ErrorFacts
 from api_service.parser_client.messages import (
     PAGE_KIND,
     FailureResult,
-    PageResult,
     Result,
+    SuccessResult,
     unreadable_result,
 )
 from api_service.repository import JobToPush
 from api_service.status_enum import StatusEnum
 
-Recorder = Callable[[Session, Mapping[int, PageResult]], Awaitable[list[AttemptOutcome]]]
+Recorder = Callable[[Session, Mapping[int, SuccessResult]], Awaitable[list[AttemptOutcome]]]
 """Write the successful results of one kind of job; return the requests that changed.
 
 The session's transaction is that of the end. An `EndingRepository` on it marks the requests.
@@ -40,7 +40,9 @@ _UNSTORABLE_ERRORS = (UnstorableError, ValueError, TypeError, ArithmeticError, R
 log = structlog.get_logger()
 
 
-async def record_pages(session: Session, results: Mapping[int, PageResult]) -> list[AttemptOutcome]:
+async def record_pages(
+    session: Session, results: Mapping[int, SuccessResult]
+) -> list[AttemptOutcome]:
     """Write pages to their rows."""
     return await EndingRepository(session).mark_success(
         [
@@ -120,7 +122,7 @@ class Endings:
         error = ErrorFacts(code="expired", message=message)
         async with self._database.transaction() as session:
             repository = EndingRepository(session)
-            found = await repository.find_expired(age, limit=limit)
+            found = await repository.find_unfinished_older_than(age, limit=limit)
             await repository.mark_expired_processing(found)
             expired = await repository.mark_expired(found, error)
             await self._run_steps_and_notify(session, expired)
@@ -161,14 +163,14 @@ class Endings:
 
     def _split_by_outcome(
         self, results: Sequence[tuple[int, Result]], kinds: Mapping[int, str]
-    ) -> tuple[Mapping[str, dict[int, PageResult]], list[FailedAttempt]]:
+    ) -> tuple[Mapping[str, dict[int, SuccessResult]], list[FailedAttempt]]:
         """Separate successes, by kind, from failures; a kind without a recorder is a failure.
 
         Args:
             results: in the order of their ids.
             kinds: of the requests that are not pages.
         """
-        successes: defaultdict[str, dict[int, PageResult]] = defaultdict(dict)
+        successes: defaultdict[str, dict[int, SuccessResult]] = defaultdict(dict)
         failed = []
         for request_id, result in results:
             if isinstance(result, FailureResult):
@@ -213,7 +215,7 @@ def _names_another_kind(result: Result) -> bool:
     The kind of a result only copies that of its job, and a foreign parser may mean something else
     by it. Without a token it is a foreign parser's page.
     """
-    return isinstance(result, PageResult) and bool(result.token) and result.kind != PAGE_KIND
+    return isinstance(result, SuccessResult) and bool(result.token) and result.kind != PAGE_KIND
 
 
 def _error_facts(result: FailureResult) -> ErrorFacts:

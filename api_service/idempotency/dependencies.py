@@ -55,4 +55,4 @@ def _scope_of_credentials(credentials: str) -> str:
     )
 
 
-OptionalKey = Annotated[ScopedKey | None, Depends(_scoped_key)]
+OptionalIdempotencyKey = Annotated[ScopedKey | None, Depends(_scoped_key)]

@@ -48,7 +48,7 @@ class KeyedRequest:
         asked_for = json.dumps([url, sorted(options.items())])
         self._fingerprint = hashlib.sha256(asked_for.encode()).hexdigest()
 
-    async def find_accepted_id(self) -> int | None:
+    async def find_request_accepted_before(self) -> int | None:
         """Return the id of the request that was accepted under the key before, if there is one.
 
         Raises:

@@ -58,7 +58,7 @@ class Job(_Message):
     kind: str | None = None
 
 
-class Announcement(_Message):
+class ResultAnnouncement(_Message):
     """Report that a result is stored; the parser pushes it onto our reply list."""
 
     id: Annotated[int, Field(ge=0, le=2**63 - 1)]
@@ -78,7 +78,7 @@ class FailureReason(_Message):
     ] = None
 
 
-class PageResult(LenientPageFacts):
+class SuccessResult(LenientPageFacts):
     """Hold the page of a job that succeeded. A foreign parser sends title and HTML only."""
 
     status: Literal["success"]
@@ -91,7 +91,7 @@ class PageResult(LenientPageFacts):
     kind: Kind = PAGE_KIND
 
 
-class PageResultWithoutHtml(PageResult):
+class SuccessResultWithoutHtml(SuccessResult):
     """Hold the JSON of a page's result whose HTML is appended to it."""
 
     html: Text = ""
@@ -106,9 +106,9 @@ class FailureResult(_Message):
     token: Text | None = None
 
 
-Result = PageResult | FailureResult
+Result = SuccessResult | FailureResult
 RESULT_READER: TypeAdapter[Result] = TypeAdapter(Annotated[Result, Field(discriminator="status")])
-_RESULT_WITHOUT_HTML_READER = TypeAdapter(PageResultWithoutHtml)
+_RESULT_WITHOUT_HTML_READER = TypeAdapter(SuccessResultWithoutHtml)
 Model = TypeVar("Model")
 
 
@@ -158,7 +158,7 @@ def _read(reader: TypeAdapter[Model], value: bytes) -> Model:
         return reader.validate_python(parse_json(value))
 
 
-def _read_with_html_appended(value: bytes) -> PageResult:
+def _read_with_html_appended(value: bytes) -> SuccessResult:
     length, _, rest = value.partition(b"\n")
     end = int(length)
     try:

@@ -14,8 +14,8 @@ from pydantic import ValidationError
 
 from api_service.parser_client.keys import Keys
 from api_service.parser_client.messages import (
-    Announcement,
     Result,
+    ResultAnnouncement,
     UnreadableResult,
     read_result,
     unreadable_result,
@@ -23,7 +23,7 @@ from api_service.parser_client.messages import (
 from api_service.parser_client.scripts import load
 from api_service.parser_client.wrong_type import is_wrong_type, raise_other_errors
 
-TAKER_LEASE_SECONDS = 30
+TAKEN_ANNOUNCEMENTS_LEASE_SECONDS = 30
 KEYS_PER_READ = 1000
 RESULT_HEADS_PER_READ = 100
 """Heads read in one round trip: one holds a page's metadata and may have 100 KiB."""
@@ -57,24 +57,29 @@ class ResultStore:
             "BLMOVE", self._keys.reply_list, self._taken, "LEFT", "RIGHT", seconds
         )
 
-    async def take(self, *, limit: int, max_bytes: int) -> list[Announcement]:
+    async def take(self, *, limit: int, max_bytes: int) -> list[ResultAnnouncement]:
         """Return what this process has taken, filled up from the list within both limits.
 
         It stays this process's until it is acknowledged.
         """
         keys = [self._keys.reply_list, self._taken, self._keys.announcement_takers]
-        args: list[str | int] = [self._name, TAKER_LEASE_SECONDS * 1000, limit, max_bytes]
+        args: list[str | int] = [
+            self._name,
+            TAKEN_ANNOUNCEMENTS_LEASE_SECONDS * 1000,
+            limit,
+            max_bytes,
+        ]
         announcements = []
         for raw in await self._take_script(keys=keys, args=args):
             try:
-                announcements.append(Announcement.model_validate_json(raw))
+                announcements.append(ResultAnnouncement.model_validate_json(raw))
             except ValidationError:
                 log.error("announcement set aside", size=len(raw))
-                announcements.append(Announcement(id=0, token=""))
+                announcements.append(ResultAnnouncement(id=0, token=""))
         return announcements
 
     async def acknowledge(
-        self, announcements: Sequence[Announcement], persisted: Sequence[int]
+        self, announcements: Sequence[ResultAnnouncement], persisted: Sequence[int]
     ) -> None:
         """Delete announcements that were taken, and the results that have been persisted."""
         results = (self._keys.result(request_id) for request_id in persisted)
@@ -83,7 +88,7 @@ class ResultStore:
             keys=[self._taken, self._keys.reply_bytes, *results], args=[len(announcements), size]
         )
 
-    async def announce(self, announcements: Sequence[Announcement]) -> None:
+    async def announce(self, announcements: Sequence[ResultAnnouncement]) -> None:
         """Announce results of ours that are stored but on no list."""
         if announcements:
             messages = [announcement.model_dump_json() for announcement in announcements]
@@ -91,7 +96,7 @@ class ResultStore:
             keys = [self._keys.reply_list, self._keys.reply_bytes]
             await self._announce_script(keys=keys, args=[size, *messages])
 
-    async def reclaim(self) -> int:
+    async def return_announcements_of_dead_workers(self) -> int:
         """Move the announcements of dead takers back to the list; return how many."""
         keys = [self._keys.reply_list, self._keys.announcement_takers]
         return int(await self._reclaim_script(keys=keys, args=[self._keys.taken_prefix]))
@@ -124,12 +129,12 @@ class ResultStore:
             if name not in {b"none", b"string"}
         }
 
-    async def forget(self, request_ids: Sequence[int]) -> None:
+    async def delete_unannounced(self, request_ids: Sequence[int]) -> None:
         """Delete results that were never announced."""
         if request_ids:
             await self._redis.unlink(*(self._keys.result(i) for i in request_ids))
 
-    async def sizes(self, request_ids: Sequence[int]) -> dict[int, int]:
+    async def stored_sizes(self, request_ids: Sequence[int]) -> dict[int, int]:
         """Return the size in bytes of each result that is stored for these requests."""
         found = {}
         for start in range(0, len(request_ids), KEYS_PER_READ):

@@ -1,7 +1,8 @@
 """Find the worker's process from a Celery task, in the core or in a capability.
 
-A task is a shell round a coroutine function, which `current().run` calls with the collaborators
-of the process, such as `current().run(lambda collaborators: count(collaborators.get(Database)))`.
+A task is a shell round a coroutine function, which `current_process().run` calls with the
+collaborators of the process, such as
+`current_process().run(lambda collaborators: count(collaborators.get(Database)))`.
 """
 
 from collections.abc import Callable, Coroutine
@@ -23,7 +24,7 @@ class Process(Protocol):
 _current: Process | None = None
 
 
-def current() -> Process:
+def current_process() -> Process:
     """Return the process that tasks run in.
 
     Raises:
@@ -34,7 +35,7 @@ def current() -> Process:
     return _current
 
 
-def install(process: Process | None) -> None:
+def set_current_process(process: Process | None) -> None:
     """Make a process the current one."""
     global _current  # noqa: PLW0603 - Celery's tasks and signals have no other place to share
     _current = process

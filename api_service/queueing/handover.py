@@ -21,7 +21,7 @@ class Handover:
         self._database = database
         self._jobs = jobs
 
-    async def start(
+    async def hand_over_pending(
         self, request_ids: Sequence[int], *, traces: Mapping[int, str | None] | None = None
     ) -> None:
         """Hand pending requests to the parsers; leave those with another status alone.

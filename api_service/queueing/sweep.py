@@ -33,7 +33,7 @@ from api_service.endings.service import Endings
 from api_service.exceptions import ApiError
 from api_service.idempotency.service import forget_old_idempotency_keys
 from api_service.metrics import worker as metrics
-from api_service.parser_client.messages import Announcement
+from api_service.parser_client.messages import ResultAnnouncement
 from api_service.parser_client.queues import ParserQueues
 from api_service.parser_client.wrong_type import is_wrong_type
 from api_service.queueing.chores import PeriodicChores
@@ -51,7 +51,7 @@ MAX_SWEEP_SECONDS = 60
 IDEMPOTENCY_CLEANUP_PERIOD_SECONDS = 60
 
 # Any number: whoever holds it sweeps.
-SWEEP_LOCK = 3_180_274_996
+SWEEP_ADVISORY_LOCK_KEY = 3_180_274_996
 
 log = structlog.get_logger()
 
@@ -119,7 +119,7 @@ class Sweep:
         started = perf_counter()
         # The lock's transaction stays open while the steps open theirs: a pool of two at least.
         async with self._database.transaction(seconds=MAX_SWEEP_SECONDS) as lock:
-            if not await QueueRepository(lock).try_lock(SWEEP_LOCK):
+            if not await QueueRepository(lock).try_lock(SWEEP_ADVISORY_LOCK_KEY):
                 return None
             report, failed = await self._sweep()
         if not failed:  # else the alert on sweeps that do not end tells of it
@@ -139,7 +139,7 @@ class Sweep:
             self._push_due,
             self._push_stale_pending,
             self._recover_from_dead_parsers,
-            self._reclaim,
+            self._return_announcements_of_dead_workers,
             self._forget_old_keys,
             self._find_lost,
         ):
@@ -154,8 +154,8 @@ class Sweep:
             await self._queues.census.log_wrong_types()
         return SweepReport(**found), failed
 
-    async def _reclaim(self) -> dict[str, int]:
-        reclaimed = await self._queues.results.reclaim()
+    async def _return_announcements_of_dead_workers(self) -> dict[str, int]:
+        reclaimed = await self._queues.results.return_announcements_of_dead_workers()
         metrics.count_swept("reclaimed", reclaimed)
         return {"reclaimed": reclaimed}
 
@@ -237,10 +237,10 @@ class Sweep:
         Args:
             tokens: the current attempt of each request that may have a result.
         """
-        sizes = await self._queues.results.sizes(list(tokens))
+        sizes = await self._queues.results.stored_sizes(list(tokens))
         stored = await self._queues.results.stored_tokens(list(sizes))
         announcements = [
-            Announcement(id=request_id, token=tokens[request_id], bytes=sizes[request_id])
+            ResultAnnouncement(id=request_id, token=tokens[request_id], bytes=sizes[request_id])
             for request_id, token in stored.items()
             if token is None or token == tokens[request_id]
         ]

@@ -113,7 +113,7 @@ class ResultLoop:
         )
         if not taken:
             if not self._stopping.is_set():
-                await self._wait()
+                await self._wait_for_announcement()
             return False
         results = await self._results.read([announced.id for announced in taken])
         for announced in taken:
@@ -128,7 +128,7 @@ class ResultLoop:
         await self._results.acknowledge(taken, list(valid))
         return True
 
-    async def _wait(self) -> None:
+    async def _wait_for_announcement(self) -> None:
         try:
             await self._results.wait_for_announcement(WAIT_FOR_RESULTS_SECONDS)
         except OutOfMemoryError:

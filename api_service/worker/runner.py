@@ -7,16 +7,16 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
-Context = TypeVar("Context")
+ContextT = TypeVar("ContextT")
 
 
-class TaskRunner(Generic[Context]):
+class TaskRunner(Generic[ContextT]):
     """Runs coroutine functions on one event loop and one context of this process.
 
     A database engine belongs to one loop, so both are made once and kept.
     """
 
-    def __init__(self, context: AbstractAsyncContextManager[Context]) -> None:
+    def __init__(self, context: AbstractAsyncContextManager[ContextT]) -> None:
         self._stack = contextlib.AsyncExitStack()
         self._runner = asyncio.Runner()
         try:
@@ -27,7 +27,7 @@ class TaskRunner(Generic[Context]):
             self._runner.close()
             raise
 
-    def run(self, call: Callable[[Context], Coroutine[Any, Any, T]]) -> T:
+    def run(self, call: Callable[[ContextT], Coroutine[Any, Any, T]]) -> T:
         """Run a coroutine function on the context until it ends."""
         return self._runner.run(call(self._context))
 

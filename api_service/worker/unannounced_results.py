@@ -72,4 +72,4 @@ class UnannouncedResults:
         foreign = {i: result for i, result in results.items() if result.token is None}
         if foreign:
             await self._endings.record(foreign)
-            await self._results.forget(list(foreign))
+            await self._results.delete_unannounced(list(foreign))

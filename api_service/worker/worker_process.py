@@ -23,7 +23,7 @@ from api_service.celery_app import SWEEP_PERIOD_SECONDS, celery_app
 from api_service.config import Settings
 from api_service.exceptions import ApiError, CannotStartError
 from api_service.process.alive import touch_alive_file
-from api_service.process.current import Call, install
+from api_service.process.current import Call, set_current_process
 from api_service.queueing.sweep import Cooldown
 from api_service.worker.pulse import PulsePublisher
 from api_service.worker.runner import TaskRunner
@@ -91,4 +91,4 @@ def _on_worker_init(**_: Any) -> None:
     task_postrun.connect(lambda **_: process.record_task(), weak=False)
     worker_shutting_down.connect(lambda **_: process.stop_pulse(), weak=False)
     worker_shutdown.connect(lambda **_: process.close(), weak=False)
-    install(process)
+    set_current_process(process)

@@ -224,5 +224,5 @@ class Fetcher:
             if len(body) > BIG_BODY_BYTES and not is_big:
                 is_big = True
                 await access.hold(self._big_bodies)
-        decoder.finish()
+        decoder.check_complete()
         return bytes(body)

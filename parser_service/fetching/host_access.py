@@ -17,7 +17,7 @@ from parser_service import metrics
 from parser_service.exceptions import BusyError
 from parser_service.fetching.fetcher import Hop
 from parser_service.fetching.intervals import REDIS_TIMEOUT_SECONDS, wait_for_near_request_time
-from parser_service.fetching.places import Places
+from parser_service.fetching.places import FetchPlaces
 from parser_service.fetching.url_guard import VettedUrl
 from parser_service.redis_queue.host_limits import UNLIMITED, HostLimits, Slot
 
@@ -143,7 +143,7 @@ class RequestAccess(SlotHolder):
         patience: seconds that the request may wait, all its waits together.
     """
 
-    def __init__(self, limits: HostLimits | None, places: Places, *, patience: float) -> None:
+    def __init__(self, limits: HostLimits | None, places: FetchPlaces, *, patience: float) -> None:
         super().__init__(limits)
         self._places = places
         self._patience = patience

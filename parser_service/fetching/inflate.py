@@ -24,7 +24,7 @@ class Decoder(Protocol):
             BadContentEncodingError: it is not in the coding.
         """
 
-    def finish(self) -> None:
+    def check_complete(self) -> None:
         """Check, at the end of the body, that the coding has ended as well.
 
         Raises:
@@ -56,7 +56,7 @@ class _Identity:
             raise TooLargeError
         return data
 
-    def finish(self) -> None:
+    def check_complete(self) -> None:
         pass
 
 
@@ -83,7 +83,7 @@ class _Inflate:
             raise TooLargeError
         return out
 
-    def finish(self) -> None:
+    def check_complete(self) -> None:
         if self._has_begun and not self._inflate.eof:
             raise BadContentEncodingError("The compressed page ended early.", retryable=True)
 

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 
 
-class Places:
+class FetchPlaces:
     """Hand out places, first come first served; no host has more than its share of them.
 
     A request first joins its host's share, where it may wait for a slot of the host, and takes a

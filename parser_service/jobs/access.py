@@ -61,7 +61,7 @@ class JobAccess(SlotHolder):
                 if not self._work or not self._work.expired():
                     raise
                 # If Redis does not take the job, it keeps its place and begins again.
-                await self._try_to_park()
+                await self._park_or_keep_place()
             finally:
                 self._work = None
 
@@ -75,7 +75,7 @@ class JobAccess(SlotHolder):
         if self._shares is None or self._place_at == host:
             return
         if not self._shares.has_room_for(host):
-            await self._try_to_park()
+            await self._park_or_keep_place()
         self._shares.enter(host, self)
         self._place_at = host
 
@@ -93,7 +93,7 @@ class JobAccess(SlotHolder):
             raise ParkedError
         return slot
 
-    async def _try_to_park(self) -> None:
+    async def _park_or_keep_place(self) -> None:
         """Park the job where it has got to; return if Redis does not take it."""
         if self._progress is None or self._limits is None:
             return

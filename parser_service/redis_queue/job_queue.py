@@ -16,7 +16,7 @@ import structlog
 
 from parser_service.redis_queue.keys import Keys, reply_bytes_key
 from parser_service.redis_queue.lua_pipeline import ScriptPipeline
-from parser_service.redis_queue.messages import Announcement, JobId
+from parser_service.redis_queue.messages import JobId, ResultAnnouncement
 from parser_service.redis_queue.reply_lists import ReplyLists
 from parser_service.redis_queue.scripts import load
 
@@ -146,7 +146,9 @@ class JobQueue:
         """
         announcement = ""
         if token is not None and reply is not None:
-            announcement = Announcement(id=job_id, token=token, bytes=len(result)).model_dump_json()
+            announcement = ResultAnnouncement(
+                id=job_id, token=token, bytes=len(result)
+            ).model_dump_json()
         refusal = await self._finish(
             keys=[
                 self._keys.result(job_id),

@@ -84,7 +84,7 @@ class FailureResult(BaseModel):
     kind: str = PAGE_KIND
 
 
-class Announcement(BaseModel):
+class ResultAnnouncement(BaseModel):
     """Announce a stored result on the reply list of its job."""
 
     id: JobId

@@ -97,7 +97,7 @@ def end(jobs: WorkerContext) -> Callable[[int, Any], Awaitable[None]]:
     """End a request with a result, as worker and parser would."""
 
     async def ended(request_id: int, result: Any) -> None:
-        await jobs.handover.start([request_id])
+        await jobs.handover.hand_over_pending([request_id])
         await jobs.endings.record({request_id: result})
 
     return ended

@@ -44,7 +44,7 @@ async def started(database_url: str, redis_url: str) -> AsyncIterator[list[int]]
             async with database.transaction() as session:
                 url = f"https://example.com/{number}"
                 ids.append(await add_request(session, url))
-            await context.handover.start([ids[-1]])
+            await context.handover.hand_over_pending([ids[-1]])
         loop = build_result_loop(context)
         running = asyncio.create_task(loop.run())
         yield ids

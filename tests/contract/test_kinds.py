@@ -17,7 +17,7 @@ from api_service.database import Session
 from api_service.endings.attempts import AttemptOutcome, SucceededAttempt
 from api_service.endings.repository import EndingRepository
 from api_service.endings.service import RECORDERS
-from api_service.parser_client.messages import FailureResult, PageResult, read_result
+from api_service.parser_client.messages import FailureResult, SuccessResult, read_result
 from api_service.repository import NewRequest, ParseRequestRepository
 from api_service.worker.result_loop import build_result_loop
 from parser_service import config as parser_config
@@ -56,7 +56,7 @@ class ListingRunner:
 
 
 async def record_listings(
-    session: Session, results: Mapping[int, PageResult]
+    session: Session, results: Mapping[int, SuccessResult]
 ) -> list[AttemptOutcome]:
     return await EndingRepository(session).mark_success(
         [
@@ -102,7 +102,7 @@ async def test_a_kind_goes_from_its_request_through_its_runner_to_its_recorder(
         ]
         async with context.database.transaction() as session:
             listing, page = await ParseRequestRepository(session).add_all(requests)
-        await context.handover.start([listing, page])
+        await context.handover.hand_over_pending([listing, page])
         jobs = {job["id"]: job for job in map(json.loads, await redis.lrange(QUEUE, 0, -1))}
         assert jobs[listing]["kind"] == LISTING
         assert "kind" not in jobs[page]
@@ -147,7 +147,7 @@ def test_a_result_whose_kind_is_absent_or_not_a_string_is_a_page(
         del message["html"]
     text = json.dumps(message)
     result = read_result(f"{len(text)}\n{text}{html}".encode() if is_apart else text.encode())
-    assert isinstance(result, PageResult)
+    assert isinstance(result, SuccessResult)
     assert (result.kind, result.html) == (read_as, "<p>")
 
 

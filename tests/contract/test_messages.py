@@ -30,14 +30,14 @@ Read = type[BaseModel] | TypeAdapter[Any]
 READERS: dict[str, Read] = {
     "job": parser_messages.Job,
     "result": messages.RESULT_READER,
-    "announcement": messages.Announcement,
+    "announcement": messages.ResultAnnouncement,
     "page": messages.FetchAnswer,
     "problem": messages.ParserProblem,
 }
 WRITERS: dict[str, Read] = {
     "job": messages.Job,
     "result": TypeAdapter(parser_messages.SuccessResult | parser_messages.FailureResult),
-    "announcement": parser_messages.Announcement,
+    "announcement": parser_messages.ResultAnnouncement,
     "page": responses.FetchAnswer,
     "problem": responses.Problem,
 }
@@ -102,7 +102,7 @@ def test_html_that_comes_apart_is_read_as_if_it_came_inside() -> None:
     inside = messages.read_result(written.model_dump_json().encode())
     apart = messages.read_result(parser_messages.encode_with_html_appended(written))
     assert apart.model_dump() == inside.model_dump()
-    assert isinstance(apart, messages.PageResult)
+    assert isinstance(apart, messages.SuccessResult)
     assert apart.html == HTML
 
 
@@ -141,6 +141,6 @@ def test_json_ld_of_any_depth_reaches_the_api_as_the_parser_wrote_it(levels: int
         parser_messages.encode_with_html_appended(written),
     ):
         read = messages.read_result(value)
-        assert isinstance(read, messages.PageResult)
+        assert isinstance(read, messages.SuccessResult)
         assert read.metadata is not None
         assert read.metadata.json_ld == objects

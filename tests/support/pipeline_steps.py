@@ -60,7 +60,7 @@ class PipelineSteps:
     async def start(self) -> int:
         """Add a request and push its job to the list."""
         request_id = await self.add()
-        await self.handover.start([request_id])
+        await self.handover.hand_over_pending([request_id])
         return request_id
 
     async def take(self) -> Job:

@@ -16,7 +16,7 @@ from api_service.database import Database, Session
 from api_service.edge.draining import Draining
 from api_service.endings.attempts import AttemptOutcome
 from api_service.endings.service import Endings
-from api_service.parser_client.messages import PAGE_KIND, PageResult
+from api_service.parser_client.messages import PAGE_KIND, SuccessResult
 from api_service.process.collaborators import Collaborators
 from tests.support.rows import add_request
 
@@ -34,7 +34,9 @@ class Counting:
     async def step(self, _: Session, ended: Sequence[AttemptOutcome]) -> None:
         self.ended += [change.request_id for change in ended]
 
-    async def record(self, _: Session, results: Mapping[int, PageResult]) -> list[AttemptOutcome]:
+    async def record(
+        self, _: Session, results: Mapping[int, SuccessResult]
+    ) -> list[AttemptOutcome]:
         self.recorded += results
         return []
 
@@ -67,10 +69,10 @@ async def test_steps_and_recorders_of_a_capability_run(
     async with database.transaction() as session:
         page = await add_request(session)
         other = await add_request(session, kind="counting")
-    await jobs.handover.start([page, other])
+    await jobs.handover.hand_over_pending([page, other])
     rows = await connection.fetch("SELECT id, token FROM parse_requests")
     tokens = {row["id"]: row["token"] for row in rows}
-    result = PageResult(status="success", title="A", html="<p>")
+    result = SuccessResult(status="success", title="A", html="<p>")
     results = {
         page: result.model_copy(update={"token": tokens[page]}),
         other: result.model_copy(update={"token": tokens[other], "kind": "counting"}),

@@ -11,11 +11,11 @@ from fastapi import Request
 from api_service.assembly.worker import WorkerContext
 from api_service.caller import ANONYMOUS, Caller
 from api_service.dependencies import current_caller
-from api_service.parser_client.messages import PageResult
+from api_service.parser_client.messages import SuccessResult
 from tests.support.app_client import AppClient, OpenApp
 
 ADA, BOB = uuid4(), uuid4()
-PAGE = PageResult(status="success", title="A", html="<p>")
+PAGE = SuccessResult(status="success", title="A", html="<p>")
 
 
 async def _from_header(request: Request) -> Caller:
@@ -77,7 +77,7 @@ async def test_the_page_of_another_stays_hidden_when_it_is_there(
     client: httpx.AsyncClient, jobs: WorkerContext
 ) -> None:
     request_id = await _submit(client, ADA)
-    await jobs.handover.start([request_id])
+    await jobs.handover.hand_over_pending([request_id])
     await jobs.endings.record({request_id: PAGE})
     assert (await client.get(f"/result/{request_id}", headers=_as(ADA))).json()["html"] == "<p>"
     assert (await client.get(f"/result/{request_id}", headers=_as(BOB))).status_code == 404

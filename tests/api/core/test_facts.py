@@ -50,7 +50,7 @@ def _columns() -> list[object]:
 async def _persist(jobs: WorkerContext, database: Database, **changes: object) -> int:
     async with database.transaction() as session:
         request_id = await add_request(session)
-    await jobs.handover.start([request_id])
+    await jobs.handover.hand_over_pending([request_id])
     message = json.dumps({"status": "success", "title": "A", "html": "<p>"} | FACTS | changes)
     await jobs.endings.record({request_id: read_result(message.encode())})
     return request_id
@@ -184,7 +184,7 @@ async def test_a_page_without_facts_answers_with_nulls(
 ) -> None:
     async with database.transaction() as session:
         request_id = await add_request(session)
-    await jobs.handover.start([request_id])
+    await jobs.handover.hand_over_pending([request_id])
     plain = b'{"status": "success", "title": "A", "html": "<p>"}'
     await jobs.endings.record({request_id: read_result(plain)})
     answer = (await client.get(f"/result/{request_id}")).json()
@@ -244,7 +244,7 @@ async def test_a_number_beyond_its_bounds_is_left_out(
 ) -> None:
     async with database.transaction() as session:
         request_id = await add_request(session)
-    await jobs.handover.start([request_id])
+    await jobs.handover.hand_over_pending([request_id])
     message = {"status": "success", "title": "A", "html": "<p>"} | FACTS | {name: 10**12}
     await jobs.endings.record({request_id: read_result(json.dumps(message).encode())})
     answer = (await client.get(f"/result/{request_id}")).json()

@@ -7,7 +7,7 @@ import pytest
 
 from api_service.assembly.worker import WorkerContext
 from api_service.database import Database
-from api_service.parser_client.messages import PageResult
+from api_service.parser_client.messages import SuccessResult
 from api_service.repository import NewRequest, ParseRequestRepository, RequestKey
 
 ADA, BOB = uuid4(), uuid4()
@@ -38,8 +38,8 @@ async def test_a_whole_page_is_read_for_its_owner_only(
         ids = await ParseRequestRepository(session).add_all(
             [NewRequest("https://a.example/", owner_id=each) for each in owners]
         )
-    await jobs.handover.start(ids)
-    page = PageResult(status="success", title="A", html="<p>")
+    await jobs.handover.hand_over_pending(ids)
+    page = SuccessResult(status="success", title="A", html="<p>")
     await jobs.endings.record(dict.fromkeys(ids, page))
     [request_id] = [i for i, each in zip(ids, owners, strict=True) if each == owner]
     async with database.read_session() as session:

@@ -9,7 +9,7 @@ import pytest
 import redis.asyncio as aioredis
 
 from api_service.assembly.worker import WorkerContext
-from api_service.parser_client.messages import FailureReason, FailureResult, PageResult
+from api_service.parser_client.messages import FailureReason, FailureResult, SuccessResult
 from tests.support.keys import PARSERS, QUEUE, WORKERS
 from tests.support.site import Site
 
@@ -87,7 +87,7 @@ async def test_the_life_of_a_request_that_succeeds(
     result = (await client.get(f"/result/{request_id}")).json()
     assert (result["status"], result["title"], result["html"]) == ("pending", None, None)
 
-    await end(request_id, PageResult.model_validate(PAGE))
+    await end(request_id, SuccessResult.model_validate(PAGE))
     status = (await client.get(f"/status/{request_id}")).json()
     assert status["status"] == "success"
     assert status["created_at"] < status["updated_at"]
@@ -327,7 +327,7 @@ async def test_the_trace_id_of_the_client_goes_all_the_way(
         "/parse_async", json={"url": URL}, headers={"X-Request-ID": "my-trace"}
     )
     assert response.headers["x-request-id"] == "my-trace"
-    await jobs.handover.start([response.json()["request_id"]])
+    await jobs.handover.hand_over_pending([response.json()["request_id"]])
     async with aioredis.Redis.from_url(redis_url) as redis:
         celery_message = json.loads((await redis.lrange("api", 0, 0))[0])
         job = json.loads((await redis.lrange(QUEUE, 0, 0))[0])

@@ -17,12 +17,12 @@ from api_service.endings.service import RECORDERS, Endings
 from api_service.endings.steps import EndingStep
 from api_service.exceptions import DatabaseUnavailableError
 from api_service.page.facts import PageFacts
-from api_service.parser_client.messages import FailureReason, FailureResult, PageResult, Result
+from api_service.parser_client.messages import FailureReason, FailureResult, Result, SuccessResult
 from api_service.repository import NewRequest, ParseRequestRepository
 from api_service.status_enum import StatusEnum
 
 ADA = uuid4()
-PAGE = PageResult(status="success", title="A", html="<p>")
+PAGE = SuccessResult(status="success", title="A", html="<p>")
 
 
 def _failure(*, retryable: bool) -> FailureResult:
@@ -49,7 +49,7 @@ async def _started(database: Database, jobs: WorkerContext, *owners: UUID | None
     requests = [NewRequest("https://a.example/", owner_id=owner) for owner in owners]
     async with database.transaction() as session:
         ids = await ParseRequestRepository(session).add_all(requests)
-    await jobs.handover.start(ids)
+    await jobs.handover.hand_over_pending(ids)
     return ids
 
 
@@ -159,7 +159,7 @@ async def test_each_kind_of_result_has_its_recorder(
     database: Database, jobs: WorkerContext, connection: asyncpg.Connection
 ) -> None:
     async def record_rows(
-        session: Session, results: Mapping[int, PageResult]
+        session: Session, results: Mapping[int, SuccessResult]
     ) -> list[AttemptOutcome]:
         rows = [
             SucceededAttempt(i, result.token, title="rows", html="", facts=PageFacts())
@@ -171,7 +171,7 @@ async def test_each_kind_of_result_has_its_recorder(
     requests = [NewRequest("https://a.example/", kind=kind) for kind in kinds]
     async with database.transaction() as session:
         ids = await ParseRequestRepository(session).add_all(requests)
-    await jobs.handover.start(ids)
+    await jobs.handover.hand_over_pending(ids)
     tokens = [(await _rows(connection))[i]["token"] for i in ids]
     endings = Endings(
         database=database,

@@ -14,13 +14,13 @@ from api_service.database import Database
 from api_service.endings.attempts import FailedAttempt, RetryPolicy, SucceededAttempt
 from api_service.endings.repository import EndingRepository
 from api_service.page.facts import ErrorFacts, PageFacts
-from api_service.parser_client.messages import FailureResult, PageResult
+from api_service.parser_client.messages import FailureResult, SuccessResult
 from api_service.queueing.repository import QueueRepository
 from api_service.status_enum import LEGAL_MOVES, StatusEnum, origins_of
 from tests.support.keys import DONE, QUEUE
 from tests.support.rows import add_request
 
-SUCCESS = PageResult(status="success", title="A", html="<title>A</title>")
+SUCCESS = SuccessResult(status="success", title="A", html="<title>A</title>")
 FAILURE = FailureResult(status="failure", error="No.")
 POLICY = RetryPolicy(max_attempts=3, base_delay=2, max_delay=60)
 
@@ -38,8 +38,8 @@ async def test_a_started_request_is_on_the_parsers_list(
     jobs: WorkerContext, database: Database, connection: asyncpg.Connection, redis_url: str
 ) -> None:
     first, second = await _add(database, "https://a.example/"), await _add(database)
-    await jobs.handover.start([first])
-    await jobs.handover.start([second])
+    await jobs.handover.hand_over_pending([first])
+    await jobs.handover.hand_over_pending([second])
     async with aioredis.Redis.from_url(redis_url) as redis:
         messages = [json.loads(raw) for raw in await redis.lrange(QUEUE, 0, -1)]
     row = await _row(connection, first)
@@ -59,14 +59,14 @@ async def test_a_doubled_task_pushes_once(
     jobs: WorkerContext, database: Database, redis_url: str
 ) -> None:
     request_id = await _add(database)
-    await jobs.handover.start([request_id])
-    await jobs.handover.start([request_id])
+    await jobs.handover.hand_over_pending([request_id])
+    await jobs.handover.hand_over_pending([request_id])
     async with aioredis.Redis.from_url(redis_url) as redis:
         assert await redis.llen(QUEUE) == 1
 
 
 async def test_a_task_without_a_row_does_nothing(jobs: WorkerContext, redis_url: str) -> None:
-    await jobs.handover.start([12345])
+    await jobs.handover.hand_over_pending([12345])
     async with aioredis.Redis.from_url(redis_url) as redis:
         assert await redis.llen(QUEUE) == 0
 
@@ -76,16 +76,16 @@ async def test_a_final_status_stays(
     jobs: WorkerContext,
     database: Database,
     connection: asyncpg.Connection,
-    first: PageResult | FailureResult,
-    then: PageResult | FailureResult,
+    first: SuccessResult | FailureResult,
+    then: SuccessResult | FailureResult,
 ) -> None:
     request_id = await _add(database)
-    await jobs.handover.start([request_id])
+    await jobs.handover.hand_over_pending([request_id])
     await jobs.endings.record({request_id: first})
     ended = await _row(connection, request_id)
     await jobs.endings.record({request_id: then})
     await jobs.endings.record({request_id: first})
-    await jobs.handover.start([request_id])
+    await jobs.handover.hand_over_pending([request_id])
     assert await _row(connection, request_id) == ended
 
 
@@ -93,7 +93,7 @@ async def test_only_the_attempt_under_way_counts(
     jobs: WorkerContext, database: Database, connection: asyncpg.Connection
 ) -> None:
     request_id = await _add(database)
-    await jobs.handover.start([request_id])
+    await jobs.handover.hand_over_pending([request_id])
     late = SUCCESS.model_copy(update={"token": "of-another-attempt"})
     await jobs.endings.record({request_id: late})
     row = await _row(connection, request_id)
@@ -107,7 +107,7 @@ async def test_a_result_that_the_database_does_not_take_holds_up_no_other(
 ) -> None:
     async with open_worker(settings.model_copy(update={"max_attempts": 1})) as jobs:
         ids = [await _add(database) for _ in range(4)]
-        await jobs.handover.start(ids)
+        await jobs.handover.hand_over_pending(ids)
         # Nothing that was read from a message is like these; a mistake of ours could be.
         nul = SUCCESS.model_copy(update={"title": "\0"})
         surrogate = SUCCESS.model_copy(update={"html": "\ud800"})

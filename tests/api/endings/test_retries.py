@@ -11,7 +11,7 @@ import redis.asyncio as aioredis
 from api_service.assembly.worker import WorkerContext
 from api_service.config import Settings
 from api_service.database import Database
-from api_service.parser_client.messages import FailureReason, FailureResult, PageResult
+from api_service.parser_client.messages import FailureReason, FailureResult, SuccessResult
 from tests.support.keys import QUEUE
 from tests.support.rows import add_request
 
@@ -31,7 +31,7 @@ async def redis(redis_url: str) -> AsyncIterator[aioredis.Redis]:
 async def request_id(jobs: WorkerContext, database: Database) -> int:
     async with database.transaction() as session:
         added = await add_request(session, trace_id="t", options={"title_fallback": True})
-    await jobs.handover.start([added])
+    await jobs.handover.hand_over_pending([added])
     return added
 
 
@@ -113,7 +113,7 @@ async def test_a_page_that_comes_late_is_a_success(
     await jobs.endings.record({request_id: _failure()})
     await _make_due(connection)
     await _push_due(jobs)
-    page = PageResult(status="success", title="A", html="<p>")
+    page = SuccessResult(status="success", title="A", html="<p>")
     await jobs.endings.record({request_id: page})
     row = await _row(connection, request_id)
     assert (row["status"], row["attempts"], row["title"]) == ("success", 2, "A")

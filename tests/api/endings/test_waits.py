@@ -7,12 +7,12 @@ import httpx
 import pytest
 
 from api_service.endings.wakeups import EndingListener
-from api_service.parser_client.messages import PageResult
+from api_service.parser_client.messages import SuccessResult
 from tests.support.system import submit
 from tests.support.waiting import until
 
 URL = "https://example.com/"
-PAGE = PageResult(status="success", title="A", html="<title>A</title>")
+PAGE = SuccessResult(status="success", title="A", html="<title>A</title>")
 
 
 @pytest.mark.parametrize("path", ["status", "result"])

@@ -45,7 +45,7 @@ async def test_the_first_answer_comes_again(
     first = await _post(client, "k")
     assert first.status_code == 202
     again = await _post(client, "k")
-    await jobs.handover.start([first.json()["request_id"]])
+    await jobs.handover.hand_over_pending([first.json()["request_id"]])
     much_later = await _post(client, "k")
     for answer in (again, much_later):
         assert (answer.status_code, answer.json()) == (202, first.json())

@@ -11,7 +11,7 @@ from api_service.assembly.worker import WorkerContext, open_worker
 from api_service.config import Settings
 from api_service.database import Database
 from api_service.metrics import api, worker
-from api_service.parser_client.messages import FailureReason, FailureResult, PageResult
+from api_service.parser_client.messages import FailureReason, FailureResult, SuccessResult
 from tests.support.app_client import OpenApp
 from tests.support.keys import (
     ENDED_LEASES,
@@ -25,14 +25,14 @@ from tests.support.metrics import Growth
 from tests.support.rows import add_request
 from tests.support.system import ROOT
 
-PAGE = PageResult(status="success", title="A", html="<p>")
+PAGE = SuccessResult(status="success", title="A", html="<p>")
 
 
 async def _add(jobs: WorkerContext, database: Database) -> int:
     """A request that the parsers have been handed."""
     async with database.transaction() as session:
         request_id = await add_request(session, "https://a.example/")
-    await jobs.handover.start([request_id])
+    await jobs.handover.hand_over_pending([request_id])
     return request_id
 
 
@@ -177,7 +177,7 @@ async def test_what_clean_up_deletes_is_counted(
         " 'success', t, t FROM generate_series(1, 7), (SELECT now() - interval '40 days') AS at(t)"
     )
     counted = Growth(worker.REGISTRY)
-    await jobs.retention.clean_up()
+    await jobs.retention.end_and_delete_old()
     assert counted.grown() == {"page_parser_requests_deleted_total": 7}
 
 

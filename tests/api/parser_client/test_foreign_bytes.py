@@ -16,8 +16,8 @@ from api_service.parser_client.census import RedisCensus
 from api_service.parser_client.keys import Keys
 from api_service.parser_client.messages import (
     FailureResult,
-    PageResult,
     Result,
+    SuccessResult,
     UnreadableResult,
     read_fetch_answer,
     read_result,
@@ -86,7 +86,7 @@ def test_what_is_nested_too_deep_does_not_cost_the_page(
     text = PAGE % (members % _nested(levels))
     value = f"{len(text)}\n{text}<p>" if is_apart else text
     result = read_result(value.encode())
-    assert isinstance(result, PageResult)
+    assert isinstance(result, SuccessResult)
     assert (result.title, result.token) == ("A", "1-a")
     assert result.metadata is not None
     assert result.metadata.language == "en"
@@ -102,7 +102,7 @@ def test_what_is_nested_too_deep_does_not_cost_the_page(
 def test_what_is_no_result_at_any_depth_is_a_failure(levels: int, value: str) -> None:
     for nested in (_nested(levels), "[" * levels, '{"a":' * levels, _nested(levels)[:-1]):
         result = read_result(value.replace("%s", nested).encode())
-        assert isinstance(result, FailureResult | PageResult)
+        assert isinstance(result, FailureResult | SuccessResult)
         _can_be_stored_and_answered(result)
 
 
@@ -122,7 +122,7 @@ def test_a_value_without_a_form_in_the_database_does_not_cost_the_page(
 ) -> None:
     text = PAGE % f',"metadata":{{"json_ld":[{{"x":{value}}}]}},"elapsed_ms":{value}'
     result = read_result(text.encode())
-    assert isinstance(result, PageResult)
+    assert isinstance(result, SuccessResult)
     _can_be_stored_and_answered(result)
     written = json.loads(result.facts.model_dump_json())
     assert written["metadata"]["json_ld"] == [{"x": kept}]
@@ -148,7 +148,7 @@ def test_an_invalid_member_of_metadata_costs_that_member_only(invalid: str, valu
     result = read_result(json.dumps(message | {"status": "success"}).encode())
     answer = read_fetch_answer(json.dumps(message | {"url": "https://a.example/"}).encode())
     facts = read_facts(json.dumps({"metadata": metadata}))
-    assert isinstance(result, PageResult)
+    assert isinstance(result, SuccessResult)
     for found in (result.metadata, result.facts.metadata, answer.metadata, facts.metadata):
         assert found is not None
         others = found.model_dump(exclude={invalid})
@@ -173,7 +173,7 @@ JSON = st.recursive(
     max_leaves=12,
 )
 MEMBERS = [
-    *PageResult.model_fields,
+    *SuccessResult.model_fields,
     *FailureResult.model_fields,
     "id",
     "url",
@@ -253,7 +253,7 @@ def test_invalid_items_in_any_number_cost_little_memory(place: str, item: str) -
     value = _many_invalid(place, item, count)
     tracemalloc.start()
     try:
-        assert isinstance(read_result(value), PageResult)
+        assert isinstance(read_result(value), SuccessResult)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -276,10 +276,14 @@ async def test_a_value_of_another_type_is_an_unreadable_result(raw: aioredis.Red
     await raw.set(result_key(4), PAGE % "")
     ids = [1, 2, 3, 4, 5]
     results = await store.read(ids)
-    assert [type(results.get(i)) for i in ids] == [*[UnreadableResult] * 3, PageResult, type(None)]
+    assert [type(results.get(i)) for i in ids] == [
+        *[UnreadableResult] * 3,
+        SuccessResult,
+        type(None),
+    ]
     assert await store.stored_tokens(ids) == {1: None, 2: None, 3: None, 4: "1-a"}
     assert (
-        (await store.sizes(ids)).keys()
+        (await store.stored_sizes(ids)).keys()
         == (await store.unannounced_sizes(ids)).keys()
         == {1, 2, 3, 4}
     )
@@ -338,5 +342,5 @@ async def test_what_a_dead_taker_had_under_a_key_of_another_type_holds_up_no_oth
     await raw.zadd(f"{QUEUE}:takers", {"a": 1, "b": 1})
     await raw.set(f"{QUEUE}:taken:a", "a string")
     await raw.rpush(f"{QUEUE}:taken:b", '{"id":7,"token":"7-a"}')
-    assert await store.reclaim() == 1
+    assert await store.return_announcements_of_dead_workers() == 1
     assert not await raw.exists(f"{QUEUE}:takers")

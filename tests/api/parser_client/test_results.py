@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 from api_service.assembly.worker import open_worker
 from api_service.config import Settings
 from api_service.parser_client.keys import Keys
-from api_service.parser_client.messages import Announcement, UnreadableResult
+from api_service.parser_client.messages import ResultAnnouncement, UnreadableResult
 from api_service.parser_client.results import ResultStore
 from local.valkey import Valkey
 from parser_service import config as parser_config
@@ -36,13 +36,13 @@ def _store(client: aioredis.Redis, name: str) -> ResultStore:
 
 async def _announce(redis: aioredis.Redis, *numbers: int, size: int = 100) -> None:
     for number in numbers:
-        announcement = Announcement(id=number, token=f"{number}-token", bytes=size)
+        announcement = ResultAnnouncement(id=number, token=f"{number}-token", bytes=size)
         await redis.rpush(DONE, announcement.model_dump_json())
         await redis.incrby(DONE_BYTES, size)
         await redis.set(result_key(number), "x" * size)
 
 
-def _ids(announcements: list[Announcement]) -> list[int]:
+def _ids(announcements: list[ResultAnnouncement]) -> list[int]:
     return [announcement.id for announcement in announcements]
 
 
@@ -77,10 +77,10 @@ async def test_what_a_dead_taker_had_is_first_in_line_again_and_in_order(
     await _announce(raw, 1, 2, 3, 4)
     await dead.take(limit=3, max_bytes=A_LOT)
     await older_keys(raw, 20)
-    assert await living.reclaim() == 0
+    assert await living.return_announcements_of_dead_workers() == 0
     assert await living.take(limit=0, max_bytes=A_LOT) == []  # it shows that it lives
     await older_keys(raw, 20)
-    assert await living.reclaim() == 3
+    assert await living.return_announcements_of_dead_workers() == 3
     assert _ids(await living.take(limit=9, max_bytes=A_LOT)) == [1, 2, 3, 4]
     assert await raw.zrange(TAKERS, 0, -1) == [b"living"]
 
@@ -90,7 +90,7 @@ async def test_a_taker_that_was_thought_dead_does_no_harm(raw: aioredis.Redis) -
     await _announce(raw, 1, 2)
     taken = await slow.take(limit=9, max_bytes=A_LOT)
     await older_keys(raw, 40)
-    assert await other.reclaim() == 2
+    assert await other.return_announcements_of_dead_workers() == 2
     await slow.acknowledge(taken, [1, 2])
     assert _ids(await other.take(limit=9, max_bytes=A_LOT)) == [1, 2]
     assert await other.read([1, 2]) == {}
@@ -224,7 +224,7 @@ async def test_a_job_that_redis_had_no_memory_for_is_pushed_when_it_has_some(
     request_id = await troubled.add()
     await troubled.redis.config_set("maxmemory", 1)
     with pytest.raises(RedisError):
-        await troubled.handover.start([request_id])
+        await troubled.handover.hand_over_pending([request_id])
     await troubled.redis.config_set("maxmemory", 0)
     await troubled.later(6)
     await troubled.later(46)

@@ -163,7 +163,7 @@ class JobsWay(RuleBasedStateMachine):
         if fate == "published":
             self._messages.append(request_id)
         if fate in ("started", "taken"):
-            await self._steps.handover.start([request_id])
+            await self._steps.handover.hand_over_pending([request_id])
         if fate == "taken":
             await self._take(1)
 
@@ -175,7 +175,7 @@ class JobsWay(RuleBasedStateMachine):
         request_id = self._messages.pop(which % len(self._messages))
         if times == "and again later":
             self._messages.append(request_id)
-        await self._steps.handover.start([request_id])
+        await self._steps.handover.hand_over_pending([request_id])
 
     @step("between commit and push", needs="_messages")
     async def worker_dies(self, _: str, which: int) -> None:
@@ -339,7 +339,7 @@ class JobsWay(RuleBasedStateMachine):
         for _ in range(ROUNDS):
             if await self._is_quiet():
                 return
-            await self._steps.handover.start(self._messages)
+            await self._steps.handover.hand_over_pending(self._messages)
             self._messages.clear()
             await self._pass_time(46)
             await self._limits.hand_out_due_slots()
@@ -354,7 +354,7 @@ class JobsWay(RuleBasedStateMachine):
 
     async def _repeat_everything(self) -> None:
         """Repeat all messages and results after everything has ended."""
-        await self._steps.handover.start(self._accepted)
+        await self._steps.handover.hand_over_pending(self._accepted)
         for job in self._ever_taken[:5]:
             await self._steps.finish(job)
             await self._steps.persist()

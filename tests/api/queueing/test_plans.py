@@ -161,7 +161,9 @@ CASES = {
         2 * DELETE_BATCH + 100,
     ),
     "clean-up: what has expired": Case(
-        _on_endings("find_expired", timedelta(days=30), limit=DELETE_BATCH), {OPEN}, UNFINISHED
+        _on_endings("find_unfinished_older_than", timedelta(days=30), limit=DELETE_BATCH),
+        {OPEN},
+        UNFINISHED,
     ),
     "clean-up: expire": Case(
         _on_endings("mark_expired", PUSHED_IDS[:DELETE_BATCH], TIMEOUT),

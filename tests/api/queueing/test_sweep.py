@@ -46,7 +46,7 @@ async def test_a_request_whose_message_was_lost_is_pushed_once(steps: PipelineSt
     assert (await steps.later(4)).stranded == 0  # its message may still come
     assert (await steps.later(2)).stranded == 1
     assert (await steps.later(6)).stranded == 0
-    await steps.handover.start([request_id])  # the message, late
+    await steps.handover.hand_over_pending([request_id])  # the message, late
     assert await steps.listed() == [request_id]
 
 

@@ -16,7 +16,7 @@ from api_service.config import Settings
 from api_service.database import Database
 from api_service.exceptions import UnstorableError
 from api_service.page.facts import Metadata
-from api_service.parser_client.messages import PageResult
+from api_service.parser_client.messages import SuccessResult
 from api_service.worker.result_loop import build_result_loop
 from tests.support.keys import DONE, QUEUE, result_key
 from tests.support.pipeline_steps import PipelineSteps
@@ -41,7 +41,7 @@ async def _started(
 ) -> dict[str, str]:
     async with database.transaction() as session:
         request_id = await add_request(session)
-    await jobs.handover.start([request_id])
+    await jobs.handover.hand_over_pending([request_id])
     job: dict[str, str] = json.loads(str(await redis.lpop(QUEUE)))
     return job
 
@@ -136,7 +136,7 @@ async def test_a_page_that_has_no_form_in_json_fails_and_its_neighbour_does_not(
     for _ in range(1000):
         value = [value]
     deep = Metadata.model_construct(json_ld=[{"x": value}])
-    page = PageResult(status="success", title="A", html="<p>")
+    page = SuccessResult(status="success", title="A", html="<p>")
     await jobs.endings.record(
         {
             int(bad["id"]): page.model_copy(update={"token": bad["token"], "metadata": deep}),

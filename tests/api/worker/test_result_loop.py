@@ -38,7 +38,7 @@ async def _start(database: Database, jobs: WorkerContext, redis: aioredis.Redis)
     """A request that a parser has just taken; returns its message."""
     async with database.transaction() as session:
         request_id = await add_request(session, "https://a.example/")
-    await jobs.handover.start([request_id])
+    await jobs.handover.hand_over_pending([request_id])
     message: dict[str, str] = json.loads(str(await redis.lpop(QUEUE)))
     return message
 

@@ -33,7 +33,7 @@ class Process:
 @pytest.fixture(autouse=True)
 def _no_process_is_left() -> Iterator[None]:
     yield
-    process.install(None)
+    process.set_current_process(None)
 
 
 def test_a_clean_up_goes_on_in_slices_until_nothing_is_left() -> None:
@@ -43,7 +43,7 @@ def test_a_clean_up_goes_on_in_slices_until_nothing_is_left() -> None:
         CleanupProgress(7, is_done=True),
     ]
     here = Process(slices)
-    process.install(here)
+    process.set_current_process(here)
     tasks.cleanup_parse_requests.apply()
     assert here.left == 0
 
@@ -81,7 +81,7 @@ class CountedSweep(Sweep):
 @pytest.mark.parametrize("fault", [None, RuntimeError("of a kind that nothing foresaw")])
 def test_sweeps_that_have_piled_up_are_skipped(fault: Exception | None) -> None:
     sweep = CountedSweep(fault)
-    process.install(Context(sweep, Cooldown(3600)))
+    process.set_current_process(Context(sweep, Cooldown(3600)))
     for _ in range(3):
         tasks.sweep.apply()
     assert sweep.runs == 1
@@ -93,7 +93,7 @@ class KeptHandover(Handover):
     def __init__(self) -> None:
         self.traces: Mapping[int, str | None] | None = {}
 
-    async def start(
+    async def hand_over_pending(
         self, _: Sequence[int], *, traces: Mapping[int, str | None] | None = None
     ) -> None:
         self.traces = traces
@@ -113,7 +113,7 @@ def test_traces_come_with_the_message_of_an_api_of_any_version(
     task: str, arguments: list[Any], headers: dict[str, Any], traces: dict[int, str | None]
 ) -> None:
     handover = KeptHandover()
-    process.install(Context(handover))
+    process.set_current_process(Context(handover))
     request = {"id": "1", "task": task, "args": arguments, "kwargs": {}, **headers}
     trace_task = build_tracer(task, celery_app.tasks[task], app=celery_app)
     assert trace_task("1", arguments, {}, request).info is None

@@ -27,7 +27,7 @@ async def test_each_poll_looks_further_and_then_begins_again(
     monkeypatch.setattr(unannounced_results, "MAX_IDS_PER_POLL_QUERY", 2)
     async with database.transaction() as session:
         ids = [await add_request(session) for _ in range(9)]
-    await jobs.handover.start(ids)
+    await jobs.handover.hand_over_pending(ids)
     clock = Clock()
     polling = UnannouncedResults(
         database=database, results=jobs.results, endings=jobs.endings, clock=clock

@@ -10,7 +10,7 @@ import redis.asyncio as aioredis
 from parser_service.config import Settings
 from parser_service.exceptions import BusyError
 from parser_service.fetching.host_access import RequestAccess
-from parser_service.fetching.places import Places
+from parser_service.fetching.places import FetchPlaces
 from parser_service.fetching.url_guard import VettedUrl, parse_url
 from parser_service.redis_queue.host_limits import HostLimits
 from parser_service.redis_queue.keys import Keys
@@ -31,7 +31,7 @@ async def test_a_redis_that_hangs_during_a_wait_does_not_make_it_longer(
 ) -> None:
     limits = HostLimits(redis, keys=KEYS, max_concurrent=1, min_interval=0, lease=60)
     assert await limits.acquire_or_park("a.example", b"{}")
-    places = Places(2, share=0.5)
+    places = FetchPlaces(2, share=0.5)
     started = perf_counter()
     async with RequestAccess(limits, places, patience=0.6) as access:
         waiting = asyncio.create_task(access.obtain_slot(TARGET, ()))

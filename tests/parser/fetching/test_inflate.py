@@ -22,7 +22,7 @@ def _decode(decoder: Decoder, data: bytes, *, step: int, room: int = 1 << 20) ->
     out = b""
     for start in range(0, len(data), step):
         out += decoder.feed(data[start : start + step], room - len(out))
-    decoder.finish()
+    decoder.check_complete()
     return out
 
 

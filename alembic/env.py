@@ -15,7 +15,7 @@ from sqlalchemy.pool import NullPool
 import api_service
 from api_service.config import Settings
 from api_service.database import CONNECT_TIMEOUT_SECONDS, ERRORS_WHILE_CONNECTING, explain_refusal
-from api_service.database_address import DIALECT, DatabaseAddress
+from api_service.database_address import ENGINE_URL, DatabaseAddress
 from api_service.schema import Base
 
 # Tables are declared in modules named `models`; a new room needs no line here.
@@ -158,7 +158,7 @@ def read_wait() -> float:
 
 async def run_online(address: DatabaseAddress, seconds: float) -> None:
     arguments = {"timeout": CONNECT_TIMEOUT_SECONDS} | dict(address.engine_arguments)
-    engine = create_async_engine(DIALECT, connect_args=arguments, poolclass=NullPool)
+    engine = create_async_engine(ENGINE_URL, connect_args=arguments, poolclass=NullPool)
     try:
         connection = await engine.connect()
     except ERRORS_WHILE_CONNECTING as error:
@@ -172,8 +172,8 @@ async def run_online(address: DatabaseAddress, seconds: float) -> None:
         await engine.dispose()
 
 
-settings = Settings.load()
+settings = Settings.load_or_exit()
 if context.is_offline_mode():
-    run_offline(DIALECT)
+    run_offline(ENGINE_URL)
 else:
     asyncio.run(run_online(settings.database_address, read_wait()))

@@ -28,14 +28,14 @@ CLEANUP_TASK = "api.cleanup_parse_requests"
 PULSE_TASK = "api.pulse"
 SWEEP_TASK = "api.sweep"
 
-PLACEHOLDER_BROKER_URL = "redis://localhost"
+SHOWN_URL_OF_UNIX_SOCKET = "redis://localhost"
 """Stands for a Unix socket, whose path kombu would take for a database."""
 SWEEP_PERIOD_SECONDS = 1.0
 VISIBILITY_TIMEOUT_SECONDS = 60
 """Seconds after which a message that a dead worker had taken is delivered again."""
 
 
-class NamedTasks(Celery):  # type: ignore[misc] # Celery carries no types
+class CeleryWithUniqueTaskNames(Celery):  # type: ignore[misc] # Celery carries no types
     """Celery, which would take the first of two tasks of one name and say nothing."""
 
     _modules: ClassVar[dict[str, str]] = {}
@@ -92,11 +92,11 @@ def broker_options(settings: Settings) -> dict[str, Any]:
 
 
 def _configuration() -> dict[str, Any]:
-    settings = Settings.load()
+    settings = Settings.load_or_exit()
     address = settings.redis_address
     return {
         # For messages only: the connection is made from the options below.
-        "broker_url": PLACEHOLDER_BROKER_URL if address.medium == "unix" else address.shown,
+        "broker_url": SHOWN_URL_OF_UNIX_SOCKET if address.medium == "unix" else address.shown,
         "broker_transport": "api_service.worker.transport:ReconnectingTransport",
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
@@ -121,11 +121,11 @@ def _configuration() -> dict[str, Any]:
         "timezone": "UTC",
         "enable_utc": True,
         "beat_scheduler": "api_service.worker.scheduler:MonotonicScheduler",
-        **_tasks(),
+        **_task_modules_and_schedule(),
     }
 
 
-def _tasks() -> dict[str, Any]:
+def _task_modules_and_schedule() -> dict[str, Any]:
     """List the modules with tasks, and what beat sends: the core's, then the capabilities'."""
     # By its name, as all that Celery loads from above this module.
     listed = import_module("api_service.capabilities")
@@ -158,11 +158,11 @@ def _beat_schedule() -> dict[str, Any]:
     }
 
 
-celery_app = NamedTasks("page_parser", set_as_current=True)
+celery_app = CeleryWithUniqueTaskNames("page_parser", set_as_current=True)
 celery_app.add_defaults(_configuration)
 
 
 @setup_logging.connect
 def _configure_logging(**_: Any) -> None:
     """Set up logs in Celery's place, so that its lines have the form of ours."""
-    log.configure(celery_app.conf.service_name, Settings.load().log_level)
+    log.configure(celery_app.conf.service_name, Settings.load_or_exit().log_level)

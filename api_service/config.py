@@ -148,7 +148,7 @@ class Settings(BaseSettings):
         return value
 
     @classmethod
-    def load(cls) -> Self:
+    def load_or_exit(cls) -> Self:
         """Read the environment, or end the process with a sentence for each invalid variable."""
         try:
             return cls()

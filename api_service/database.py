@@ -18,7 +18,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
-from api_service.database_address import DIALECT, DatabaseAddress
+from api_service.database_address import ENGINE_URL, DatabaseAddress
 from api_service.exceptions import (
     DatabaseUnavailableError,
     SchemaOutdatedError,
@@ -50,7 +50,7 @@ ERRORS_WHILE_CONNECTING = (TimeoutError, OSError, SQLAlchemyError, *_ASYNCPG_ERR
 _UNSTORABLE_ERRORS = (asyncpg.DataError, asyncpg.ProgramLimitExceededError)
 
 # Classes of SQLSTATE: connections, serialization, resources, locks, an operator, the system.
-_PASSING = {"08", "40", "53", "55", "57", "58"}
+_TRANSIENT_SQLSTATE_CLASSES = {"08", "40", "53", "55", "57", "58"}
 
 
 class Database:
@@ -68,7 +68,7 @@ class Database:
             address.driver_arguments
         )
         self._engine = create_async_engine(
-            DIALECT,
+            ENGINE_URL,
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=timeout,
@@ -195,14 +195,17 @@ class Database:
         await self._engine.dispose()
 
 
-def is_outage(error: BaseException) -> bool:
+def is_transient_error(error: BaseException) -> bool:
     """Return whether an error is of the server's state, which may pass, not of a statement."""
     if isinstance(error, DatabaseUnavailableError | TimeoutError | OSError):
         return True
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
     reason = _driver_error(error) or error
-    return isinstance(reason, asyncpg.PostgresError) and str(reason.sqlstate)[:2] in _PASSING
+    return (
+        isinstance(reason, asyncpg.PostgresError)
+        and str(reason.sqlstate)[:2] in _TRANSIENT_SQLSTATE_CLASSES
+    )
 
 
 def explain_refusal(error: BaseException) -> str:

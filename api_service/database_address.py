@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 SCHEMES = ("postgres", "postgresql", "postgresql+asyncpg")
-DIALECT = "postgresql+asyncpg://"
+ENGINE_URL = "postgresql+asyncpg://"
 """The URL for SQLAlchemy, which finds everything else in the arguments."""
 TLS_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 TARGET_SESSION_ATTRS = ("any", "primary", "standby", "read-write", "read-only", "prefer-standby")

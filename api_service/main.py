@@ -43,9 +43,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
         async with AsyncExitStack() as stack:
             try:
-                current = settings or Settings.load()
+                current = settings or Settings.load_or_exit()
                 log.configure("api", current.log_level)
-                _set_root_path(current.root_path, app)
+                _check_and_set_root_path(current.root_path, app)
                 opening = open_api(current, draining)
                 app.state.collaborators = await stack.enter_async_context(opening)
             except (CannotStartError, ApiError, SystemExit) as error:
@@ -71,8 +71,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
-def _set_root_path(root_path: str, app: FastAPI) -> None:
-    """Let the application know the path under which a proxy serves it."""
+def _check_and_set_root_path(root_path: str, app: FastAPI) -> None:
+    """Let the application know the path under which a proxy serves it.
+
+    Raises:
+        SystemExit: a path of the API begins like it.
+    """
     paths = [*app.openapi()["paths"], "/docs", "/metrics", "/openapi.json"] if root_path else []
     if any(path.split("/")[1] == root_path.split("/")[1] for path in paths):
         sys.exit(

@@ -56,7 +56,7 @@ _STATUS = text(f"""
 
 # Facts of rows that a version up to migration 0003 wrote, in the form of today. A time that a
 # client cannot read (infinity, BC, years over 9999) is left out.
-_FACTS_IN_OLD_COLUMNS = """
+_FACTS_FROM_OLD_COLUMNS_SQL = """
     jsonb_strip_nulls(jsonb_build_object(
         'title_source', title_source, 'final_url', final_url, 'http_status', http_status,
         'content_type', content_type, 'charset', charset, 'bytes', bytes,
@@ -71,7 +71,7 @@ _RESULT = text(f"""
     SELECT id AS request_id, status, title, error::text AS error,
         octet_length(html_content) AS html_bytes,
         CASE WHEN octet_length(html_content) <= :max_html THEN html_content END AS html,
-        CASE WHEN facts IS NULL THEN {_FACTS_IN_OLD_COLUMNS} ELSE facts END::text AS facts
+        CASE WHEN facts IS NULL THEN {_FACTS_FROM_OLD_COLUMNS_SQL} ELSE facts END::text AS facts
     FROM parse_requests
     WHERE id = :id AND owner_id IS NOT DISTINCT FROM CAST(:owner_id AS uuid)
 """)
@@ -269,19 +269,19 @@ class ParseRequestRepository:
         return found
 
     async def delete_ended(
-        self, age: timedelta, *, after: datetime | None, limit: int
+        self, age: timedelta, *, accepted_from: datetime | None, limit: int
     ) -> Sequence[datetime]:
         """Delete up to `limit` requests that ended longer than `age` ago, oldest first.
 
         Args:
             age: time since the end.
-            after: leave out requests accepted before; None looks at all.
+            accepted_from: leave out requests accepted before; None looks at all.
             limit: most requests to delete.
 
         Returns:
             When each deleted request was accepted.
         """
-        parameters = {"age": age, "after": after, "limit": limit}
+        parameters = {"age": age, "after": accepted_from, "limit": limit}
         return (await self._session.execute(_DELETE_ENDED, parameters)).scalars().all()
 
 

@@ -21,7 +21,7 @@ Status = Annotated[
 
 
 class Answer(BaseModel):
-    """Base of all answers: frozen, and readable from a row."""
+    """Base of the answers that hold no page: frozen, and readable from a row."""
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
 

@@ -19,7 +19,7 @@ from api_service.repository import ParseRequestRepository
 
 DELETE_BATCH = 200
 """Requests deleted, or ended, in one transaction."""
-GOES_ON_SECONDS = 60.0
+RESUME_WITHIN_SECONDS = 60.0
 """Seconds for which a call remembers where it stopped; then another worker may have gone on."""
 
 log = structlog.get_logger()
@@ -55,7 +55,7 @@ class Retention:
         self._keep = keep
         self._clock = clock
         self._deleted_to: datetime | None = None
-        self._goes_on_until = 0.0
+        self._resume_until = 0.0
 
     async def end_and_delete_old(self, *, seconds: float = math.inf) -> CleanupProgress:
         """End and delete old requests; start no other batch after `seconds`.
@@ -63,14 +63,14 @@ class Retention:
         The next call goes on: it does not search again among what this one has ended and deleted.
         """
         until = self._clock() + seconds
-        if self._clock() > self._goes_on_until:
+        if self._clock() > self._resume_until:
             self._deleted_to = None
         expired, deleted, is_done = 0, 0, True
         if self._deleted_to is None:
             expired, is_done = await self._expire(until)
         if is_done:
             deleted, is_done = await self._delete(until)
-        self._goes_on_until = self._clock() + GOES_ON_SECONDS
+        self._resume_until = self._clock() + RESUME_WITHIN_SECONDS
         if expired:
             log.warning("requests expired", expired=expired)
         log.info("old requests deleted", deleted=deleted)
@@ -92,7 +92,7 @@ class Retention:
             # No batch reads again what the one before has spared or deleted.
             async with self._database.transaction() as session:
                 batch = await ParseRequestRepository(session).delete_ended(
-                    self._keep, after=self._deleted_to, limit=DELETE_BATCH
+                    self._keep, accepted_from=self._deleted_to, limit=DELETE_BATCH
                 )
             deleted += len(batch)
             metrics.REQUESTS_DELETED.inc(len(batch))

@@ -17,7 +17,7 @@ from api_service.idempotency.service import KeyedRequest, ScopedKey
 from api_service.page.foreign import read_error, read_facts
 from api_service.parser_client.http import ParserHttp
 from api_service.parser_client.messages import PAGE_KIND
-from api_service.process.deadline import Deadline
+from api_service.process.deadline import HardTimeout
 from api_service.queueing.admission import Admission
 from api_service.queueing.batching import Batcher
 from api_service.queueing.enqueue import Publisher
@@ -63,7 +63,7 @@ class ParseRequestService:
         self._publisher = publisher
         self._ending_listener = ending_listener
         self._parser = parser
-        self._deadline = Deadline(timeout)
+        self._timeout = HardTimeout(timeout)
         self._intake = Batcher(self._add, limit=MAX_REQUESTS_PER_STATEMENT, timeout=timeout)
         self._statuses = Batcher(
             self._find_statuses, limit=MAX_REQUESTS_PER_STATEMENT, timeout=timeout
@@ -107,7 +107,7 @@ class ParseRequestService:
             is_new = True
         else:
             request_id, is_new = await _timeout_as_unavailable(
-                self._deadline.run(self._add_keyed(request, key))
+                self._timeout.run(self._add_keyed(request, key))
             )
         structlog.contextvars.bind_contextvars(request_id=request_id)
         if is_new:
@@ -124,7 +124,7 @@ class ParseRequestService:
         with ExitStack() as place:
             async with self._database.transaction() as session:
                 keyed = KeyedRequest(session, key, url=request.url, options=request.stored_options)
-                if (known := await keyed.find_request_accepted_before()) is not None:
+                if (known := await keyed.lock_key_and_find_accepted()) is not None:
                     return known, False
                 place.enter_context(self._admission.reserve())
                 [request_id] = await ParseRequestRepository(session).add_all([request])
@@ -183,12 +183,12 @@ class ParseRequestService:
         if wait:
             await self.status(caller, request_id, wait=wait)
         key = RequestKey(request_id, caller.owner_id)
-        row = await _timeout_as_unavailable(self._deadline.run(self._find_result(key)))
+        row = await _timeout_as_unavailable(self._timeout.run(self._find_result(key)))
         if row.html is not None or not row.html_bytes:
             return await self._answers.hold(_result_in_json(row, row.html))
 
         async def with_whole_page() -> bytes:
-            html = await _timeout_as_unavailable(self._deadline.run(self._find_html(key)))
+            html = await _timeout_as_unavailable(self._timeout.run(self._find_html(key)))
             return _result_in_json(row, html)
 
         return await self._answers.make(row.html_bytes, with_whole_page, alone=True)

@@ -15,7 +15,7 @@ from api_service.celery_app import (
 )
 from api_service.parser_client.queues import ParserQueues
 from api_service.process.collaborators import Collaborators
-from api_service.process.current import current_process
+from api_service.process.current import current_worker
 from api_service.queueing.handover import Handover
 from api_service.queueing.sweep import Cooldown, Sweep
 from api_service.retention import Retention
@@ -55,7 +55,7 @@ def parse_urls(self: Task, request_ids: list[int]) -> None:
 
 def _hand_over(request_ids: Sequence[int], trace_ids: Sequence[str | None]) -> None:
     traces = dict(zip(request_ids, trace_ids, strict=False))
-    current_process().run(
+    current_worker().run(
         lambda here: here.get(Handover).hand_over_pending(request_ids, traces=traces)
     )
 
@@ -63,7 +63,7 @@ def _hand_over(request_ids: Sequence[int], trace_ids: Sequence[str | None]) -> N
 @celery_app.task(name=SWEEP_TASK)
 def sweep() -> None:
     """Repair what crashes and losses left; see `queueing/sweep.py`."""
-    current_process().run(_sweep_unless_recent)
+    current_worker().run(_sweep_unless_recent)
 
 
 async def _sweep_unless_recent(here: Collaborators) -> None:
@@ -82,7 +82,7 @@ def cleanup_parse_requests(self: Task) -> int:
     Deletes in short slices with pauses, so that few requests and sweeps wait for it: this worker
     does one thing at a time.
     """
-    progress = current_process().run(
+    progress = current_worker().run(
         lambda here: here.get(Retention).end_and_delete_old(seconds=CLEANUP_SLICE_SECONDS)
     )
     if progress is None:
@@ -94,5 +94,5 @@ def cleanup_parse_requests(self: Task) -> int:
 
 @celery_app.task(name=PULSE_TASK)
 def pulse() -> None:
-    """Record that this worker consumes; see `worker/pulse.py`."""
-    current_process().run(lambda here: here.get(ParserQueues).census.record_heartbeat())
+    """Record in Redis that this worker consumes; see `worker/pulse.py`."""
+    current_worker().run(lambda here: here.get(ParserQueues).census.record_heartbeat())

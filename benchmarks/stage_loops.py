@@ -41,7 +41,7 @@ async def run_stages(load: Load, *, kib: int, batch: int, quick: bool) -> list[S
     }
     watch = Stopwatch()
     with _replaced_environment(environment):
-        settings, parser_settings = ApiSettings.load(), ParserSettings.load()
+        settings, parser_settings = ApiSettings.load_or_exit(), ParserSettings.load_or_exit()
     database = Database(settings.database_address, timeout=10)
     # Log lines are part of the work: they are formatted, then discarded.
     with contextlib.redirect_stdout(_open_null()):

@@ -21,7 +21,7 @@ from parser_service.page import PageOptions
 from parser_service.parser import ParsedPage, RawPage, parse
 from parser_service.redis_queue.host_limits import HostLimits
 from parser_service.redis_queue.job_queue import JobQueue, TakenMessage
-from parser_service.redis_queue.messages import Job, SuccessResult, encode_with_html_appended
+from parser_service.redis_queue.messages import Job, SuccessResult, encode_with_html_apart
 
 
 async def run_parser_stages(watch: Stopwatch, settings: Settings, *, jobs: int, batch: int) -> None:
@@ -62,7 +62,7 @@ async def _visit(
 
     async def one(message: TakenMessage, job: Job) -> None:
         async with JobAccess(limits, message.raw, token=job.token) as access:
-            await access.obtain_slot(guard.vet(job.url), [])
+            await access.obtain_permission(guard.vet(job.url), [])
 
     with watch.stage("slot of the host, taken and left", len(taken)):
         await run_concurrently(batch, [partial(one, *item) for item in taken])
@@ -118,7 +118,7 @@ def _write(
                 elapsed_ms=1,
                 fetched_at=datetime.now(UTC),
             )
-            results.append(encode_with_html_appended(result))
+            results.append(encode_with_html_apart(result))
     return results
 
 

@@ -58,12 +58,15 @@ class KeptServer:
             await asyncio.sleep(CHECK_PERIOD_SECONDS)
 
     async def _start_again(self) -> None:
-        """Start the server with the data that it had.
+        """Start the server once more, with the data that it had.
 
         It is launched by the main thread: a child gets its signal when the thread that made it
         ends, see `parent_death.py`.
+
+        Raises:
+            StartError: it ended again.
         """
-        await asyncio.to_thread(self._server.prepare)
+        await asyncio.to_thread(self._server.take_over_folder)
         self._server.launch()
         while True:
             try:

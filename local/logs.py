@@ -22,7 +22,7 @@ def open_log(log: Path) -> BinaryIO:
     return os.fdopen(descriptor, "ab")
 
 
-def rotate(log: Path) -> None:
+def rotate_if_long(log: Path) -> None:
     """Move what a log holds to `.log.old` if it is long; its process writes on.
 
     The process keeps its descriptor, so the file is copied and emptied. It appends, so its next
@@ -67,6 +67,6 @@ async def keep_small(logs: Sequence[Path]) -> None:
         await asyncio.sleep(CHECK_PERIOD_SECONDS)
         for log in logs:
             try:
-                await asyncio.to_thread(rotate, log)
+                await asyncio.to_thread(rotate_if_long, log)
             except OSError as error:  # such as a full disk: the log is no reason to stop
                 print(f"Cannot rotate {log}: {error.strerror}.", flush=True)

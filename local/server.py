@@ -29,8 +29,8 @@ class Server(ABC):
         self.process: subprocess.Popen[bytes] | None = None
 
     @abstractmethod
-    def prepare(self) -> None:
-        """Make its folder ready for a start, also after it was killed."""
+    def take_over_folder(self) -> None:
+        """Make its folder, or end what an earlier server left running in it."""
 
     @abstractmethod
     def launch(self) -> None:
@@ -51,7 +51,7 @@ class Server(ABC):
         Raises:
             StartError: the server does not run.
         """
-        self.prepare()
+        self.take_over_folder()
         self.launch()
         self.wait_until_ready()
 

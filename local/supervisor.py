@@ -97,7 +97,7 @@ class SupervisedProcess:
             await asyncio.sleep(pause)
             pause = min(pause * 2, MAX_RESTART_PAUSE_SECONDS)
 
-    async def _kill_if_stuck(self, process: asyncio.subprocess.Process) -> None:
+    async def _kill_whenever_stuck(self, process: asyncio.subprocess.Process) -> None:
         """Kill the process if it lives but does not work.
 
         Compare touches by running time, not by the time of day: setting the clock must not look
@@ -113,6 +113,7 @@ class SupervisedProcess:
                 os.killpg(process.pid, signal.SIGKILL)
 
     async def _run_once(self) -> int:
+        """Run the process to its end, kill what it leaves running, and return its status."""
         if self.spec.alive_file is not None:  # an earlier process left it
             self.spec.alive_file.unlink(missing_ok=True)
         with open_log(self.spec.log) as log:
@@ -128,7 +129,7 @@ class SupervisedProcess:
             )
         if self._is_stopping():
             self._send_signal(signal.SIGTERM)
-        watching = asyncio.create_task(self._kill_if_stuck(self._process))
+        watching = asyncio.create_task(self._kill_whenever_stuck(self._process))
         status = await self._process.wait()
         watching.cancel()
         # Kill what it left running: a restarted process must not meet its predecessor's children.

@@ -76,7 +76,7 @@ class System:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
         try:
-            self._check_settings_and_lock_folder()
+            self._claim_ports_and_folder()
             environment = self._start_servers()
             if "REDIS_URL" not in self._servers:
                 await _require_given_redis()
@@ -101,10 +101,15 @@ class System:
         finally:
             await self._stop()
 
-    def _check_settings_and_lock_folder(self) -> None:
+    def _claim_ports_and_folder(self) -> None:
+        """Check the settings, listen for the API, check the other ports, lock the folder.
+
+        Raises:
+            StartError: one of these cannot be.
+        """
         try:
-            settings = ApiSettings.load()
-            ParserSettings.load()
+            settings = ApiSettings.load_or_exit()
+            ParserSettings.load_or_exit()
         except SystemExit as error:
             raise StartError(str(error)) from None
         if settings.metrics_port:
@@ -154,7 +159,7 @@ class System:
 
     def _require_given_servers(self) -> None:
         """Check that the servers that URLs name are there."""
-        settings = ApiSettings.load()
+        settings = ApiSettings.load_or_exit()
         places = {
             "DATABASE_URL": settings.database_address.tcp_endpoints,
             "REDIS_URL": settings.redis_address.tcp_endpoints,
@@ -174,15 +179,17 @@ class System:
             "api": [*API_COMMAND.split(), "--fd", str(self._api_socket.fileno())],
         }
         for name, command in commands.items():
-            supervised = SupervisedProcess(self._spec(name, command, environment))
+            supervised = SupervisedProcess(self._prepare_spec(name, command, environment))
             supervised.start()
             if name == "worker":
                 self._worker = supervised
             else:
                 self._stopped_before_worker.append(supervised)
 
-    def _spec(self, name: str, command: list[str], environment: dict[str, str]) -> ProcessSpec:
-        def alive_file(half: str) -> str:
+    def _prepare_spec(
+        self, name: str, command: list[str], environment: dict[str, str]
+    ) -> ProcessSpec:
+        def fresh_alive_file(half: str) -> str:
             path = self._folder / "alive" / half
             path.parent.mkdir(exist_ok=True)
             path.unlink(missing_ok=True)  # an earlier run left it
@@ -195,7 +202,7 @@ class System:
             "beat": {"BEAT_ALIVE_FILE": "beat"},
             "api": {"ALIVE_FILE": "api"},
         }[name]
-        alive = {variable: alive_file(half) for variable, half in files.items()}
+        alive = {variable: fresh_alive_file(half) for variable, half in files.items()}
         metrics = {}
         if name in ("parser", "worker"):
             metrics["PROMETHEUS_MULTIPROC_DIR"] = str(self._folder / "metrics" / name)
@@ -231,7 +238,7 @@ async def _require_given_redis() -> None:
     # Imported here, since this process lives as long as the system and needs it only now.
     from local.given_redis import require_redis  # noqa: PLC0415
 
-    await require_redis(ApiSettings.load().redis_address)
+    await require_redis(ApiSettings.load_or_exit().redis_address)
 
 
 def _read_seconds(environment: dict[str, str], name: str, default: int) -> int:

@@ -134,7 +134,7 @@ class Settings(BaseSettings):
         return frozenset(_ports(value)) if isinstance(value, str) else value
 
     @classmethod
-    def load(cls) -> Self:
+    def load_or_exit(cls) -> Self:
         """Read the environment, or end the process with a sentence for each invalid variable."""
         try:
             return cls()

@@ -29,7 +29,7 @@ REDIS_COMMAND_TIMEOUT_SECONDS = 5
 """Seconds for one command. `WAIT_FOR_JOBS_SECONDS`, the listener's BLPOP, must stay under it: a
 BLPOP that this limit ends may have popped a job, which would be lost."""
 REDIS_CONNECT_TIMEOUT_SECONDS = 3
-LEASE_MARGIN_SECONDS = 15
+SLOT_LEASE_MARGIN_SECONDS = 15
 """Seconds beyond a page's deadline after which a host's slot counts as forgotten."""
 
 
@@ -173,5 +173,5 @@ def make_host_limits(redis: aioredis.Redis, settings: Settings) -> HostLimits:
         keys=Keys.of(settings),
         max_concurrent=settings.host_max_concurrent,
         min_interval=settings.host_min_interval,
-        lease=settings.fetch_timeout + LEASE_MARGIN_SECONDS,
+        lease=settings.fetch_timeout + SLOT_LEASE_MARGIN_SECONDS,
     )

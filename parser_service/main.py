@@ -23,7 +23,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             try:
-                current = settings or Settings.load()
+                current = settings or Settings.load_or_exit()
                 log.configure("parser", current.log_level)
                 app.state.context = await stack.enter_async_context(open_route_context(current))
             except (CannotStartError, SystemExit) as error:

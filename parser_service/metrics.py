@@ -41,7 +41,7 @@ PAGE_DURATION = Histogram(
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30),
     registry=REGISTRY,
 )
-PAGE_BYTES = Counter(
+PAGE_BYTES_TOTAL = Counter(
     "page_parser_page_bytes_total",
     "Size of the pages that were fetched and parsed, content encoding decoded.",
     registry=REGISTRY,
@@ -102,7 +102,7 @@ JOB_WAITS, REQUEST_WAITS = HOST_WAITS.labels("job"), HOST_WAITS.labels("request"
 def count_page(*, seconds: float, size: int) -> None:
     """Count a page that was fetched and parsed."""
     _success.inc()
-    PAGE_BYTES.inc(size)
+    PAGE_BYTES_TOTAL.inc(size)
     PAGE_DURATION.observe(seconds)
 
 

@@ -33,7 +33,7 @@ async def serve(settings: Settings) -> None:
 
 def main() -> None:
     """Start this process."""
-    settings = Settings.load()
+    settings = Settings.load_or_exit()
     logging_setup.configure("listener", settings.log_level)
     try:
         uvloop.run(serve(settings))

@@ -129,7 +129,7 @@ def test_a_wrong_value_is_explained(
 ) -> None:
     monkeypatch.setenv(variable, value)
     with pytest.raises(SystemExit) as ended:
-        SERVICES[service].load()
+        SERVICES[service].load_or_exit()
     _is_explained(str(ended.value), variable, value, TABLES[service][variable].words)
 
 
@@ -170,7 +170,7 @@ def test_a_sentence_word_for_word(
 ) -> None:
     monkeypatch.setenv(variable, value)
     with pytest.raises(SystemExit, match=f"^{re.escape(sentence)}$"):
-        ParserSettings.load()
+        ParserSettings.load_or_exit()
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_a_sentence_word_for_word(
 )
 def test_proxies_are_addresses_and_networks(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", value)
-    assert ApiSettings.load().forwarded_allow_ips == value
+    assert ApiSettings.load_or_exit().forwarded_allow_ips == value
 
 
 LOCAL = {

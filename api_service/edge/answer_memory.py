@@ -70,7 +70,7 @@ class AnswerMemory:
         """
         if len(body) <= SMALL_ANSWER_BYTES:
             return HeldAnswer(body, memory=self, share=0)
-        share = await self._share(len(body))
+        share = await self._acquire_share(len(body))
         return HeldAnswer(body, memory=self, share=share)
 
     async def make(
@@ -87,7 +87,7 @@ class AnswerMemory:
             AnswerMemoryFullError: the memory did not become free in time.
             Exception: what making the body raised.
         """
-        share = await self._share(size, alone=alone)
+        share = await self._acquire_share(size, alone=alone)
         try:
             body = await make_body()
             # The size was a guess: JSON escapes some characters, and a parser may not tell it.
@@ -111,7 +111,7 @@ class AnswerMemory:
                 self._free -= wanted
                 turn.set_result(None)
 
-    async def _share(self, size: int, *, alone: bool = False) -> int:
+    async def _acquire_share(self, size: int, *, alone: bool = False) -> int:
         """Wait for a share of the memory, and for the right to make an answer alone."""
         wanted = min(size, self._limit)
         taken = 0

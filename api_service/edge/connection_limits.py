@@ -57,7 +57,7 @@ class RateCheck:
         """Count bytes that moved."""
         self._moved += size
 
-    def is_too_slow(self, now: float) -> bool:
+    def check_and_renew_window(self, now: float) -> bool:
         """Return whether the window ended with too little, and begin the next if it has ended."""
         if now < self._end:
             return False

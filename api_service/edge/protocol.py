@@ -153,7 +153,7 @@ class BoundedHttp(HttpToolsProtocol):
         elif self._part is _RequestPart.BODY:
             if self._is_answering():
                 self._since = now
-            if self._body_pace.is_too_slow(now):
+            if self._body_pace.check_and_renew_window(now):
                 self._abandon_body()
             elif now - self._since >= self._limits.body_seconds:
                 self.transport.close()  # it goes on sending what was answered long ago
@@ -191,7 +191,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._is_sending = True
             self._answer_pace.begin(now)
         self._unsent = unsent
-        if self._answer_pace.is_too_slow(now):
+        if self._answer_pace.check_and_renew_window(now):
             log.info("client does not read its answer", unsent=unsent)
             self.transport.abort()
 

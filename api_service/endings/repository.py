@@ -31,11 +31,13 @@ class EndingRepository:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def find_kinds(self, request_ids: Sequence[int]) -> dict[int, str]:
+    async def find_kinds_other_than_page(self, request_ids: Sequence[int]) -> dict[int, str]:
         """Return the kind of each of these requests that is not a page."""
         if not request_ids:
             return {}
-        result = await self._session.execute(statements.FIND_KINDS, {"ids": list(request_ids)})
+        result = await self._session.execute(
+            statements.FIND_KINDS_OTHER_THAN_PAGE, {"ids": list(request_ids)}
+        )
         return {row.id: row.kind for row in result}
 
     async def mark_success(self, attempts: Sequence[SucceededAttempt]) -> list[AttemptOutcome]:
@@ -98,10 +100,14 @@ class EndingRepository:
         failed = [_attempt_outcome(row) for row in rows if row.status == StatusEnum.FAILURE]
         return [job_to_push(row) for row in rows if row.status != StatusEnum.FAILURE], failed
 
-    async def find_unfinished_older_than(self, age: timedelta, *, limit: int) -> list[int]:
-        """Lock up to `limit` unfinished requests accepted longer than `age` ago."""
+    async def lock_unfinished_older_than(self, age: timedelta, *, limit: int) -> list[int]:
+        """Lock and return up to `limit` unfinished requests accepted longer than `age` ago."""
         parameters = {"age": age, "limit": limit}
-        return list((await self._session.execute(statements.FIND_EXPIRED, parameters)).scalars())
+        return list(
+            (
+                await self._session.execute(statements.LOCK_UNFINISHED_OLDER_THAN, parameters)
+            ).scalars()
+        )
 
     async def mark_expired_processing(self, request_ids: Sequence[int]) -> None:
         """Move from `pending` to `processing`, without an attempt, what is about to end."""

@@ -23,7 +23,7 @@ from api_service.parser_client.messages import (
     FailureResult,
     Result,
     SuccessResult,
-    unreadable_result,
+    log_and_make_unreadable_result,
 )
 from api_service.repository import JobToPush
 from api_service.status_enum import StatusEnum
@@ -122,7 +122,7 @@ class Endings:
         error = ErrorFacts(code="expired", message=message)
         async with self._database.transaction() as session:
             repository = EndingRepository(session)
-            found = await repository.find_unfinished_older_than(age, limit=limit)
+            found = await repository.lock_unfinished_older_than(age, limit=limit)
             await repository.mark_expired_processing(found)
             expired = await repository.mark_expired(found, error)
             await self._run_steps_and_notify(session, expired)
@@ -134,7 +134,7 @@ class Endings:
         try:
             await self._record({request_id: result})
         except _UNSTORABLE_ERRORS as error:
-            failure = _as_failure(result, f"not storable: {error!r}", request_id)
+            failure = _log_and_make_failure(result, f"not storable: {error!r}", request_id)
             await self._record({request_id: failure})
 
     async def _record(self, results: Mapping[int, Result]) -> None:
@@ -142,8 +142,8 @@ class Endings:
         ordered = [(request_id, results[request_id]) for request_id in sorted(results)]
         async with self._database.transaction() as session:
             repository = EndingRepository(session)
-            others = [i for i, result in ordered if _names_another_kind(result)]
-            kinds = await repository.find_kinds(others)
+            others = [i for i, result in ordered if _names_kind_other_than_page(result)]
+            kinds = await repository.find_kinds_other_than_page(others)
             successes, failed = self._split_by_outcome(ordered, kinds)
             changed: list[AttemptOutcome] = []
             for kind, pages in sorted(successes.items()):
@@ -178,7 +178,7 @@ class Endings:
             elif (kind := kinds.get(request_id, PAGE_KIND)) in self._recorders:
                 successes[kind][request_id] = result
             else:
-                failure = _as_failure(result, "its kind is unknown", request_id)
+                failure = _log_and_make_failure(result, "its kind is unknown", request_id)
                 failed.append(self._failed_attempt(request_id, failure))
         return successes, failed
 
@@ -204,12 +204,12 @@ class Endings:
         )
 
 
-def _as_failure(result: Result, why: str, request_id: int) -> FailureResult:
-    failure = unreadable_result(why, request_id=request_id)
+def _log_and_make_failure(result: Result, why: str, request_id: int) -> FailureResult:
+    failure = log_and_make_unreadable_result(why, request_id=request_id)
     return failure.model_copy(update={"token": result.token})
 
 
-def _names_another_kind(result: Result) -> bool:
+def _names_kind_other_than_page(result: Result) -> bool:
     """Return whether the request's row has to be asked for its kind, which is the one that counts.
 
     The kind of a result only copies that of its job, and a foreign parser may mean something else

@@ -21,7 +21,7 @@ _OUTCOME_COLUMNS = (
     "extract(epoch FROM clock_timestamp() - r.created_at)::float8 AS age"
 )
 
-FIND_KINDS = text("""
+FIND_KINDS_OTHER_THAN_PAGE = text("""
     SELECT r.id, r.options ->> 'kind' AS kind
     FROM parse_requests r
     WHERE r.id = ANY(CAST(:ids AS bigint[])) AND r.options ->> 'kind' IS NOT NULL
@@ -81,7 +81,7 @@ RECORD_DEAD_ATTEMPTS = text(f"""
 
 # An expression, not `created_at < now() - age`: the index on `created_at` also holds the ended
 # requests of that age, which may be a million, and must not be chosen.
-FIND_EXPIRED = text(f"""
+LOCK_UNFINISHED_OLDER_THAN = text(f"""
     SELECT id FROM parse_requests
     WHERE {UNFINISHED_CONDITION} AND created_at + CAST(:age AS interval) < now()
     ORDER BY id LIMIT :limit

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from api_service.database import Session, is_outage
+from api_service.database import Session, is_transient_error
 from api_service.endings.attempts import AttemptOutcome
 
 EndingStep = Callable[[Session, Sequence[AttemptOutcome]], Awaitable[None]]
@@ -45,7 +45,7 @@ async def _run(
         async with session.begin_nested():
             await step(session, ended)
     except Exception as error:
-        if is_outage(error):
+        if is_transient_error(error):
             raise
         return error
     return None

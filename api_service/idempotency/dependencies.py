@@ -38,13 +38,13 @@ async def _scoped_key(
     if caller.owner_id:
         scope = f"{_OWNER}{caller.owner_id}"
     elif credentials:
-        scope = _scope_of_credentials(credentials)
+        scope = _tag_ambiguous_credentials(credentials)
     else:
         scope = f"{_HOST}{request.client.host if request.client else ''}"
     return ScopedKey(hashlib.sha256(scope.encode()).hexdigest(), idempotency_key)
 
 
-def _scope_of_credentials(credentials: str) -> str:
+def _tag_ambiguous_credentials(credentials: str) -> str:
     """Return a scope that no owner, no host and no other credentials have.
 
     Only credentials that begin like a tagged scope get a tag: earlier versions stored keys under

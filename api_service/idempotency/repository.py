@@ -50,8 +50,8 @@ class IdempotencyRepository:
         row = (await self._session.execute(statement)).one_or_none()
         return None if row is None else KnownKey(row.fingerprint, row.request_id)
 
-    async def add(self, scope: str, key: str, known: KnownKey) -> None:
-        """Keep a key; replace one that was kept long enough."""
+    async def add_or_replace(self, scope: str, key: str, known: KnownKey) -> None:
+        """Keep a key; replace what stands under it."""
         values = {
             "fingerprint": known.fingerprint,
             "request_id": known.request_id,

@@ -48,8 +48,11 @@ class KeyedRequest:
         asked_for = json.dumps([url, sorted(options.items())])
         self._fingerprint = hashlib.sha256(asked_for.encode()).hexdigest()
 
-    async def find_request_accepted_before(self) -> int | None:
-        """Return the id of the request that was accepted under the key before, if there is one.
+    async def lock_key_and_find_accepted(self) -> int | None:
+        """Lock the key until the transaction ends; return the request that was accepted under it.
+
+        Returns:
+            The id; None if this is the first request with the key.
 
         Raises:
             IdempotencyConflictError: the first request is being accepted right now.
@@ -67,7 +70,7 @@ class KeyedRequest:
     async def store_key(self, request_id: int) -> None:
         """Remember what was accepted under the key."""
         known = KnownKey(self._fingerprint, request_id)
-        await self._repository.add(self._key.scope, self._key.key, known)
+        await self._repository.add_or_replace(self._key.scope, self._key.key, known)
 
 
 async def forget_old_idempotency_keys(database: Database) -> None:

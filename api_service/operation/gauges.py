@@ -17,7 +17,7 @@ from api_service.celery_app import API_QUEUE, CONTROL_QUEUE
 from api_service.database import Database
 from api_service.operation.gauge_metrics import GaugeSnapshot, RedisSnapshot
 from api_service.parser_client.census import RedisCensus
-from api_service.process.deadline import Deadline
+from api_service.process.deadline import HardTimeout
 from api_service.repository import ParseRequestRepository, UnfinishedSummary
 
 ANSWER_TIMEOUT_SECONDS = 2.5
@@ -59,7 +59,7 @@ class Gauges:
         self._limit = limit
         self._celery_prefix = celery_prefix
         self._clock = clock
-        self._deadline = Deadline(ANSWER_TIMEOUT_SECONDS)
+        self._timeout = HardTimeout(ANSWER_TIMEOUT_SECONDS)
         self._reading: asyncio.Task[GaugeSnapshot] | None = None
         self._fresh_until = 0.0
 
@@ -87,7 +87,7 @@ class Gauges:
     async def _if_answered(self, part: str, question: Coroutine[Any, Any, T]) -> T | None:
         """Return the answer, or None from a server that is silent or fails."""
         try:
-            return await self._deadline.run(question)
+            return await self._timeout.run(question)
         except TimeoutError:
             return None
         except Exception as error:  # noqa: BLE001 - a scrape shows what can be shown

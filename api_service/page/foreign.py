@@ -13,7 +13,7 @@ from pydantic_core import PydanticUseDefault
 
 from api_service.page.facts import ErrorFacts, Metadata, PageFacts
 
-MAX_DEPTH = 64
+MAX_FACT_DEPTH = 64
 """Levels of lists and objects that a fact may have; deeper ones become null."""
 MAX_TEXT_DEPTH = 96
 """Levels that a text may have; pydantic refuses 200. Deeper ones become null before parsing."""
@@ -51,7 +51,7 @@ class LenientMetadata(Metadata):
     # Runs around the validators above.
     @field_validator("*", mode="wrap")
     @classmethod
-    def _drop_invalid(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    def _default_if_invalid(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
         try:
             return validate(value)
         except (ValidationError, RecursionError) as error:
@@ -66,13 +66,13 @@ class LenientPageFacts(PageFacts):
 
     @field_validator("metadata", mode="wrap")
     @classmethod
-    def _drop_invalid_members(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    def _read_metadata_leniently(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
         return validate(LenientMetadata.model_validate(value) if isinstance(value, dict) else value)
 
     # Runs around the validator above, and drops the whole fact.
     @field_validator(*PageFacts.model_fields, mode="wrap")
     @classmethod
-    def _drop_invalid(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    def _storable_or_none(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
         return valid_or_none(make_storable_json(value), validate)
 
     @property
@@ -103,7 +103,7 @@ def storable(text: str) -> str:
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-def make_storable_json(value: Any, depth: int = MAX_DEPTH) -> Any:
+def make_storable_json(value: Any, depth: int = MAX_FACT_DEPTH) -> Any:
     """Make every string within a JSON value storable, and cut what is deeper than `depth`."""
     match value:
         case str():

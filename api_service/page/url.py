@@ -7,8 +7,8 @@ MAX_URL_LENGTH = 2083
 MAX_NORMALISED_LENGTH = 8192
 """Characters of a URL in its normal form, with its letters escaped: the parser's limit."""
 
-_SCHEME = "must begin with http:// or https://, such as https://example.com/"
-_HOST = "must have a valid host and port, such as https://example.com/"
+_INVALID_SCHEME_MESSAGE = "must begin with http:// or https://, such as https://example.com/"
+_INVALID_HOST_MESSAGE = "must have a valid host and port, such as https://example.com/"
 
 
 def normalise_url(text: str) -> str:
@@ -24,13 +24,13 @@ def normalise_url(text: str) -> str:
         url = ada_url.URL(text)
     except ValueError:  # also UnicodeEncodeError, for a lone surrogate
         has_scheme = text.strip().lower().startswith(("http:", "https:"))
-        raise ValueError(_HOST if has_scheme else _SCHEME) from None
+        raise ValueError(_INVALID_HOST_MESSAGE if has_scheme else _INVALID_SCHEME_MESSAGE) from None
     if url.protocol not in ("http:", "https:"):
-        raise ValueError(_SCHEME)
+        raise ValueError(_INVALID_SCHEME_MESSAGE)
     if url.username or url.password:
         raise ValueError("must be without user name and password")
     if not url.hostname or url.port == "0":
-        raise ValueError(_HOST)
+        raise ValueError(_INVALID_HOST_MESSAGE)
     if len(url.href) > MAX_NORMALISED_LENGTH:
         raise ValueError(
             f"must have at most {MAX_NORMALISED_LENGTH:,} characters once its letters are escaped"

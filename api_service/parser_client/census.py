@@ -19,7 +19,7 @@ FORGET_WORKER_SECONDS = 60
 """A worker's heartbeat is deleted after this time."""
 ITEMS_PER_READ = 1000
 
-WRONG_TYPE = "key of another type: delete it"
+WRONG_TYPE_LOG_EVENT = "key of another type: delete it"
 
 log = structlog.get_logger()
 
@@ -69,13 +69,13 @@ class RedisCensus:
         """
         async for raw in self._items_from_the_end(self._keys.task_queue):
             yield _id_in(raw)
-        for host in await self._members(self._keys.hosts):
+        for host in await self._members(self._keys.hosts_with_waiters):
             async for raw in self._items_from_the_end(self._keys.host_waiting(host)):
                 yield _id_in(raw)
         async for raw in self._items_from_the_end(self._keys.ready_jobs):
             yield _id_in(raw)
         for token in await self._members(self._keys.leases):
-            yield request_id_of(token) or _FOREIGN_ID
+            yield request_id_of(token) or _PLACEHOLDER_FOR_FOREIGN_ID
         takers = await self._members(self._keys.announcement_takers)
         lists = [self._keys.taken_announcements(taker) for taker in takers]
         for name in (*lists, self._keys.reply_list):
@@ -89,7 +89,7 @@ class RedisCensus:
             keys=[
                 keys.task_queue,
                 keys.ready_jobs,
-                keys.hosts,
+                keys.hosts_with_waiters,
                 keys.leases,
                 keys.reply_list,
                 keys.reply_bytes,
@@ -109,7 +109,7 @@ class RedisCensus:
         parsers, workers = await self._count_alive_script(keys=keys, args=[ALIVE_WITHIN_SECONDS])
         return parsers, workers
 
-    async def log_wrong_types(self) -> None:
+    async def log_keys_of_wrong_type(self) -> None:
         """Log each of our keys whose value has another type: commands on it fail."""
         expected = self._keys.types | {self._keys.taken_announcements(self._name): "list"}
         async with self._redis.pipeline(transaction=False) as pipe:
@@ -118,14 +118,14 @@ class RedisCensus:
             found = await pipe.execute()
         for (key, wanted), name in zip(expected.items(), found, strict=True):
             if name.decode() not in {wanted, "none"}:
-                log.error(WRONG_TYPE, key=key)
+                log.error(WRONG_TYPE_LOG_EVENT, key=key)
 
     async def _members(self, name: str) -> list[str]:
         """Return the members of a sorted set."""
         try:
             found = await self._redis.zrange(name, 0, -1)
         except ResponseError as error:
-            _log_wrong_type(name, error)
+            _log_wrong_type_or_raise(name, error)
             return []
         return [member.decode() for member in found if isinstance(member, bytes)]
 
@@ -135,7 +135,7 @@ class RedisCensus:
             try:
                 chunk = await self._redis.lrange(name, end - ITEMS_PER_READ + 1, end)
             except ResponseError as error:
-                _log_wrong_type(name, error)
+                _log_wrong_type_or_raise(name, error)
                 return
             for raw in chunk:
                 if isinstance(raw, bytes):
@@ -145,7 +145,7 @@ class RedisCensus:
             end -= ITEMS_PER_READ
 
 
-def _log_wrong_type(name: str, error: ResponseError) -> None:
+def _log_wrong_type_or_raise(name: str, error: ResponseError) -> None:
     """Log that a key holds what somebody else put there: it names no request.
 
     Raises:
@@ -153,16 +153,16 @@ def _log_wrong_type(name: str, error: ResponseError) -> None:
     """
     if not is_wrong_type(error):
         raise error
-    log.error(WRONG_TYPE, key=name)
+    log.error(WRONG_TYPE_LOG_EVENT, key=name)
 
 
 # A job of ours begins {"id":42,… and a job that waits for its host quotes that in a string.
 # A longer number is not an id of ours: other producers number their jobs as they like.
 _ID = re.compile(rb'\\?"id\\?":\s*(\d{1,18})(?!\d)')
-_FOREIGN_ID = 0
+_PLACEHOLDER_FOR_FOREIGN_ID = 0
 """The id in place of a foreign job's; ours begin at 1."""
 
 
 def _id_in(raw: bytes) -> int:
     found = _ID.search(raw)
-    return int(found[1]) if found else _FOREIGN_ID
+    return int(found[1]) if found else _PLACEHOLDER_FOR_FOREIGN_ID

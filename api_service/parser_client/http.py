@@ -78,7 +78,9 @@ class ParserHttp:
             async with self._session.get(target, headers=headers, allow_redirects=False) as answer:
                 if answer.status == HTTPStatus.OK:
                     size = answer.content_length or 0
-                    return await memory.make(size, partial(_read_answer, answer), alone=False)
+                    return await memory.make(
+                        size, partial(_read_as_parse_sync_answer, answer), alone=False
+                    )
                 body = await answer.read()
             if answer.status == HTTPStatus.BAD_GATEWAY:
                 raise _page_error(body)
@@ -93,7 +95,7 @@ class ParserHttp:
         raise ParserUnavailableError
 
 
-async def _read_answer(answer: aiohttp.ClientResponse) -> bytes:
+async def _read_as_parse_sync_answer(answer: aiohttp.ClientResponse) -> bytes:
     body = await answer.read()
     return body if answer.content_type == PARSE_SYNC_ANSWER_TYPE else _with_missing_members(body)
 

@@ -69,7 +69,7 @@ class Keys:
         return f"{self.task_queue}:ready"
 
     @property
-    def hosts(self) -> str:
+    def hosts_with_waiters(self) -> str:
         """Name the set of hosts that jobs or requests wait for."""
         return f"{self.task_queue}:hosts"
 
@@ -102,7 +102,7 @@ class Keys:
         """Map each key that this service uses, and whose name is fixed, to its type."""
         lists = (self.task_queue, self.ready_jobs, self.reply_list)
         sets = (
-            self.hosts,
+            self.hosts_with_waiters,
             self.leases,
             self.ended_leases,
             self.announcement_takers,

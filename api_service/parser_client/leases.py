@@ -16,7 +16,7 @@ class Leases:
         self._keys = [keys.leases, keys.ended_leases]
         self._expired_script = redis.register_script(load("expired_leases"))
 
-    async def expired_tokens(self, *, after_ms: int, limit: int) -> list[str]:
+    async def note_and_find_expired_tokens(self, *, after_ms: int, limit: int) -> list[str]:
         """Return tokens whose lease ended and was not renewed for another `after_ms`.
 
         The first call that finds an ended lease only notes it: after a pause of Redis itself

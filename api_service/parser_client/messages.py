@@ -34,9 +34,11 @@ PAGE_KIND = "page"
 """The kind of a job or result that names none."""
 
 Text = Annotated[str, AfterValidator(storable)]
-Count = Annotated[int, Field(ge=0, le=2**31 - 1)] | None
-Kind = Annotated[str, BeforeValidator(lambda kind: kind if isinstance(kind, str) else PAGE_KIND)]
-HttpStatus = Annotated[int, Field(ge=0, le=999)] | None
+OptionalCount = Annotated[int, Field(ge=0, le=2**31 - 1)] | None
+KindOrPage = Annotated[
+    str, BeforeValidator(lambda kind: kind if isinstance(kind, str) else PAGE_KIND)
+]
+OptionalHttpStatus = Annotated[int, Field(ge=0, le=999)] | None
 
 
 class _Message(BaseModel):
@@ -72,7 +74,7 @@ class FailureReason(_Message):
     code: Text
     message: Text
     retryable: bool = False
-    page_status: Annotated[HttpStatus, WrapValidator(valid_or_none)] = None
+    page_status: Annotated[OptionalHttpStatus, WrapValidator(valid_or_none)] = None
     retry_after: Annotated[
         Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, WrapValidator(valid_or_none)
     ] = None
@@ -84,11 +86,11 @@ class SuccessResult(LenientPageFacts):
     status: Literal["success"]
     title: Text
     html: Text
-    http_status: HttpStatus = None
-    bytes: Count = None
-    elapsed_ms: Count = None
+    http_status: OptionalHttpStatus = None
+    bytes: OptionalCount = None
+    elapsed_ms: OptionalCount = None
     token: Text | None = None
-    kind: Kind = PAGE_KIND
+    kind: KindOrPage = PAGE_KIND
 
 
 class SuccessResultWithoutHtml(SuccessResult):
@@ -145,12 +147,14 @@ def read_result(value: bytes, *, request_id: int | None = None) -> Result:
     try:
         if value[:1].isdigit():
             return _read_with_html_appended(value)
-        return _read(RESULT_READER, value)
+        return _validate_json_leniently(RESULT_READER, value)
     except Exception as error:  # noqa: BLE001 - a stranger's bytes: whatever it is, go on
-        return unreadable_result(f"{type(error).__name__}: {error}", request_id=request_id)
+        return log_and_make_unreadable_result(
+            f"{type(error).__name__}: {error}", request_id=request_id
+        )
 
 
-def _read(reader: TypeAdapter[Model], value: bytes) -> Model:
+def _validate_json_leniently(reader: TypeAdapter[Model], value: bytes) -> Model:
     try:
         return reader.validate_json(value)
     except ValidationError:
@@ -165,7 +169,7 @@ def _read_with_html_appended(value: bytes) -> SuccessResult:
         html = rest[end:].decode()
     except UnicodeDecodeError as error:
         raise ValueError("its HTML is not UTF-8") from error
-    facts = _read(_RESULT_WITHOUT_HTML_READER, rest[:end])
+    facts = _validate_json_leniently(_RESULT_WITHOUT_HTML_READER, rest[:end])
     return facts.model_copy(update={"html": storable(html)})
 
 
@@ -175,10 +179,10 @@ def read_fetch_answer(body: bytes) -> FetchAnswer:
     Raises:
         ValueError: it is something else.
     """
-    return _read(_FETCH_ANSWER_READER, body)
+    return _validate_json_leniently(_FETCH_ANSWER_READER, body)
 
 
-def unreadable_result(why: str, *, request_id: int | None = None) -> UnreadableResult:
+def log_and_make_unreadable_result(why: str, *, request_id: int | None = None) -> UnreadableResult:
     """Log why a result is unusable, and return the failure that replaces it."""
     log.error("result not understood", request_id=request_id, error=why[:200])
     sentence = "The parser's answer was not understood."

@@ -17,8 +17,8 @@ from api_service.parser_client.messages import (
     Result,
     ResultAnnouncement,
     UnreadableResult,
+    log_and_make_unreadable_result,
     read_result,
-    unreadable_result,
 )
 from api_service.parser_client.scripts import load
 from api_service.parser_client.wrong_type import is_wrong_type, raise_other_errors
@@ -27,7 +27,7 @@ TAKEN_ANNOUNCEMENTS_LEASE_SECONDS = 30
 KEYS_PER_READ = 1000
 RESULT_HEADS_PER_READ = 100
 """Heads read in one round trip: one holds a page's metadata and may have 100 KiB."""
-MAX_BATCHED_JSON_BYTES = 4096
+MAX_BYTES_OF_BATCHED_JSON = 4096
 """A longer result in plain JSON carries its page and is read on its own."""
 
 log = structlog.get_logger()
@@ -51,7 +51,7 @@ class ResultStore:
         self._reclaim_script = redis.register_script(load("reclaim_announcements"))
         self._heads_script = redis.register_script(load("result_heads"))
 
-    async def wait_for_announcement(self, seconds: float) -> None:
+    async def wait_and_take_announcement(self, seconds: float) -> None:
         """Wait until a result is announced, and take that announcement."""
         await self._redis.execute_command(
             "BLMOVE", self._keys.reply_list, self._taken, "LEFT", "RIGHT", seconds
@@ -114,9 +114,11 @@ class ResultStore:
             i: read_result(value, request_id=i) for i, value in pairs if isinstance(value, bytes)
         }
         # For Redis, what is no string is as absent as what is not there.
-        return results | await self._read_wrong_types([i for i, value in pairs if value is None])
+        return results | await self._log_and_replace_wrong_types(
+            [i for i, value in pairs if value is None]
+        )
 
-    async def _read_wrong_types(self, request_ids: Sequence[int]) -> dict[int, Result]:
+    async def _log_and_replace_wrong_types(self, request_ids: Sequence[int]) -> dict[int, Result]:
         if not request_ids:
             return {}
         async with self._redis.pipeline(transaction=False) as pipe:
@@ -124,12 +126,12 @@ class ResultStore:
                 pipe.type(self._keys.result(request_id))
             types = await pipe.execute()
         return {
-            i: unreadable_result(f"its key holds a {name.decode()}", request_id=i)
+            i: log_and_make_unreadable_result(f"its key holds a {name.decode()}", request_id=i)
             for i, name in zip(request_ids, types, strict=True)
             if name not in {b"none", b"string"}
         }
 
-    async def delete_unannounced(self, request_ids: Sequence[int]) -> None:
+    async def delete_results(self, request_ids: Sequence[int]) -> None:
         """Delete results that were never announced."""
         if request_ids:
             await self._redis.unlink(*(self._keys.result(i) for i in request_ids))
@@ -142,11 +144,11 @@ class ResultStore:
             async with self._redis.pipeline(transaction=False) as pipe:
                 for request_id in chunk:
                     pipe.strlen(self._keys.result(request_id))
-                sizes = _sizes(await pipe.execute(raise_on_error=False))
+                sizes = _sizes_with_wrong_types_as_1(await pipe.execute(raise_on_error=False))
             found.update({i: size for i, size in zip(chunk, sizes, strict=True) if size})
         return found
 
-    async def unannounced_sizes(self, request_ids: Sequence[int]) -> dict[int, int]:
+    async def sizes_without_appended_html(self, request_ids: Sequence[int]) -> dict[int, int]:
         """Return the sizes of what is stored and is no result with appended HTML.
 
         That is our own parser's, which announces it.
@@ -156,7 +158,9 @@ class ResultStore:
                 pipe.strlen(self._keys.result(request_id))
                 pipe.getrange(self._keys.result(request_id), 0, 0)
             answers = await pipe.execute(raise_on_error=False)
-        found = zip(request_ids, _sizes(answers[::2]), answers[1::2], strict=True)
+        found = zip(
+            request_ids, _sizes_with_wrong_types_as_1(answers[::2]), answers[1::2], strict=True
+        )
         return {
             i: size
             for i, size, first in found
@@ -173,7 +177,7 @@ class ResultStore:
         for start in range(0, len(request_ids), RESULT_HEADS_PER_READ):
             chunk = request_ids[start : start + RESULT_HEADS_PER_READ]
             keys = [self._keys.result(request_id) for request_id in chunk]
-            heads = await self._heads_script(keys=keys, args=[MAX_BATCHED_JSON_BYTES])
+            heads = await self._heads_script(keys=keys, args=[MAX_BYTES_OF_BATCHED_JSON])
             for request_id, head in zip(chunk, heads, strict=True):
                 if isinstance(head, bytes):
                     found[request_id] = read_result(head, request_id=request_id)
@@ -186,7 +190,7 @@ class ResultStore:
         }
 
 
-def _sizes(answers: Sequence[object]) -> list[int]:
+def _sizes_with_wrong_types_as_1(answers: Sequence[object]) -> list[int]:
     """Return sizes of values; one of another type has some size, too."""
     raise_other_errors(answers)
     return [1 if is_wrong_type(size) else int(str(size)) for size in answers]

@@ -1,8 +1,8 @@
-"""Find the worker's process from a Celery task, in the core or in a capability.
+"""Find the worker from a Celery task, in the core or in a capability.
 
-A task is a shell round a coroutine function, which `current_process().run` calls with the
+A task is a shell round a coroutine function, which `current_worker().run` calls with the
 collaborators of the process, such as
-`current_process().run(lambda collaborators: count(collaborators.get(Database)))`.
+`current_worker().run(lambda collaborators: count(collaborators.get(Database)))`.
 """
 
 from collections.abc import Callable, Coroutine
@@ -11,21 +11,21 @@ from typing import Any, Protocol, TypeVar
 from api_service.process.collaborators import Collaborators
 
 T = TypeVar("T")
-Call = Callable[[Collaborators], Coroutine[Any, Any, T]]
+CallWithCollaborators = Callable[[Collaborators], Coroutine[Any, Any, T]]
 
 
-class Process(Protocol):
-    """The process as tasks see it."""
+class Worker(Protocol):
+    """The worker as tasks see it."""
 
-    def run(self, call: Call[T]) -> T | None:
-        """Run a use case; return None if a server is unreachable."""
-
-
-_current: Process | None = None
+    def run(self, call: CallWithCollaborators[T]) -> T | None:
+        """Run a use case; if a server is unreachable, log that and return None."""
 
 
-def current_process() -> Process:
-    """Return the process that tasks run in.
+_current: Worker | None = None
+
+
+def current_worker() -> Worker:
+    """Return the worker that tasks run in.
 
     Raises:
         RuntimeError: the worker was not initialised.
@@ -35,7 +35,7 @@ def current_process() -> Process:
     return _current
 
 
-def set_current_process(process: Process | None) -> None:
-    """Make a process the current one."""
+def set_current_worker(worker: Worker | None) -> None:
+    """Make a worker the one that tasks run in."""
     global _current  # noqa: PLW0603 - Celery's tasks and signals have no other place to share
-    _current = process
+    _current = worker

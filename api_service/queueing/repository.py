@@ -36,9 +36,9 @@ class QueueRepository:
         result = await self._session.execute(statements.CLAIM_STALE_PENDING, parameters)
         return [job_to_push(row) for row in result]
 
-    async def find_first_pending(self, *, first: int | None = None) -> int:
+    async def find_pending_search_start(self, *, first: int | None = None) -> int:
         """Read the lowest id from `first` on that is pending, or could be the next to be."""
-        result = await self._session.execute(statements.FIRST_PENDING, {"first": first or 0})
+        result = await self._session.execute(statements.PENDING_SEARCH_START, {"first": first or 0})
         return int(result.scalar_one())
 
     async def claim_due_retries(
@@ -54,9 +54,9 @@ class QueueRepository:
         result = await self._session.execute(statements.CLAIM_DUE_RETRIES, parameters)
         return [job_to_push(row) for row in result]
 
-    async def find_first_due(self, *, first: datetime | None = None) -> datetime:
+    async def find_due_search_start(self, *, first: datetime | None = None) -> datetime:
         """Read a time from `first` on before which no request becomes due."""
-        result = await self._session.execute(statements.FIRST_DUE, {"first": first})
+        result = await self._session.execute(statements.DUE_SEARCH_START, {"first": first})
         found: datetime = result.scalar_one()
         return found
 

@@ -27,7 +27,7 @@ class SearchStart(Generic[T]):
         """Return where to start; None is the bottom."""
         return self._found[0]
 
-    def set(self, first: T) -> None:
+    def record_first(self, first: T) -> None:
         """Record the first row that a search has left, or where the next one may come."""
         self._found = (self._found[1], first)
 

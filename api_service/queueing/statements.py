@@ -43,7 +43,7 @@ CLAIM_STALE_PENDING = text(f"""
 """)
 
 # If none is pending, the next one follows the newest row.
-FIRST_PENDING = text(f"""
+PENDING_SEARCH_START = text(f"""
     SELECT coalesce(
         (SELECT id FROM parse_requests
             WHERE {UNFINISHED_CONDITION} AND status = 'pending' AND id >= :first
@@ -67,7 +67,7 @@ CLAIM_DUE_RETRIES = text(f"""
 """)
 
 # Attempts that are added from now on may be due before those that wait.
-FIRST_DUE = text(f"""
+DUE_SEARCH_START = text(f"""
     SELECT least(now(), (
         SELECT next_attempt_at FROM parse_requests
         WHERE next_attempt_at >= coalesce(CAST(:first AS timestamptz), '-infinity')

@@ -111,8 +111,8 @@ class Sweep:
         self._handover = handover
         self._endings = endings
         self._policy = policy
-        self._first_pending = SearchStart[int]()
-        self._first_due = SearchStart[datetime]()
+        self._pending_search = SearchStart[int]()
+        self._due_search = SearchStart[datetime]()
 
     async def run(self) -> SweepReport | None:
         """Sweep once; return None if another worker is sweeping."""
@@ -131,8 +131,8 @@ class Sweep:
     async def _sweep(self) -> tuple[SweepReport, list[Exception]]:
         """Run all steps; return what they did, and the errors of those that failed."""
         if await self._chores.try_claim("search", every=FULL_SEARCH_SECONDS):
-            self._first_pending.reset()
-            self._first_due.reset()
+            self._pending_search.reset()
+            self._due_search.reset()
         found: dict[str, int] = {}
         failed = []
         for step in (
@@ -151,7 +151,7 @@ class Sweep:
                 failed.append(error)
                 log.exception("step of the sweep failed", step=step.__name__.strip("_"))
         if any(map(is_wrong_type, failed)):
-            await self._queues.census.log_wrong_types()
+            await self._queues.census.log_keys_of_wrong_type()
         return SweepReport(**found), failed
 
     async def _return_announcements_of_dead_workers(self) -> dict[str, int]:
@@ -165,27 +165,27 @@ class Sweep:
         return {}
 
     async def _push_due(self) -> dict[str, int]:
-        first = self._first_due.get()
+        first = self._due_search.get()
         async with self._database.transaction() as session:
             repository = QueueRepository(session)
             due = await repository.claim_due_retries(limit=MAX_CLAIMED_PER_STEP, first=first)
-            next_due = await repository.find_first_due(first=first)
-        self._first_due.set(next_due)
+            next_due = await repository.find_due_search_start(first=first)
+        self._due_search.record_first(next_due)
         return {"due": await self._push("due", due)}
 
     async def _push_stale_pending(self) -> dict[str, int]:
-        first = self._first_pending.get()
+        first = self._pending_search.get()
         async with self._database.transaction() as session:
             repository = QueueRepository(session)
             stranded = await repository.claim_stale_pending(
                 age=self._policy.pending_after, limit=MAX_CLAIMED_PER_STEP, first=first
             )
-            next_pending = await repository.find_first_pending(first=first)
-        self._first_pending.set(next_pending)
+            next_pending = await repository.find_pending_search_start(first=first)
+        self._pending_search.record_first(next_pending)
         return {"stranded": await self._push("stranded", stranded)}
 
     async def _recover_from_dead_parsers(self) -> dict[str, int]:
-        tokens = await self._queues.leases.expired_tokens(
+        tokens = await self._queues.leases.note_and_find_expired_tokens(
             after_ms=int(self._policy.lease_grace * 1000), limit=MAX_CLAIMED_PER_STEP
         )
         if not tokens:

@@ -23,7 +23,7 @@ def main() -> None:
     if len(sys.argv) != 2:
         sys.exit("Name the file that keeps when each task was last sent, as the only argument.")
     try:
-        asyncio.run(_require_redis(Settings.load()))
+        asyncio.run(_require_redis(Settings.load_or_exit()))
     except CannotStartError as error:
         sys.exit(str(error))
     celery_app.conf.imports = ()

@@ -83,7 +83,7 @@ class ResultLoop:
                 if self._stopping.is_set() and not worked:
                     return
                 await self._foreign.poll()
-                self._watchdog.record_round()
+                self._watchdog.record_round_and_check_celery()
                 backoff.reset()
             except (RedisError, OSError, ApiError) as error:
                 if self._stopping.is_set():
@@ -91,7 +91,7 @@ class ResultLoop:
                 self._watchdog.record_outage()
                 pause = backoff.next_pause()
                 log.warning("results not persisted yet", error=repr(error), retry_in=pause)
-                await self._log_wrong_types(error)
+                await self._log_keys_of_wrong_type(error)
                 await self._pause(pause)
             except Exception:
                 # Our own fault, but no reason to take Celery along. Without a record of the
@@ -101,10 +101,10 @@ class ResultLoop:
                     return
                 await self._pause(backoff.next_pause())
 
-    async def _log_wrong_types(self, error: Exception) -> None:
+    async def _log_keys_of_wrong_type(self, error: Exception) -> None:
         if is_wrong_type(error):
             with contextlib.suppress(RedisError, OSError):  # an outage shows at the next round
-                await self._census.log_wrong_types()
+                await self._census.log_keys_of_wrong_type()
 
     async def _persist_announced(self) -> bool:
         """Persist one batch; return whether anything was announced."""
@@ -130,7 +130,7 @@ class ResultLoop:
 
     async def _wait_for_announcement(self) -> None:
         try:
-            await self._results.wait_for_announcement(WAIT_FOR_RESULTS_SECONDS)
+            await self._results.wait_and_take_announcement(WAIT_FOR_RESULTS_SECONDS)
         except OutOfMemoryError:
             # A full Redis refuses to move announcements. Taking frees memory and is allowed.
             await self._pause(0.1)

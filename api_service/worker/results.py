@@ -38,7 +38,7 @@ async def serve(settings: Settings) -> None:
 
 def main() -> None:
     """Start the process."""
-    settings = Settings.load()
+    settings = Settings.load_or_exit()
     logging_setup.configure("results", settings.log_level)
     exposition.serve(metrics.REGISTRY, host=settings.metrics_host, port=settings.metrics_port)
     try:

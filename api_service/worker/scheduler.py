@@ -28,7 +28,7 @@ class MonotonicScheduler(PersistentScheduler):  # type: ignore[misc] # Celery ca
 
 @beat_init.connect
 def _on_beat_init(**_: Any) -> None:
-    settings = Settings.load()
+    settings = Settings.load_or_exit()
     log.configure("beat", settings.log_level)  # also where Celery's command line runs beat
     if settings.log_level != "DEBUG":
         logging.getLogger("celery.beat").setLevel(logging.WARNING)  # else a line for each sweep

@@ -43,14 +43,14 @@ class UnannouncedResults:
         self._next_poll = self._clock() + POLL_SECONDS
         batch: list[int] = []
         size = 0
-        sizes = await self._results.unannounced_sizes(await self._next_ids())
+        sizes = await self._results.sizes_without_appended_html(await self._next_ids())
         for request_id, length in sizes.items():
             batch.append(request_id)
             size += length
             if len(batch) == MAX_PERSIST_BATCH or size > MAX_PERSIST_BATCH_BYTES:
-                await self._persist(batch)
+                await self._persist_without_token(batch)
                 batch, size = [], 0
-        await self._persist(batch)
+        await self._persist_without_token(batch)
 
     async def _next_ids(self) -> list[int]:
         ids = await self._next_ids_to_poll(after=0)
@@ -67,9 +67,9 @@ class UnannouncedResults:
                 after=after, limit=MAX_IDS_PER_POLL_QUERY
             )
 
-    async def _persist(self, request_ids: Sequence[int]) -> None:
+    async def _persist_without_token(self, request_ids: Sequence[int]) -> None:
         results = await self._results.read(request_ids)
         foreign = {i: result for i, result in results.items() if result.token is None}
         if foreign:
             await self._endings.record(foreign)
-            await self._results.delete_unannounced(list(foreign))
+            await self._results.delete_results(list(foreign))

@@ -13,7 +13,7 @@ log = structlog.get_logger()
 
 
 class CeleryWatchdog:
-    """Ends this process, and so the pair, if the Celery worker next to it stopped consuming.
+    """Ends the results process, and so the pair, if the Celery worker next to it stopped consuming.
 
     Celery touches its file after each task, and gets one every two seconds. During a Redis or
     PostgreSQL outage this process touches Celery's file, so that Celery is not killed for it.
@@ -38,7 +38,7 @@ class CeleryWatchdog:
         self._touched = 0
         self._touched_at = clock()
 
-    def record_round(self) -> None:
+    def record_round_and_check_celery(self) -> None:
         """Note that a round of the loop ended well, and look at Celery's file.
 
         Raises:

@@ -23,7 +23,7 @@ from api_service.celery_app import SWEEP_PERIOD_SECONDS, celery_app
 from api_service.config import Settings
 from api_service.exceptions import ApiError, CannotStartError
 from api_service.process.alive import touch_alive_file
-from api_service.process.current import Call, set_current_process
+from api_service.process.current import CallWithCollaborators, set_current_worker
 from api_service.queueing.sweep import Cooldown
 from api_service.worker.pulse import PulsePublisher
 from api_service.worker.runner import TaskRunner
@@ -45,7 +45,7 @@ class WorkerProcess:
         self._runner = TaskRunner(_open_worker(settings))
         self._pulse = PulsePublisher(celery_app)
 
-    def run(self, call: Call[T]) -> T | None:
+    def run(self, call: CallWithCollaborators[T]) -> T | None:
         """Run a use case; if a server is unreachable, log it and return None.
 
         The sweep finds what was not done when the server is back.
@@ -84,11 +84,11 @@ async def _open_worker(settings: Settings) -> AsyncIterator[WorkerContext]:
 @worker_init.connect
 def _on_worker_init(**_: Any) -> None:
     try:
-        process = WorkerProcess(Settings.load())
+        process = WorkerProcess(Settings.load_or_exit())
     except (CannotStartError, ApiError) as error:
         sys.exit(str(error))
     worker_ready.connect(lambda **_: process.start_pulse(), weak=False)
     task_postrun.connect(lambda **_: process.record_task(), weak=False)
     worker_shutting_down.connect(lambda **_: process.stop_pulse(), weak=False)
     worker_shutdown.connect(lambda **_: process.close(), weak=False)
-    set_current_process(process)
+    set_current_worker(process)

@@ -60,8 +60,8 @@ async def find_targets(connection: asyncpg.Connection, database: Database) -> Ta
         return sorted(row["id"] for row in rows)
 
     async with database.transaction(seconds=SECONDS) as session:
-        first_pending = await QueueRepository(session).find_first_pending()
-        first_due = await QueueRepository(session).find_first_due()
+        first_pending = await QueueRepository(session).find_pending_search_start()
+        first_due = await QueueRepository(session).find_due_search_start()
     (ended,) = await newest("success", 1)
     pending, pushed = await newest("pending", BATCH), await newest("processing", BATCH)
     return Targets(ended, pending, pushed, first_pending, first_due)
@@ -97,8 +97,10 @@ def statements(targets: Targets) -> Mapping[str, Ask]:
             after=targets.pushed[0] - 1, limit=BATCH
         ),
         "sweep: dead parsers": lambda s: EndingRepository(s).record_dead_attempts(tokens, policy),
-        "sweep: first due": lambda s: QueueRepository(s).find_first_due(first=targets.first_due),
-        "sweep: first pending": lambda s: QueueRepository(s).find_first_pending(
+        "sweep: first due": lambda s: QueueRepository(s).find_due_search_start(
+            first=targets.first_due
+        ),
+        "sweep: first pending": lambda s: QueueRepository(s).find_pending_search_start(
             first=targets.first_pending
         ),
         "sweep: due": lambda s: QueueRepository(s).claim_due_retries(

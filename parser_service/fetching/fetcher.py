@@ -24,9 +24,9 @@ from parser_service.exceptions import (
     TooManyRedirectsError,
     UnsupportedContentTypeError,
 )
-from parser_service.fetching.intervals import wait_for_request_time
+from parser_service.fetching.intervals import take_request_time
 from parser_service.fetching.requester import Requester
-from parser_service.fetching.response import body_decoder, is_redirect, retry_after
+from parser_service.fetching.response import body_decoder, has_redirect_status, retry_after
 from parser_service.fetching.robots import ROBOTS_TXT_TIMEOUT_SECONDS, RobotsRules, RobotsTxtFetcher
 from parser_service.fetching.url_guard import ParsedUrl, UrlGuard, VettedUrl
 from parser_service.markup import content_type as ct
@@ -79,7 +79,7 @@ class NotFetchedYetError(Exception):
 class HostAccess(Protocol):
     """Permit the requests of one page, and hold what the page occupies until it is delivered."""
 
-    async def obtain_slot(
+    async def obtain_permission(
         self, target: VettedUrl, hops: Sequence[Hop], *, is_allowed: bool = False
     ) -> None:
         """Return when a request to this host may be sent. The fetcher calls it before each request.
@@ -123,7 +123,7 @@ class Fetcher:
             self._requester,
             max_redirects=settings.fetch_max_redirects,
             max_decoded=settings.fetch_max_body,
-            pause=partial(wait_for_request_time, limits),
+            pause=partial(take_request_time, limits),
         )
         self._robots = RobotsRules(
             robots_txt,
@@ -158,16 +158,16 @@ class Fetcher:
         target = self._requester.vet(url)
         passed = list(hops)
         while True:
-            await access.obtain_slot(target, passed, is_allowed=is_allowed)
+            await access.obtain_permission(target, passed, is_allowed=is_allowed)
             if (self._respect_robots or options.respect_robots) and not is_allowed:
                 is_known = self._robots.knows(target)
                 await self._robots.require_allowed(target)
                 if not is_known:
-                    await access.obtain_slot(target, passed, is_allowed=True)
+                    await access.obtain_permission(target, passed, is_allowed=True)
             is_allowed = False
             response = await self._requester.send(target)
             try:
-                if not is_redirect(response):
+                if not has_redirect_status(response):
                     return await self._read(response, target, passed, access)
                 passed.append(Hop(target.url, response.status_code))
                 if len(passed) > self._max_redirects:

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from parser_service import metrics
 from parser_service.exceptions import BusyError
 from parser_service.fetching.fetcher import Hop
-from parser_service.fetching.intervals import REDIS_TIMEOUT_SECONDS, wait_for_near_request_time
+from parser_service.fetching.intervals import REDIS_TIMEOUT_SECONDS, take_near_request_time
 from parser_service.fetching.places import FetchPlaces
 from parser_service.fetching.url_guard import VettedUrl
 from parser_service.redis_queue.host_limits import UNLIMITED, HostLimits, Slot
@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Hold how far a page has come: see `fetcher.HostAccess.obtain_slot`.
+    """Hold how far a page has come: see `fetcher.HostAccess.obtain_permission`.
 
     Attributes:
         host: the host of the next request.
@@ -53,7 +53,7 @@ class SlotHolder:
     def __init__(self, limits: HostLimits | None, *, slot: Slot | None = None) -> None:
         self._limits = limits
         self._slot = slot
-        self._place_at: str | None = None
+        self._joined_host: str | None = None
         self._resources = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -67,25 +67,25 @@ class SlotHolder:
         """See `fetcher.HostAccess`."""
         await self._resources.enter_async_context(resource)
 
-    async def obtain_slot(
+    async def obtain_permission(
         self, target: VettedUrl, hops: Sequence[Hop], *, is_allowed: bool = False
     ) -> None:
         """See `fetcher.HostAccess`."""
         host = target.host_key
         progress = Progress(host, target, hops, is_allowed)
-        if self._place_at not in (None, host):
+        if self._joined_host not in (None, host):
             await self._leave()
         while True:
             await self._join_host_share(progress)
-            await self._obtain_slot(progress)
+            await self._ensure_slot(progress)
             await self._take_place()
             if self._limits is None or not self._limits.has_interval:
                 return
-            if await self._begin(self._limits, host):
+            if await self._take_request_time(self._limits, host):
                 return
             await self._leave()
 
-    async def _obtain_slot(self, progress: Progress) -> None:
+    async def _ensure_slot(self, progress: Progress) -> None:
         if self._slot is not None and self._slot.host != progress.host:
             await self._leave_slot()
         if self._slot is not None or self._limits is None or self._limits.is_unlimited:
@@ -102,11 +102,11 @@ class SlotHolder:
     async def _take_place(self) -> None:
         """Take what only pages that have a slot may have."""
 
-    async def _begin(self, limits: HostLimits, host: str) -> bool:
+    async def _take_request_time(self, limits: HostLimits, host: str) -> bool:
         """Wait for the host's next moment; return False if it is too far away."""
-        return await wait_for_near_request_time(limits, host)
+        return await take_near_request_time(limits, host)
 
-    def _vacate(self) -> None:
+    def _leave_share_and_place(self) -> None:
         """Give back what `_join_host_share` and `_take_place` took."""
         raise NotImplementedError
 
@@ -118,7 +118,7 @@ class SlotHolder:
         return UNLIMITED
 
     async def _leave(self) -> None:
-        self._vacate()
+        self._leave_share_and_place()
         await self._leave_slot()
 
     async def _leave_slot(self) -> None:
@@ -135,7 +135,7 @@ class RequestAccess(SlotHolder):
     """Hold the slots of a request that a client waits for.
 
     It waits for its host's share, then for a slot of the host, then for a place. If that takes
-    too long, `obtain_slot` raises BusyError.
+    too long, `obtain_permission` raises BusyError.
 
     Args:
         limits: None if the settings set no limits.
@@ -150,7 +150,7 @@ class RequestAccess(SlotHolder):
         self._has_place = False
 
     async def _join_host_share(self, progress: Progress) -> None:
-        if self._place_at is not None:
+        if self._joined_host is not None:
             return
         # Whoever need not wait needs no timer either: most pages need not.
         if self._places.has_room_for(progress.host):
@@ -158,7 +158,7 @@ class RequestAccess(SlotHolder):
         else:
             async with self._waiting():
                 await self._places.join(progress.host)
-        self._place_at = progress.host
+        self._joined_host = progress.host
 
     async def _take_place(self) -> None:
         if self._has_place:
@@ -170,17 +170,17 @@ class RequestAccess(SlotHolder):
                 await self._places.take()
         self._has_place = True
 
-    async def _begin(self, limits: HostLimits, host: str) -> bool:
+    async def _take_request_time(self, limits: HostLimits, host: str) -> bool:
         async with self._waiting():
-            return await super()._begin(limits, host)
+            return await super()._take_request_time(limits, host)
 
-    def _vacate(self) -> None:
+    def _leave_share_and_place(self) -> None:
         if self._has_place:
             self._places.give_back()
             self._has_place = False
-        if self._place_at is not None:
-            self._places.leave(self._place_at)
-            self._place_at = None
+        if self._joined_host is not None:
+            self._places.leave(self._joined_host)
+            self._joined_host = None
 
     async def _acquire_slot(self, limits: HostLimits, progress: Progress) -> Slot:
         # A Redis that hangs counts as one that is down: TimeoutError is an OSError.

@@ -18,8 +18,8 @@ REDIS_TIMEOUT_SECONDS = 1.5
 log = structlog.get_logger()
 
 
-async def wait_for_near_request_time(limits: HostLimits, host: str) -> bool:
-    """Wait for the next moment at which a host may get a request, if it is near.
+async def take_near_request_time(limits: HostLimits, host: str) -> bool:
+    """Take the next moment at which a host may get a request, if it is near, and wait for it.
 
     Return False if it is not: the request may not be sent yet.
     """
@@ -34,9 +34,9 @@ async def wait_for_near_request_time(limits: HostLimits, host: str) -> bool:
     return pause is not None
 
 
-async def wait_for_request_time(limits: HostLimits | None, host: str) -> None:
-    """Wait for the next moment at which a host may get a request, however far it is."""
+async def take_request_time(limits: HostLimits | None, host: str) -> None:
+    """Take the next moment at which a host may get a request, and wait for it."""
     if limits is None or not limits.has_interval:
         return
-    while not await wait_for_near_request_time(limits, host):  # noqa: ASYNC110 - the moment is kept in Redis
+    while not await take_near_request_time(limits, host):  # noqa: ASYNC110 - the moment is kept in Redis
         await asyncio.sleep(MAX_WAIT_WITH_SLOT_SECONDS / 2)

@@ -10,7 +10,7 @@ from parser_service.fetching.inflate import Decoder, decoder_for
 _REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 
 
-def is_redirect(response: httpx.Response) -> bool:
+def has_redirect_status(response: httpx.Response) -> bool:
     """Return whether the status is one of the redirects that carry a Location."""
     return response.status_code in _REDIRECT_STATUSES
 

@@ -11,7 +11,7 @@ from protego import Protego
 
 from parser_service.exceptions import FetchError, RobotsDisallowedError, TooManyRedirectsError
 from parser_service.fetching.requester import Requester
-from parser_service.fetching.response import body_decoder, is_redirect
+from parser_service.fetching.response import body_decoder, has_redirect_status
 from parser_service.fetching.url_guard import VettedUrl
 
 MAX_KEPT_SITES = 2000
@@ -67,7 +67,7 @@ class RobotsTxtFetcher:
         for _ in range(self._max_redirects + 1):
             response = await self._requester.send(target)
             try:
-                if not is_redirect(response):
+                if not has_redirect_status(response):
                     return response.status_code, await self._read_head(response)
                 target = self._requester.redirect_target(response, target)
             finally:
@@ -138,7 +138,9 @@ class RobotsRules:
             return cached[1]
         if (fetching := self._in_flight.get(origin)) is not None:
             return await asyncio.shield(fetching)
-        fetching = self._in_flight[origin] = asyncio.ensure_future(self._fetch_rules(origin))
+        fetching = self._in_flight[origin] = asyncio.ensure_future(
+            self._fetch_and_cache_rules(origin)
+        )
         try:
             return await asyncio.shield(fetching)
         finally:
@@ -147,7 +149,7 @@ class RobotsRules:
             else:
                 fetching.add_done_callback(lambda _: self._in_flight.pop(origin, None))
 
-    async def _fetch_rules(self, origin: str) -> Protego | None:
+    async def _fetch_and_cache_rules(self, origin: str) -> Protego | None:
         """Fetch the rules of an origin and cache them; return None if nothing may be fetched.
 
         RFC 9309, 2.3.1: 4xx allows everything; 5xx and silence disallow everything.

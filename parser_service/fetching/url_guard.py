@@ -118,10 +118,10 @@ class UrlGuard:
             BlockedAddressError: it is neither public nor allowed by the operator.
         """
         address = _read_address(text)
-        if address is None or not (self._is_allowed(address) or is_public(address)):
+        if address is None or not (self._is_in_allowed_networks(address) or is_public(address)):
             raise BlockedAddressError
 
-    def _is_allowed(self, address: IPv4Address | IPv6Address) -> bool:
+    def _is_in_allowed_networks(self, address: IPv4Address | IPv6Address) -> bool:
         address = _without_ipv4_mapping(address)
         return any(
             address in network

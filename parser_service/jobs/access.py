@@ -61,7 +61,7 @@ class JobAccess(SlotHolder):
                 if not self._work or not self._work.expired():
                     raise
                 # If Redis does not take the job, it keeps its place and begins again.
-                await self._park_or_keep_place()
+                await self._try_to_park()
             finally:
                 self._work = None
 
@@ -72,29 +72,33 @@ class JobAccess(SlotHolder):
 
     async def _join_host_share(self, progress: Progress) -> None:
         self._progress, host = progress, progress.host
-        if self._shares is None or self._place_at == host:
+        if self._shares is None or self._joined_host == host:
             return
         if not self._shares.has_room_for(host):
-            await self._park_or_keep_place()
+            await self._try_to_park()
         self._shares.enter(host, self)
-        self._place_at = host
+        self._joined_host = host
 
-    def _vacate(self) -> None:
-        if self._shares is not None and self._place_at is not None:
-            self._shares.leave(self._place_at, self, has_ended=True)
-        self._place_at = None
+    def _leave_share_and_place(self) -> None:
+        if self._shares is not None and self._joined_host is not None:
+            self._shares.leave(self._joined_host, self, has_ended=True)
+        self._joined_host = None
 
     async def _acquire_slot(self, limits: HostLimits, progress: Progress) -> Slot:
         parked = self._parked_message(progress)
         slot = await limits.acquire_or_park(progress.host, parked, token=self._token)
         if slot is None:
             metrics.JOB_WAITS.inc()
-            self._vacate_when_parked()
+            self._leave_share_as_parked()
             raise ParkedError
         return slot
 
-    async def _park_or_keep_place(self) -> None:
-        """Park the job where it has got to; return if Redis does not take it."""
+    async def _try_to_park(self) -> None:
+        """Park the job where it has got to; return if Redis does not take it.
+
+        Raises:
+            ParkedError: Redis has it now.
+        """
         if self._progress is None or self._limits is None:
             return
         host, slot = self._progress.host, self._slot
@@ -110,14 +114,14 @@ class JobAccess(SlotHolder):
         if slot is not None:
             self._slot = None
         metrics.JOB_WAITS.inc()
-        self._vacate_when_parked()
+        self._leave_share_as_parked()
         raise ParkedError
 
-    def _vacate_when_parked(self) -> None:
+    def _leave_share_as_parked(self) -> None:
         """Leave the place without a sign of the host's life."""
-        if self._shares is not None and self._place_at is not None:
-            self._shares.leave(self._place_at, self, has_ended=False)
-        self._place_at = None
+        if self._shares is not None and self._joined_host is not None:
+            self._shares.leave(self._joined_host, self, has_ended=False)
+        self._joined_host = None
 
     def _waiters_to_call(self, host: str) -> int:
         return UNLIMITED if self._shares is None else self._shares.room_for(host)

@@ -51,7 +51,7 @@ class Heartbeat:
             await asyncio.sleep(HEARTBEAT_SECONDS)
 
     async def beat(self) -> None:
-        """Show once that this parser lives."""
+        """Record this parser, hand out due slots of hosts, renew leases, and touch the file."""
         held = self._held()
         tokens = [runnable.job.token for runnable in held if runnable.job.token]
         try:

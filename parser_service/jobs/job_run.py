@@ -31,7 +31,7 @@ _SERVER_STATE_ERROR = re.compile(r"(?!WRONGTYPE)[A-Z]+ ")
 log = structlog.get_logger()
 
 
-class JobRun:
+class JobRunner:
     """Run jobs on a parser's collaborators; see `Listener`."""
 
     def __init__(

@@ -24,7 +24,7 @@ from parser_service import metrics
 from parser_service.config import Settings
 from parser_service.jobs.backoff import Backoff
 from parser_service.jobs.heartbeat import Heartbeat
-from parser_service.jobs.job_run import JobRun
+from parser_service.jobs.job_run import JobRunner
 from parser_service.jobs.lone import LoneJobs
 from parser_service.jobs.shares import HostShares
 from parser_service.jobs.work import RunnableJob, decode
@@ -55,7 +55,9 @@ class Listener:
     ) -> None:
         self._queue = queue
         self._shares = HostShares(settings.fetch_concurrency, share=settings.host_job_share)
-        self._job_run = JobRun(queue=queue, limits=limits, pipeline=pipeline, shares=self._shares)
+        self._job_runner = JobRunner(
+            queue=queue, limits=limits, pipeline=pipeline, shares=self._shares
+        )
         self._settings = settings
         self._block_seconds = block_seconds
         self._stopping = False
@@ -146,7 +148,7 @@ class Listener:
             if not runnable.job.alone:
                 self._start(runnable)
         for runnable in runnables:
-            if runnable.job.alone and self._lone.start_or_defer(
+            if runnable.job.alone and self._lone.admit_or_defer(
                 runnable, are_others_running=bool(self._in_flight)
             ):
                 self._start(runnable)
@@ -162,7 +164,7 @@ class Listener:
         metrics.JOBS_HANDED_BACK.inc()
 
     def _start(self, runnable: RunnableJob) -> None:
-        task = asyncio.create_task(self._job_run.run(runnable))
+        task = asyncio.create_task(self._job_runner.run(runnable))
         self._in_flight[task] = runnable
         task.add_done_callback(self._on_job_ended)
 

@@ -36,8 +36,11 @@ class LoneJobs:
         found, self._list_with_lone_job = self._list_with_lone_job, None
         return found
 
-    def start_or_defer(self, runnable: RunnableJob, *, are_others_running: bool) -> bool:
-        """Return whether a lone job may start now; otherwise keep it for being handed back."""
+    def admit_or_defer(self, runnable: RunnableJob, *, are_others_running: bool) -> bool:
+        """Return whether a lone job may start now; from then on it counts as running alone.
+
+        One that may not is kept for being handed back.
+        """
         if are_others_running:
             self.to_hand_back.append(runnable)
             self._list_with_lone_job = runnable.taken.list

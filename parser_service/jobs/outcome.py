@@ -7,7 +7,7 @@ from parser_service.redis_queue.messages import (
     FailureResult,
     Job,
     SuccessResult,
-    encode_with_html_appended,
+    encode_with_html_apart,
 )
 
 
@@ -15,7 +15,7 @@ def encode_page(page: Page, job: Job) -> bytes:
     """Write the success of a job, in the form that it asks for."""
     result = SuccessResult(token=job.token, kind=job.kind, **dict(page))
     if job.html_apart:
-        return encode_with_html_appended(result)
+        return encode_with_html_apart(result)
     return result.model_dump_json().encode()
 
 

@@ -161,7 +161,7 @@ _CUT_SHORT_GB18030 = re.compile(rb"[\x81-\xfe][0-9](?:[\x81-\xfe])?")
 def _big5_supplement() -> Mapping[bytes, str]:
     """Return the characters of the standard's index that Python's HKSCS lacks, by their bytes."""
     known = {}
-    for run in _BIG5_SUPPLEMENT.split():
+    for run in _BIG5_SUPPLEMENT_RUNS.split():
         start, _, characters = run.partition(":")
         for pointer, character in enumerate(characters, int(start)):
             lead, trail = divmod(pointer, 157)
@@ -225,7 +225,7 @@ def _segment(data: bytes, state: bytes) -> str:
 _WITH_HIGH_BIT = bytes(byte | 0x80 if 0x21 <= byte <= 0x7E else 0xFF for byte in range(256))
 
 # Runs in the Encoding Standard's index: the pointer of the first character, then all of them.
-_BIG5_SUPPLEMENT = """
+_BIG5_SUPPLEMENT_RUNS = """
 
 1000:㡵𡵓𣚞𦀡㻬𥣞㫵竼龗𤅡𨤍𣇪𠪊𣉞䌊蒄龖鐯䤰蘓墖靊鈘秐稲晠権袝瑌篅枂稬剏遆㓦珄𥶹瓆鿇垳䤯呌䄱𣚎堘穲𧭥讏䚮𦺈䆁𥶙箮𢒼鿈𢓁𢓉𢓌鿉蔄𣖻䂴鿊䓡𪷿拁灮鿋
 2082:箸 2088:簆 2103:糎 2114:緒 2123:縝 2148:者 2151:耨 2221:菁

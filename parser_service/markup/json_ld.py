@@ -9,9 +9,9 @@ from typing import Any, Self
 from parser_service.markup.text import collapse, storable
 
 MAX_READ_LENGTH = 256 * 1024
-"""Characters of JSON-LD that are read."""
+"""Characters of JSON-LD that are read of one page, all scripts together."""
 MAX_KEPT_LENGTH = 64 * 1024
-"""Characters of JSON-LD that are kept; objects that do not fit are left out."""
+"""Characters of JSON-LD that are kept of one page; objects that do not fit are left out."""
 MAX_DEPTH = 20
 MAX_STORABLE_NUMBER = 10**15
 

@@ -8,7 +8,7 @@ from parser_service.markup.attributes import base_url_of, is_json_ld, links_of, 
 from parser_service.markup.document import Document
 from parser_service.markup.json_ld import JsonLd
 
-MAX_TITLE_ANCESTORS = 20_000
+MAX_TITLE_SEARCH_STEPS = 20_000
 """Elements visited in search of the title: a page may consist of nothing but titles."""
 
 # HTML Standard, 13.2.6: the children of these foreign elements are HTML again.
@@ -47,7 +47,7 @@ def _first_heading(page: LexborHTMLParser) -> str | None:
 
 def _first_title(page: LexborHTMLParser) -> LexborNode | None:
     """Find the first title element in the HTML namespace, in a bounded number of steps."""
-    steps = MAX_TITLE_ANCESTORS
+    steps = MAX_TITLE_SEARCH_STEPS
     for node in page.tags("title"):
         tags = _tags_from_root(node, steps)
         steps -= len(tags)

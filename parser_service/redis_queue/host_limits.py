@@ -32,11 +32,11 @@ from parser_service.redis_queue.scripts import load
 
 TICKET_CLAIM_SECONDS = 5
 """Seconds for which a slot is kept for a ticket whose turn has come, until it is claimed."""
-RECHECK_SECONDS = 1
+HOST_RECHECK_SECONDS = 1
 """Seconds before a full host is checked again: by then a lease may have expired."""
 UNLIMITED = 1_000_000
 """A number that limits nothing."""
-MAX_WAITERS_PER_CALL = 8
+MAX_WAITERS_PER_HOST = 8
 """Waiters of one host that one call of `hand_out_due_slots` gives slots to. Parsers may have no
 place for them (`jobs/shares.py`), so that they wait again."""
 CLOSE_SECONDS = 1
@@ -83,7 +83,7 @@ class HostLimits:
         self._prefix = keys.task_queue
         self.has_interval = min_interval > 0
         self.is_unlimited = not max_concurrent and not min_interval
-        seconds = (min_interval, lease, RECHECK_SECONDS, TICKET_CLAIM_SECONDS)
+        seconds = (min_interval, lease, HOST_RECHECK_SECONDS, TICKET_CLAIM_SECONDS)
         self._limits = (max_concurrent or UNLIMITED, *(int(one * 1000) for one in seconds))
         self._cancelling: set[asyncio.Task[None]] = set()
         scripts = ScriptPipeline(redis)
@@ -173,7 +173,7 @@ class HostLimits:
     async def hand_out_due_slots(self) -> None:
         """Hand out the slots that are due; every parser does it each second."""
         broken = await self._tick(
-            args=[*self._arguments(Slot("", "")), MAX_HOSTS_PER_CALL, MAX_WAITERS_PER_CALL]
+            args=[*self._arguments(Slot("", "")), MAX_HOSTS_PER_CALL, MAX_WAITERS_PER_HOST]
         )
         if broken:
             names = [host.decode(errors="replace") for host in broken[:10]]

@@ -64,7 +64,7 @@ class JobQueue:
         self._name = name
         self._keys = keys
         self._lists = (keys.ready_jobs, keys.task_queue)
-        self._taking = keys.last_take(f"{name}:{secrets.token_hex(4)}")
+        self._taking = keys.last_taken_messages(f"{name}:{secrets.token_hex(4)}")
         self._takes = 0
         self._takes_answered = 0
         self._reply_lists = ReplyLists(redis, keys)

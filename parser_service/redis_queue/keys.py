@@ -52,7 +52,7 @@ class Keys:
         return reply_bytes_key(self.api_reply_list)
 
     @property
-    def hosts(self) -> str:
+    def hosts_with_waiters(self) -> str:
         """Name the sorted set of hosts with waiters, by the time of their next check."""
         return f"{self.task_queue}:hosts"
 
@@ -61,7 +61,7 @@ class Keys:
         """Name the counter that names the holders of slots which are handed over."""
         return f"{self.task_queue}:holders"
 
-    def last_take(self, name: str) -> str:
+    def last_taken_messages(self, name: str) -> str:
         """Name the list of what a parser took last."""
         return f"{self.task_queue}:taking:{name}"
 

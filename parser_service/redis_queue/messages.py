@@ -62,7 +62,7 @@ class SuccessResult(Page):
     kind: str = PAGE_KIND
 
 
-def encode_with_html_appended(result: SuccessResult) -> bytes:
+def encode_with_html_apart(result: SuccessResult) -> bytes:
     """Write a result with its HTML after its JSON: length of the JSON, line feed, JSON, HTML.
 
     The HTML is not escaped, which saves each side a pass over the longest part.

@@ -17,7 +17,7 @@ from selectolax.lexbor import SelectolaxError
 from parser_service.parser import ParsedPage, RawPage, parse
 
 MAX_MEMORY_BYTES = 768 * 1024 * 1024
-MAX_PARSE_SECONDS = 10
+PARSE_ALARM_SECONDS = 10
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
@@ -25,7 +25,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     while header := requests.read(4):
         page: RawPage = pickle.loads(requests.read(int.from_bytes(header)))  # noqa: S301 - our parent
         # The parent kills a child that takes too long; this alarm ends one without a parent.
-        signal.alarm(MAX_PARSE_SECONDS)
+        signal.alarm(PARSE_ALARM_SECONDS)
         answer: ParsedPage | str | None
         try:
             answer = parse(page)

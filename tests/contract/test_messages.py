@@ -100,7 +100,7 @@ def test_html_that_comes_apart_is_read_as_if_it_came_inside() -> None:
     message = _latest("result")["success"] | {"html": HTML}
     written = parser_messages.SuccessResult.model_validate(message)
     inside = messages.read_result(written.model_dump_json().encode())
-    apart = messages.read_result(parser_messages.encode_with_html_appended(written))
+    apart = messages.read_result(parser_messages.encode_with_html_apart(written))
     assert apart.model_dump() == inside.model_dump()
     assert isinstance(apart, messages.SuccessResult)
     assert apart.html == HTML
@@ -120,7 +120,9 @@ def test_html_that_comes_apart_is_read_as_if_it_came_inside() -> None:
     ],
 )
 def test_what_is_no_result_reads_as_a_failure(value: bytes) -> None:
-    assert messages.read_result(value) == messages.unreadable_result("for another reason")
+    assert messages.read_result(value) == messages.log_and_make_unreadable_result(
+        "for another reason"
+    )
 
 
 def test_the_parsers_answer_has_the_members_of_the_apis() -> None:
@@ -138,7 +140,7 @@ def test_json_ld_of_any_depth_reaches_the_api_as_the_parser_wrote_it(levels: int
     written = parser_messages.SuccessResult.model_validate(message)
     for value in (
         written.model_dump_json().encode(),
-        parser_messages.encode_with_html_appended(written),
+        parser_messages.encode_with_html_apart(written),
     ):
         read = messages.read_result(value)
         assert isinstance(read, messages.SuccessResult)

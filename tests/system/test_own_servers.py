@@ -15,8 +15,8 @@ import redis
 
 from local import logs
 from local.addresses import free_port
-from local.logs import rotate
-from local.orphans import drop_stale_lock, processes_in
+from local.logs import rotate_if_long
+from local.orphans import drop_lock_of_reused_pid, processes_in
 from local.postgres import Postgres
 from local.valkey import Valkey
 from tests.support.site import Site
@@ -111,9 +111,9 @@ def test_a_lock_without_a_process_is_left_to_the_server(tmp_path: Path) -> None:
     lock = tmp_path / "postmaster.pid"
     for text in ("4194304999\n", "", "nonsense"):
         lock.write_text(text)
-        drop_stale_lock(lock)
+        drop_lock_of_reused_pid(lock)
         assert lock.exists()
-    drop_stale_lock(tmp_path / "none")
+    drop_lock_of_reused_pid(tmp_path / "none")
 
 
 def test_an_earlier_valkey_has_ended_before_the_next_one_reads_its_file(tmp_path: Path) -> None:
@@ -140,10 +140,10 @@ def test_a_log_is_rotated_between_two_lines_of_its_process_and_both_are_kept(
     for number in range(100):
         writing.write(b"line %d of a log\n" % number)
     writing.flush()
-    rotate(log)
+    rotate_if_long(log)
     writing.write(b"the next line\n")
     writing.flush()
-    rotate(log)
+    rotate_if_long(log)
     writing.close()
     old = tmp_path / "a.log.old"
     assert log.read_text() == "the next line\n"

@@ -24,10 +24,10 @@ def test_the_database_is_named_in_the_form_that_each_library_takes(scheme: str) 
 def test_alive_files_are_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ALIVE_FILE", "RESULTS_ALIVE_FILE", "BEAT_ALIVE_FILE"):
         monkeypatch.delenv(name, raising=False)
-    none = Settings.load()
+    none = Settings.load_or_exit()
     assert (none.alive_file, none.results_alive_file, none.beat_alive_file) == (None, None, None)
     _set(monkeypatch, ALIVE_FILE="/a", RESULTS_ALIVE_FILE="/b", BEAT_ALIVE_FILE="")
-    some = Settings.load()
+    some = Settings.load_or_exit()
     files = (some.alive_file, some.results_alive_file, some.beat_alive_file)
     assert files == (Path("/a"), Path("/b"), None)
 
@@ -38,7 +38,7 @@ def test_each_invalid_variable_is_named_with_what_to_write(
     _set(monkeypatch, DATABASE_URL="mysql://user:secret@host/name", REDIS_URL="host:6379")
     _set(monkeypatch, METRICS_PORT="65535", MAX_ATTEMPTS="many")
     with pytest.raises(SystemExit) as ended:
-        Settings.load()
+        Settings.load_or_exit()
     assert str(ended.value).splitlines() == [
         "DATABASE_URL: not a PostgreSQL URL; write postgresql+asyncpg://user:password@host/name.",
         (

@@ -125,7 +125,7 @@ def test_a_url_that_cannot_be_used_is_refused_at_start(
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", url)
     with pytest.raises(SystemExit) as ended:
-        Settings.load()
+        Settings.load_or_exit()
     message = str(ended.value)
     assert message.startswith("DATABASE_URL: ")
     assert says in message

@@ -30,7 +30,7 @@ def _parked(number: int) -> str:
 async def _fill(redis: aioredis.Redis) -> None:
     await redis.rpush(KEYS.task_queue, _job(1), _job("foreign"), _job(10**18))
     for number, host in enumerate(("a.example", "b.example:81"), 2):
-        await redis.zadd(KEYS.hosts, {host: 0})
+        await redis.zadd(KEYS.hosts_with_waiters, {host: 0})
         await redis.rpush(KEYS.host_waiting(host), _parked(number))
     await redis.rpush(KEYS.ready_jobs, f"r1\na.example\n{_parked(4)}")
     await redis.zadd(KEYS.leases, {"5-a": 0, "of somebody else": 0})

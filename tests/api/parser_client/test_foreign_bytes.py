@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from api_service.page.facts import Metadata, PageFacts
-from api_service.page.foreign import MAX_DEPTH, read_facts
+from api_service.page.foreign import MAX_FACT_DEPTH, read_facts
 from api_service.parser_client.census import RedisCensus
 from api_service.parser_client.keys import Keys
 from api_service.parser_client.messages import (
@@ -56,7 +56,7 @@ def _can_be_stored_and_answered(result: Result) -> None:
         return
     written = result.facts.model_dump_json(exclude_none=True)
     assert "\\u0000" not in written
-    assert _depth(json.dumps(json.loads(written))) <= MAX_DEPTH + 2
+    assert _depth(json.dumps(json.loads(written))) <= MAX_FACT_DEPTH + 2
     facts = read_facts(written)
     assert facts == PageFacts.model_validate_json(written)
     answer = ResultAnswer(
@@ -284,7 +284,7 @@ async def test_a_value_of_another_type_is_an_unreadable_result(raw: aioredis.Red
     assert await store.stored_tokens(ids) == {1: None, 2: None, 3: None, 4: "1-a"}
     assert (
         (await store.stored_sizes(ids)).keys()
-        == (await store.unannounced_sizes(ids)).keys()
+        == (await store.sizes_without_appended_html(ids)).keys()
         == {1, 2, 3, 4}
     )
 

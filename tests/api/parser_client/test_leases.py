@@ -25,7 +25,7 @@ async def _lease(redis: aioredis.Redis, *tokens: str, seconds: float = 15) -> No
 
 
 async def _expired(leases: Leases, limit: int = 9) -> list[str]:
-    return sorted(await leases.expired_tokens(after_ms=5000, limit=limit))
+    return sorted(await leases.note_and_find_expired_tokens(after_ms=5000, limit=limit))
 
 
 async def test_an_ended_lease_is_noted_first_and_counts_later(raw: aioredis.Redis) -> None:

@@ -108,8 +108,10 @@ CASES = {
     "sweep: what is due": Case(
         _on_queue("claim_due_retries", limit=1000), {NEXT, PRIMARY}, 2 * DUE
     ),
-    "sweep: the first that is due": Case(_on_queue("find_first_due"), {NEXT}, 1),
-    "sweep: the first that is pending": Case(_on_queue("find_first_pending"), {OPEN, PRIMARY}, 2),
+    "sweep: the first that is due": Case(_on_queue("find_due_search_start"), {NEXT}, 1),
+    "sweep: the first that is pending": Case(
+        _on_queue("find_pending_search_start"), {OPEN, PRIMARY}, 2
+    ),
     "sweep: what is stranded": Case(
         _on_queue("claim_stale_pending", age=5, limit=1000), {OPEN, PRIMARY}, 2 * UNFINISHED
     ),
@@ -161,7 +163,7 @@ CASES = {
         2 * DELETE_BATCH + 100,
     ),
     "clean-up: what has expired": Case(
-        _on_endings("find_unfinished_older_than", timedelta(days=30), limit=DELETE_BATCH),
+        _on_endings("lock_unfinished_older_than", timedelta(days=30), limit=DELETE_BATCH),
         {OPEN},
         UNFINISHED,
     ),

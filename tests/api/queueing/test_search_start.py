@@ -9,9 +9,9 @@ from tests.support.pipeline_steps import PipelineSteps
 def test_a_search_starts_where_the_last_but_one_found_the_first_row() -> None:
     start = SearchStart[int]()
     assert start.get() is None
-    start.set(5)
+    start.record_first(5)
     assert start.get() is None
-    start.set(9)
+    start.record_first(9)
     assert start.get() == 5
     start.reset()
     assert start.get() is None

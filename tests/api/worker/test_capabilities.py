@@ -83,7 +83,7 @@ TASKS = """
     from api_service.celery_app import celery_app
     from api_service.database import Database
     from api_service.process.collaborators import Collaborators
-    from api_service.process.current import current_process
+    from api_service.process.current import current_worker
     from counting.wiring import Counter
 
 
@@ -95,7 +95,7 @@ TASKS = """
 
     @celery_app.task(name="counting.count")
     def count_once(number: int = 0) -> None:
-        current_process().run(lambda here: count(here, number))
+        current_worker().run(lambda here: count(here, number))
 """
 WIRING = """
     from contextlib import asynccontextmanager

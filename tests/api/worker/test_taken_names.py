@@ -19,7 +19,7 @@ WORKER = """
 from api_service.celery_app import celery_app
 celery_app.loader.import_default_modules()
 """
-API = "import api_service.main as main; main.create_app(main.Settings.load())"
+API = "import api_service.main as main; main.create_app(main.Settings.load_or_exit())"
 OPERATION = "Capability(name='operation')"
 NOWHERE = "Capability(name='nowhere')"
 MAIL = "Capability(name='mail', task_modules=('mail',), beat_schedule={'%s': {'task': 'mail'}})"

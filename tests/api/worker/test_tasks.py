@@ -33,7 +33,7 @@ class Process:
 @pytest.fixture(autouse=True)
 def _no_process_is_left() -> Iterator[None]:
     yield
-    process.set_current_process(None)
+    process.set_current_worker(None)
 
 
 def test_a_clean_up_goes_on_in_slices_until_nothing_is_left() -> None:
@@ -43,7 +43,7 @@ def test_a_clean_up_goes_on_in_slices_until_nothing_is_left() -> None:
         CleanupProgress(7, is_done=True),
     ]
     here = Process(slices)
-    process.set_current_process(here)
+    process.set_current_worker(here)
     tasks.cleanup_parse_requests.apply()
     assert here.left == 0
 
@@ -61,7 +61,7 @@ class Context:
     def __init__(self, *collaborators: object) -> None:
         self._collaborators = Given(*collaborators)
 
-    def run(self, call: process.Call[Any]) -> Any:
+    def run(self, call: process.CallWithCollaborators[Any]) -> Any:
         return asyncio.run(call(self._collaborators))
 
 
@@ -81,7 +81,7 @@ class CountedSweep(Sweep):
 @pytest.mark.parametrize("fault", [None, RuntimeError("of a kind that nothing foresaw")])
 def test_sweeps_that_have_piled_up_are_skipped(fault: Exception | None) -> None:
     sweep = CountedSweep(fault)
-    process.set_current_process(Context(sweep, Cooldown(3600)))
+    process.set_current_worker(Context(sweep, Cooldown(3600)))
     for _ in range(3):
         tasks.sweep.apply()
     assert sweep.runs == 1
@@ -113,7 +113,7 @@ def test_traces_come_with_the_message_of_an_api_of_any_version(
     task: str, arguments: list[Any], headers: dict[str, Any], traces: dict[int, str | None]
 ) -> None:
     handover = KeptHandover()
-    process.set_current_process(Context(handover))
+    process.set_current_worker(Context(handover))
     request = {"id": "1", "task": task, "args": arguments, "kwargs": {}, **headers}
     trace_task = build_tracer(task, celery_app.tasks[task], app=celery_app)
     assert trace_task("1", arguments, {}, request).info is None

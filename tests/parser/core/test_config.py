@@ -22,7 +22,7 @@ def test_an_invalid_value_is_shown_with_what_is_wrong(
 ) -> None:
     monkeypatch.setenv(variable, value)
     with pytest.raises(SystemExit) as ended:
-        Settings.load()
+        Settings.load_or_exit()
     assert str(ended.value).startswith(f"{variable} is {value!r}")
     assert says in str(ended.value)
 
@@ -30,7 +30,7 @@ def test_an_invalid_value_is_shown_with_what_is_wrong(
 def test_the_value_of_a_url_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", "http://:opensesame@127.0.0.1/")
     with pytest.raises(SystemExit) as ended:
-        Settings.load()
+        Settings.load_or_exit()
     assert "opensesame" not in str(ended.value)
 
 
@@ -39,4 +39,4 @@ def test_the_value_of_a_url_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> Non
 )
 def test_nameservers_are_addresses(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("FETCH_NAMESERVERS", f" {value} , 127.0.0.1")
-    assert Settings.load().fetch_nameservers == (value, "127.0.0.1")
+    assert Settings.load_or_exit().fetch_nameservers == (value, "127.0.0.1")

@@ -34,7 +34,7 @@ async def test_a_redis_that_hangs_during_a_wait_does_not_make_it_longer(
     places = FetchPlaces(2, share=0.5)
     started = perf_counter()
     async with RequestAccess(limits, places, patience=0.6) as access:
-        waiting = asyncio.create_task(access.obtain_slot(TARGET, ()))
+        waiting = asyncio.create_task(access.obtain_permission(TARGET, ()))
         await until(lambda: redis.exists(KEYS.host_tickets("a.example")))
         await redis.client_pause(2000)
         with pytest.raises(BusyError):

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from parser_service.exceptions import BadContentEncodingError
-from parser_service.fetching.response import body_decoder, is_redirect, retry_after
+from parser_service.fetching.response import body_decoder, has_redirect_status, retry_after
 
 
 def _response(status: int = 503, **headers: str) -> httpx.Response:
@@ -45,7 +45,7 @@ def test_retry_after_may_be_a_date() -> None:
 
 @pytest.mark.parametrize("status", [200, 204, 300, 301, 302, 303, 304, 305, 307, 308, 404])
 def test_only_statuses_that_lead_elsewhere_are_redirects(status: int) -> None:
-    assert is_redirect(_response(status)) == (status in {301, 302, 303, 307, 308})
+    assert has_redirect_status(_response(status)) == (status in {301, 302, 303, 307, 308})
 
 
 def test_two_encodings_are_refused_also_in_two_headers() -> None:

@@ -93,7 +93,7 @@ async def test_a_beat_hands_out_slots_that_are_due(redis: aioredis.Redis) -> Non
     await limits.acquire_or_park("a", b"{}")
     await limits.acquire_or_park("a", b"waiting")
     await redis.delete(KEYS.host_slots("a"))
-    await redis.zadd(KEYS.hosts, {"a": 1})
+    await redis.zadd(KEYS.hosts_with_waiters, {"a": 1})
     await _heartbeat(redis, [], limits=limits).beat()
     assert await redis.llen(KEYS.ready_jobs) == 1
 

@@ -21,7 +21,7 @@ def test_without_lone_jobs_any_number_may_run() -> None:
 
 def test_a_lone_job_starts_if_no_other_runs_and_nothing_starts_until_it_has_ended() -> None:
     lone, job = LoneJobs(), _lone(1)
-    assert lone.start_or_defer(job, are_others_running=False)
+    assert lone.admit_or_defer(job, are_others_running=False)
     assert not lone.may_take(are_others_running=True)
     lone.job_ended(job)
     assert lone.may_take(are_others_running=False)
@@ -29,7 +29,7 @@ def test_a_lone_job_starts_if_no_other_runs_and_nothing_starts_until_it_has_ende
 
 def test_after_a_lone_job_its_list_is_the_next_to_be_looked_in_once() -> None:
     lone, job = LoneJobs(), _lone(1, source="jobs:ready")
-    lone.start_or_defer(job, are_others_running=False)
+    lone.admit_or_defer(job, are_others_running=False)
     lone.job_ended(job)
     assert lone.pop_preferred_list() == "jobs:ready"
     assert lone.pop_preferred_list() is None
@@ -39,13 +39,13 @@ def test_a_lone_job_that_finds_others_is_for_the_head_of_its_list() -> None:
     lone = LoneJobs()
     jobs = [_lone(number) for number in (1, 2)]
     for job in jobs:
-        assert not lone.start_or_defer(job, are_others_running=True)
+        assert not lone.admit_or_defer(job, are_others_running=True)
     assert list(lone.to_hand_back) == jobs
 
 
 def test_nothing_starts_while_a_lone_job_waits_for_the_others_to_end() -> None:
     lone = LoneJobs()
-    lone.start_or_defer(_lone(1), are_others_running=True)
+    lone.admit_or_defer(_lone(1), are_others_running=True)
     assert not lone.may_take(are_others_running=True)
     assert lone.may_take(are_others_running=False)
     assert lone.pop_preferred_list() == "jobs"
@@ -54,7 +54,7 @@ def test_nothing_starts_while_a_lone_job_waits_for_the_others_to_end() -> None:
 
 def test_the_end_of_another_job_does_not_end_the_wait() -> None:
     lone = LoneJobs()
-    lone.start_or_defer(_lone(1), are_others_running=True)
+    lone.admit_or_defer(_lone(1), are_others_running=True)
     lone.job_ended(_lone(2, source="another"))
     assert not lone.may_take(are_others_running=True)
     assert lone.pop_preferred_list() == "jobs"

@@ -134,7 +134,7 @@ async def test_a_job_that_redis_does_not_take_back_begins_again(site: Site) -> N
         async def work() -> bytes:
             nonlocal begun
             begun += 1
-            await access.obtain_slot(target, ())
+            await access.obtain_permission(target, ())
             if begun == 1:
                 access.give_up()
                 access.give_up()

@@ -13,7 +13,7 @@ from parser_service.config import Settings
 from parser_service.fetching.url_guard import parse_url
 from parser_service.jobs.listener import Listener
 from parser_service.jobs.parked import ReadyJob
-from parser_service.redis_queue.host_limits import MAX_WAITERS_PER_CALL, HostLimits
+from parser_service.redis_queue.host_limits import MAX_WAITERS_PER_HOST, HostLimits
 from parser_service.redis_queue.keys import Keys
 from tests.support.app_client import OpenApp
 from tests.support.keys import QUEUE, result_key, waiting_key
@@ -176,7 +176,7 @@ async def test_a_line_of_jobs_without_a_place_is_not_handed_over_all_at_once(
     await older_keys(redis, 2)
     for _ in range(3):
         await limits.hand_out_due_slots()
-    assert len(await _ready(redis)) == 1 + MAX_WAITERS_PER_CALL
+    assert len(await _ready(redis)) == 1 + MAX_WAITERS_PER_HOST
 
 
 async def test_a_clock_that_is_set_back_holds_up_no_host(redis: aioredis.Redis) -> None:

@@ -44,7 +44,7 @@ async def test_the_scripts_of_host_limits_use_the_keys_that_python_names(
         KEYS.host_next_slot_time("a"),
         KEYS.host_waiting("a"),
         KEYS.host_tickets("a"),
-        KEYS.hosts,
+        KEYS.hosts_with_waiters,
         KEYS.leases,
     }
     await redis.delete(KEYS.host_next_slot_time("a"), KEYS.host_tickets("a"))
@@ -74,7 +74,7 @@ async def test_the_scripts_of_begin_and_put_aside_use_the_keys_that_python_names
         KEYS.host_next_request_time("a"),
         KEYS.host_next_slot_time("b"),
         KEYS.host_waiting("b"),
-        KEYS.hosts,
+        KEYS.hosts_with_waiters,
         KEYS.leases,
     }
 
@@ -84,7 +84,7 @@ async def test_the_queue_uses_the_keys_that_are_named(redis: aioredis.Redis) -> 
     await redis.rpush(KEYS.task_queue, '{"id": 1, "token": "t"}', '{"id": 2}')
     await queue.take(1)
     await queue.record_heartbeat()
-    (taking,) = await redis.keys(KEYS.last_take("parser:*"))
+    (taking,) = await redis.keys(KEYS.last_taken_messages("parser:*"))
     assert await _keys_in(redis) == {KEYS.task_queue, KEYS.leases, KEYS.parsers, str(taking)}
     await queue.finish(1, b"{}", token="t", reply=KEYS.api_reply_list)
     assert await _keys_in(redis) == {

@@ -42,6 +42,7 @@ async def current_caller() -> Caller:
 
 
 CurrentCaller = Annotated[Caller, Depends(current_caller)]
+"""Who calls. Today everyone is `ANONYMOUS`: replace `current_caller` to tell callers apart."""
 RootPath = Annotated[str, Depends(_root_path)]
 """The path under which a proxy serves the API; each path in an answer begins with it."""
 TraceId = Annotated[str | None, Depends(_trace_id)]

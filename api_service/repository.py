@@ -29,7 +29,7 @@ JOB_COLUMNS = "r.id, r.url, r.token, r.trace_id, r.options, r.alone"
 """The columns of a row that becomes a `JobToPush`."""
 
 # Ids are drawn in the order of the rows, so sorted ids are in the order of the requests.
-_ADD = text("""
+_ADD_REQUEST = text("""
     INSERT INTO parse_requests (url, trace_id, options, owner_id)
     SELECT url, trace_id, options::jsonb, owner_id
     FROM unnest(
@@ -42,14 +42,14 @@ _ADD = text("""
 
 _STATUS_COLUMNS = "r.id AS request_id, r.owner_id, r.status, r.attempts, r.created_at, r.updated_at"
 
-_STATUSES = text(f"""
+_READ_STATUSES = text(f"""
     SELECT {_STATUS_COLUMNS}
     FROM unnest(CAST(:ids AS bigint[]), CAST(:owner_ids AS uuid[])) AS v(id, owner_id)
     JOIN parse_requests r ON r.id = v.id AND r.owner_id IS NOT DISTINCT FROM v.owner_id
 """)
 
 # For one alone: PostgreSQL plans the statement above again for each call on a large table.
-_STATUS = text(f"""
+_READ_STATUS = text(f"""
     SELECT {_STATUS_COLUMNS} FROM parse_requests r
     WHERE r.id = :id AND r.owner_id IS NOT DISTINCT FROM CAST(:owner_id AS uuid)
 """)
@@ -67,7 +67,7 @@ _FACTS_FROM_OLD_COLUMNS_SQL = """
 """
 
 # HTML is read here only up to a length: PostgreSQL knows the length without reading the text.
-_RESULT = text(f"""
+_READ_RESULT = text(f"""
     SELECT id AS request_id, status, title, error::text AS error,
         octet_length(html_content) AS html_bytes,
         CASE WHEN octet_length(html_content) <= :max_html THEN html_content END AS html,
@@ -76,7 +76,7 @@ _RESULT = text(f"""
     WHERE id = :id AND owner_id IS NOT DISTINCT FROM CAST(:owner_id AS uuid)
 """)
 
-_HTML = text("""
+_READ_HTML = text("""
     SELECT html_content FROM parse_requests
     WHERE id = :id AND owner_id IS NOT DISTINCT FROM CAST(:owner_id AS uuid)
 """)
@@ -213,7 +213,7 @@ class ParseRequestRepository:
     async def add_all(self, requests: Sequence[NewRequest]) -> list[int]:
         """Store new requests; return their ids, in this order."""
         result = await self._session.execute(
-            _ADD,
+            _ADD_REQUEST,
             {
                 "urls": [request.url for request in requests],
                 "trace_ids": [request.trace_id for request in requests],
@@ -231,12 +231,12 @@ class ParseRequestRepository:
         match keys:
             case [one]:
                 parameters = {"id": one.request_id, "owner_id": one.owner_id}
-                result = await self._session.execute(_STATUS, parameters)
+                result = await self._session.execute(_READ_STATUS, parameters)
             case _:
                 ids = [key.request_id for key in keys]
                 owner_ids = [key.owner_id for key in keys]
                 result = await self._session.execute(
-                    _STATUSES, {"ids": ids, "owner_ids": owner_ids}
+                    _READ_STATUSES, {"ids": ids, "owner_ids": owner_ids}
                 )
         return result.all()
 
@@ -247,13 +247,15 @@ class ParseRequestRepository:
             "owner_id": key.owner_id,
             "max_html": MAX_INLINE_HTML_BYTES,
         }
-        row = (await self._session.execute(_RESULT, parameters)).one_or_none()
+        row = (await self._session.execute(_READ_RESULT, parameters)).one_or_none()
         return None if row is None else StoredResult(**row._mapping)  # noqa: SLF001 - SQLAlchemy's name
 
     async def find_html(self, key: RequestKey) -> str | None:
         """Read the whole page."""
         parameters = {"id": key.request_id, "owner_id": key.owner_id}
-        html: str | None = (await self._session.execute(_HTML, parameters)).scalar_one_or_none()
+        html: str | None = (
+            await self._session.execute(_READ_HTML, parameters)
+        ).scalar_one_or_none()
         return html
 
     async def count_unfinished(self, *, limit: int) -> int:

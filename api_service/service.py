@@ -17,7 +17,7 @@ from api_service.idempotency.service import KeyedRequest, ScopedKey
 from api_service.page.foreign import read_error, read_facts
 from api_service.parser_client.http import ParserHttp
 from api_service.parser_client.messages import PAGE_KIND
-from api_service.process.deadline import HardTimeout
+from api_service.process.deadline import AbandoningTimeout
 from api_service.queueing.admission import Admission
 from api_service.queueing.batching import Batcher
 from api_service.queueing.enqueue import Publisher
@@ -63,7 +63,7 @@ class ParseRequestService:
         self._publisher = publisher
         self._ending_listener = ending_listener
         self._parser = parser
-        self._timeout = HardTimeout(timeout)
+        self._timeout = AbandoningTimeout(timeout)
         self._intake = Batcher(self._add, limit=MAX_REQUESTS_PER_STATEMENT, timeout=timeout)
         self._statuses = Batcher(
             self._find_statuses, limit=MAX_REQUESTS_PER_STATEMENT, timeout=timeout

@@ -48,7 +48,7 @@ async def open_stores(
             settings.database_address, timeout=transaction_seconds, pool_size=pool_size
         )
         stack.push_async_callback(database.dispose)
-        await database.require_newest_migration()
+        await database.refuse_outdated_schema()
         redis = await stack.enter_async_context(
             open_redis(settings.redis_address, timeout=REDIS_TIMEOUT_SECONDS)
         )

@@ -17,7 +17,7 @@ from api_service.celery_app import API_QUEUE, CONTROL_QUEUE
 from api_service.database import Database
 from api_service.operation.gauge_metrics import GaugeSnapshot, RedisSnapshot
 from api_service.parser_client.census import RedisCensus
-from api_service.process.deadline import HardTimeout
+from api_service.process.deadline import AbandoningTimeout
 from api_service.repository import ParseRequestRepository, UnfinishedSummary
 
 ANSWER_TIMEOUT_SECONDS = 2.5
@@ -59,7 +59,7 @@ class Gauges:
         self._limit = limit
         self._celery_prefix = celery_prefix
         self._clock = clock
-        self._timeout = HardTimeout(ANSWER_TIMEOUT_SECONDS)
+        self._timeout = AbandoningTimeout(ANSWER_TIMEOUT_SECONDS)
         self._reading: asyncio.Task[GaugeSnapshot] | None = None
         self._fresh_until = 0.0
 

@@ -35,6 +35,7 @@ PAGE_KIND = "page"
 
 Text = Annotated[str, AfterValidator(storable)]
 OptionalCount = Annotated[int, Field(ge=0, le=2**31 - 1)] | None
+"""A number that fits its column, or none; other values are refused."""
 KindOrPage = Annotated[
     str, BeforeValidator(lambda kind: kind if isinstance(kind, str) else PAGE_KIND)
 ]

@@ -148,7 +148,7 @@ class ResultStore:
             found.update({i: size for i, size in zip(chunk, sizes, strict=True) if size})
         return found
 
-    async def sizes_without_appended_html(self, request_ids: Sequence[int]) -> dict[int, int]:
+    async def sizes_of_plain_json_results(self, request_ids: Sequence[int]) -> dict[int, int]:
         """Return the sizes of what is stored and is no result with appended HTML.
 
         That is our own parser's, which announces it.

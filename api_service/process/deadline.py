@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class HardTimeout:
+class AbandoningTimeout:
     """Give up on work after some seconds, but let it finish breaking off.
 
     Cancelled work can take seconds more: a driver that talks to a silent server waits for it

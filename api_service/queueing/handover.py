@@ -32,14 +32,14 @@ class Handover:
         """
         async with self._database.transaction() as session:
             started = await QueueRepository(session).mark_processing(request_ids)
-        await self.push(started)
+        await self.push_claimed(started)
         ids = {request.request_id for request in started}
         for request_id in request_ids:
             if request_id not in ids:
                 trace_id = (traces or {}).get(request_id)
                 log.info("not started: not pending", request_id=request_id, trace_id=trace_id)
 
-    async def push(self, requests: Sequence[JobToPush]) -> None:
+    async def push_claimed(self, requests: Sequence[JobToPush]) -> None:
         """Push the jobs of requests that were just claimed.
 
         If that fails, the sweep finds the claimed rows missing from Redis and pushes them again.

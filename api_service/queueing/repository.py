@@ -38,7 +38,9 @@ class QueueRepository:
 
     async def find_pending_search_start(self, *, first: int | None = None) -> int:
         """Read the lowest id from `first` on that is pending, or could be the next to be."""
-        result = await self._session.execute(statements.PENDING_SEARCH_START, {"first": first or 0})
+        result = await self._session.execute(
+            statements.FIND_PENDING_SEARCH_START, {"first": first or 0}
+        )
         return int(result.scalar_one())
 
     async def claim_due_retries(
@@ -56,7 +58,7 @@ class QueueRepository:
 
     async def find_due_search_start(self, *, first: datetime | None = None) -> datetime:
         """Read a time from `first` on before which no request becomes due."""
-        result = await self._session.execute(statements.DUE_SEARCH_START, {"first": first})
+        result = await self._session.execute(statements.FIND_DUE_SEARCH_START, {"first": first})
         found: datetime = result.scalar_one()
         return found
 
@@ -83,11 +85,11 @@ class QueueRepository:
         await self._session.execute(statements.FORCE_CUSTOM_PLAN)
         await self._session.execute(statements.ADD_SUSPECTS, {"missing": list(missing)})
 
-    async def next_ids_to_poll(self, *, after: int, limit: int) -> list[int]:
+    async def find_next_ids_to_poll(self, *, after: int, limit: int) -> list[int]:
         """Read the next ids of requests that a parser may have, in their order."""
         parameters = {"after": after, "limit": limit}
         return list(
-            (await self._session.execute(statements.NEXT_IDS_TO_POLL, parameters)).scalars()
+            (await self._session.execute(statements.FIND_NEXT_IDS_TO_POLL, parameters)).scalars()
         )
 
     async def now(self) -> datetime:

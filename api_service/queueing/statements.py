@@ -43,7 +43,7 @@ CLAIM_STALE_PENDING = text(f"""
 """)
 
 # If none is pending, the next one follows the newest row.
-PENDING_SEARCH_START = text(f"""
+FIND_PENDING_SEARCH_START = text(f"""
     SELECT coalesce(
         (SELECT id FROM parse_requests
             WHERE {UNFINISHED_CONDITION} AND status = 'pending' AND id >= :first
@@ -67,7 +67,7 @@ CLAIM_DUE_RETRIES = text(f"""
 """)
 
 # Attempts that are added from now on may be due before those that wait.
-DUE_SEARCH_START = text(f"""
+FIND_DUE_SEARCH_START = text(f"""
     SELECT least(now(), (
         SELECT next_attempt_at FROM parse_requests
         WHERE next_attempt_at >= coalesce(CAST(:first AS timestamptz), '-infinity')
@@ -111,7 +111,7 @@ CLAIM_LOST = text(f"""
     RETURNING {JOB_COLUMNS}
 """)
 
-NEXT_IDS_TO_POLL = text(f"""
+FIND_NEXT_IDS_TO_POLL = text(f"""
     SELECT id FROM parse_requests
     WHERE {UNFINISHED_CONDITION} AND status = 'processing'
         AND next_attempt_at IS NULL AND id > :after

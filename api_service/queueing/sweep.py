@@ -249,7 +249,7 @@ class Sweep:
         return {announcement.id for announcement in announcements}
 
     async def _push(self, action: str, requests: Sequence[JobToPush]) -> int:
-        await self._handover.push(requests)
+        await self._handover.push_claimed(requests)
         metrics.count_swept(action, len(requests))
         return len(requests)
 

@@ -43,7 +43,7 @@ class UnannouncedResults:
         self._next_poll = self._clock() + POLL_SECONDS
         batch: list[int] = []
         size = 0
-        sizes = await self._results.sizes_without_appended_html(await self._next_ids())
+        sizes = await self._results.sizes_of_plain_json_results(await self._next_ids())
         for request_id, length in sizes.items():
             batch.append(request_id)
             size += length
@@ -63,7 +63,7 @@ class UnannouncedResults:
 
     async def _next_ids_to_poll(self, *, after: int) -> list[int]:
         async with self._database.transaction() as session:
-            return await QueueRepository(session).next_ids_to_poll(
+            return await QueueRepository(session).find_next_ids_to_poll(
                 after=after, limit=MAX_IDS_PER_POLL_QUERY
             )
 

@@ -93,7 +93,7 @@ def statements(targets: Targets) -> Mapping[str, Ask]:
         "results: 50 failures": lambda s: EndingRepository(s).mark_attempts_failed(
             failures, policy
         ),
-        "results: foreign pages": lambda s: QueueRepository(s).next_ids_to_poll(
+        "results: foreign pages": lambda s: QueueRepository(s).find_next_ids_to_poll(
             after=targets.pushed[0] - 1, limit=BATCH
         ),
         "sweep: dead parsers": lambda s: EndingRepository(s).record_dead_attempts(tokens, policy),

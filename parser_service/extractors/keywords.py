@@ -6,7 +6,8 @@ from parser_service.markup.document import Document
 from parser_service.markup.text import collapse
 
 MAX_KEYWORDS = 50
-MAX_LENGTH = 200
+MAX_KEYWORD_LENGTH = 200
+"""Characters; a longer keyword is cut."""
 
 _SEPARATORS = re.compile("[,;\N{IDEOGRAPHIC COMMA}\N{FULLWIDTH COMMA}\N{FULLWIDTH SEMICOLON}]")
 
@@ -20,7 +21,7 @@ def keywords(document: Document) -> list[str]:
     ]
     words = [word for text in lists for word in _SEPARATORS.split(text[:20_000])]
     words += document.meta.get("article:tag", ())
-    cleaned = (collapse(word)[:MAX_LENGTH] for word in words)
+    cleaned = (collapse(word)[:MAX_KEYWORD_LENGTH] for word in words)
     return list(dict.fromkeys(filter(None, cleaned)))[:MAX_KEYWORDS]
 
 

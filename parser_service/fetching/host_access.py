@@ -61,7 +61,7 @@ class SlotHolder:
 
     async def __aexit__(self, *_: object) -> None:
         async with self._resources:
-            await self._leave()
+            await self._leave(has_ended=True)
 
     async def hold(self, resource: AbstractAsyncContextManager[object]) -> None:
         """See `fetcher.HostAccess`."""
@@ -74,7 +74,7 @@ class SlotHolder:
         host = target.host_key
         progress = Progress(host, target, hops, is_allowed)
         if self._joined_host not in (None, host):
-            await self._leave()
+            await self._leave(has_ended=True)
         while True:
             await self._join_host_share(progress)
             await self._ensure_slot(progress)
@@ -83,7 +83,7 @@ class SlotHolder:
                 return
             if await self._take_request_time(self._limits, host):
                 return
-            await self._leave()
+            await self._leave(has_ended=False)
 
     async def _ensure_slot(self, progress: Progress) -> None:
         if self._slot is not None and self._slot.host != progress.host:
@@ -106,8 +106,12 @@ class SlotHolder:
         """Wait for the host's next moment; return False if it is too far away."""
         return await take_near_request_time(limits, host)
 
-    def _leave_share_and_place(self) -> None:
-        """Give back what `_join_host_share` and `_take_place` took."""
+    def _leave_joined_host(self, *, has_ended: bool) -> None:
+        """Give back what `_join_host_share` and `_take_place` took.
+
+        Args:
+            has_ended: whether the host is done with the page, as opposed to its having to wait.
+        """
         raise NotImplementedError
 
     async def _acquire_slot(self, limits: HostLimits, progress: Progress) -> Slot:
@@ -117,8 +121,8 @@ class SlotHolder:
         """Return how many waiters of a host may get a slot when one is left."""
         return UNLIMITED
 
-    async def _leave(self) -> None:
-        self._leave_share_and_place()
+    async def _leave(self, *, has_ended: bool) -> None:
+        self._leave_joined_host(has_ended=has_ended)
         await self._leave_slot()
 
     async def _leave_slot(self) -> None:
@@ -174,7 +178,7 @@ class RequestAccess(SlotHolder):
         async with self._waiting():
             return await super()._take_request_time(limits, host)
 
-    def _leave_share_and_place(self) -> None:
+    def _leave_joined_host(self, *, has_ended: bool) -> None:  # noqa: ARG002 - for jobs
         if self._has_place:
             self._places.give_back()
             self._has_place = False

@@ -79,9 +79,9 @@ class JobAccess(SlotHolder):
         self._shares.enter(host, self)
         self._joined_host = host
 
-    def _leave_share_and_place(self) -> None:
+    def _leave_joined_host(self, *, has_ended: bool) -> None:
         if self._shares is not None and self._joined_host is not None:
-            self._shares.leave(self._joined_host, self, has_ended=True)
+            self._shares.leave(self._joined_host, self, has_ended=has_ended)
         self._joined_host = None
 
     async def _acquire_slot(self, limits: HostLimits, progress: Progress) -> Slot:
@@ -89,7 +89,7 @@ class JobAccess(SlotHolder):
         slot = await limits.acquire_or_park(progress.host, parked, token=self._token)
         if slot is None:
             metrics.JOB_WAITS.inc()
-            self._leave_share_as_parked()
+            self._leave_joined_host(has_ended=False)
             raise ParkedError
         return slot
 
@@ -114,14 +114,8 @@ class JobAccess(SlotHolder):
         if slot is not None:
             self._slot = None
         metrics.JOB_WAITS.inc()
-        self._leave_share_as_parked()
+        self._leave_joined_host(has_ended=False)
         raise ParkedError
-
-    def _leave_share_as_parked(self) -> None:
-        """Leave the place without a sign of the host's life."""
-        if self._shares is not None and self._joined_host is not None:
-            self._shares.leave(self._joined_host, self, has_ended=False)
-        self._joined_host = None
 
     def _waiters_to_call(self, host: str) -> int:
         return UNLIMITED if self._shares is None else self._shares.room_for(host)

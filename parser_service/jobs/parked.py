@@ -38,7 +38,7 @@ class ParkedJob(BaseModel):
         return cls(job=raw.decode(), url=url, redirects=redirects, is_allowed=is_allowed)
 
     @property
-    def raw(self) -> bytes:
+    def job_message(self) -> bytes:
         """Return the job's message."""
         return self.job.encode()
 

@@ -42,7 +42,7 @@ def decode(taken: TakenMessage) -> RunnableJob:
         return RunnableJob(taken, taken.raw, job, job.url)
     ready = ReadyJob.decode(taken.raw)
     parked = ready.read_parked()
-    raw = parked.raw
+    raw = parked.job_message
     job = Job.model_validate_json(raw)
     return RunnableJob(
         taken, raw, job, parked.url, parked.hops, ready.slot, is_allowed=parked.is_allowed

@@ -39,8 +39,8 @@ def by_prescan(body: bytes) -> str | None:
         if head.startswith(start):
             return name
     try:
-        return _prescan(head)
-    except _EndOfHeadError:
+        return _run_prescan(head)
+    except _PrescanCutShortError:
         return by_xml_declaration(head)
 
 
@@ -76,7 +76,7 @@ def by_guess(body: bytes) -> str:
     return "utf-8"
 
 
-class _EndOfHeadError(Exception):
+class _PrescanCutShortError(Exception):
     """The first bytes end inside a tag or comment."""
 
 
@@ -94,7 +94,7 @@ _XML_DECLARATION = re.compile(rb"<\?xml[^>]*?encoding[\x00-\x20]*=[\x00-\x20]*([
 _CHARSET = re.compile(r"charset[\t\n\x0c\r ]*=[\t\n\x0c\r ]*", re.IGNORECASE)
 
 
-def _prescan(head: bytes) -> str | None:
+def _run_prescan(head: bytes) -> str | None:
     position = 0
     while (position := head.find(b"<", position)) != -1:
         if head.startswith(b"<!--", position):
@@ -115,7 +115,7 @@ def _prescan(head: bytes) -> str | None:
 def _position_after(head: bytes, mark: bytes, position: int) -> int:
     found = head.find(mark, position)
     if found == -1:
-        raise _EndOfHeadError
+        raise _PrescanCutShortError
     return found + len(mark)
 
 
@@ -129,7 +129,7 @@ def _attributes(head: bytes, position: int) -> tuple[dict[str, str], int]:
     while not (end := _TAG_END.match(head, position)):
         found = _ATTRIBUTE.match(head, position)
         if found is None:
-            raise _EndOfHeadError
+            raise _PrescanCutShortError
         value, position = _value(head, found.end()) if found["equals"] else (b"", found.end())
         attributes.setdefault(found["name"].lower().decode("latin-1"), value.decode("latin-1"))
     return attributes, end.end()

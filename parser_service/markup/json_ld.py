@@ -13,7 +13,8 @@ MAX_READ_LENGTH = 256 * 1024
 MAX_KEPT_LENGTH = 64 * 1024
 """Characters of JSON-LD that are kept of one page; objects that do not fit are left out."""
 MAX_DEPTH = 20
-MAX_STORABLE_NUMBER = 10**15
+NUMBERS_BECOME_TEXT_FROM = 10**15
+"""The magnitude from which numbers are kept as text: other readers would round them."""
 
 Node = Mapping[str, Any]
 
@@ -110,7 +111,7 @@ def _storable_value(value: Any, depth: int) -> Any:
         case bool() | None:
             return value
         case int() | float():
-            return value if abs(value) < MAX_STORABLE_NUMBER else str(value)[:100]
+            return value if abs(value) < NUMBERS_BECOME_TEXT_FROM else str(value)[:100]
         case dict() if depth:
             return {storable(key): _storable_value(item, depth - 1) for key, item in value.items()}
         case list() if depth:

@@ -2,13 +2,13 @@
 
 import re
 
-_ASCII_WHITESPACE = re.compile(r"[\t\n\x0c\r ]+")
+_ASCII_WHITESPACE_RUNS = re.compile(r"[\t\n\x0c\r ]+")
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def collapse(text: str) -> str:
     """Strip and collapse ASCII whitespace (Infra Standard); other white space is text."""
-    return _ASCII_WHITESPACE.sub(" ", text).strip(" ")
+    return _ASCII_WHITESPACE_RUNS.sub(" ", text).strip(" ")
 
 
 def storable(text: str) -> str:

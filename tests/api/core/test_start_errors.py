@@ -31,7 +31,7 @@ async def _start(url: str) -> None:
     database = Database(read_database_url(url), timeout=5)
     try:
         async with asyncio.timeout(10):
-            await database.require_newest_migration()
+            await database.refuse_outdated_schema()
     finally:
         await database.dispose()
 

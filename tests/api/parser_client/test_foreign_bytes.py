@@ -284,7 +284,7 @@ async def test_a_value_of_another_type_is_an_unreadable_result(raw: aioredis.Red
     assert await store.stored_tokens(ids) == {1: None, 2: None, 3: None, 4: "1-a"}
     assert (
         (await store.stored_sizes(ids)).keys()
-        == (await store.sizes_without_appended_html(ids)).keys()
+        == (await store.sizes_of_plain_json_results(ids)).keys()
         == {1, 2, 3, 4}
     )
 

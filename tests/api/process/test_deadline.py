@@ -5,7 +5,7 @@ import gc
 
 import pytest
 
-from api_service.process.deadline import HardTimeout
+from api_service.process.deadline import AbandoningTimeout
 from tests.support.waiting import until
 
 
@@ -28,7 +28,7 @@ class _Stubborn:
 
 
 async def test_work_in_time_gives_its_outcome() -> None:
-    deadline = HardTimeout(5)
+    deadline = AbandoningTimeout(5)
 
     async def works() -> int:
         return 42
@@ -44,7 +44,7 @@ async def test_work_in_time_gives_its_outcome() -> None:
 async def test_a_caller_does_not_wait_for_work_to_break_off_and_it_is_not_lost(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    deadline, work = HardTimeout(0.01), _Stubborn()
+    deadline, work = AbandoningTimeout(0.01), _Stubborn()
     async with asyncio.timeout(5):
         with pytest.raises(TimeoutError):
             await deadline.run(work.run())
@@ -59,7 +59,7 @@ async def test_a_caller_does_not_wait_for_work_to_break_off_and_it_is_not_lost(
 
 
 async def test_a_caller_that_is_cancelled_cancels_the_work() -> None:
-    deadline, work = HardTimeout(60), _Stubborn()
+    deadline, work = AbandoningTimeout(60), _Stubborn()
     work.may_end.set()
     running = asyncio.create_task(deadline.run(work.run()))
     await asyncio.sleep(0.01)

@@ -136,9 +136,9 @@ CASES = {
     "worker: start": Case(
         _on_queue("mark_processing", list(range(ENDED + 1, ENDED + 101))), {OPEN, PRIMARY}, 3300
     ),
-    "results: polling": Case(_on_queue("next_ids_to_poll", after=0, limit=500), {OPEN}, 2000),
+    "results: polling": Case(_on_queue("find_next_ids_to_poll", after=0, limit=500), {OPEN}, 2000),
     "results: polling on": Case(
-        _on_queue("next_ids_to_poll", after=FIRST_PUSHED, limit=500), {OPEN}, 600
+        _on_queue("find_next_ids_to_poll", after=FIRST_PUSHED, limit=500), {OPEN}, 600
     ),
     "results: success": Case(_on_endings("mark_success", [A_PAGE]), {OPEN, PRIMARY}, 10),
     "results: failure": Case(

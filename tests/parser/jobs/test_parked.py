@@ -47,7 +47,7 @@ def test_what_is_written_is_read(hops: list[Hop]) -> None:
     read = ReadyJob.decode(b"r7\na.example:8080\n" + parked.encode())
     assert read.slot == Slot("a.example:8080", "r7")
     again = read.read_parked()
-    assert (again.raw, again.url, again.hops) == (RAW, "http://c.example/", hops)
+    assert (again.job_message, again.url, again.hops) == (RAW, "http://c.example/", hops)
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ import pytest
 import redis.asyncio as aioredis
 
 from parser_service.config import Settings
+from parser_service.fetching.host_access import Progress
 from parser_service.fetching.url_guard import VettedUrl, parse_url
-from parser_service.jobs.access import JobAccess
+from parser_service.jobs.access import JobAccess, ParkedError
 from parser_service.jobs.shares import QUICK_SECONDS, HostShares
-from parser_service.redis_queue.host_limits import HostLimits
+from parser_service.redis_queue.host_limits import HostLimits, Slot
 from parser_service.redis_queue.keys import Keys
 from tests.support.keys import LEASES, QUEUE, READY, result_key, waiting_key
 from tests.support.listening import listening
@@ -23,6 +24,23 @@ KEYS = Keys.of(Settings())
 PLACES = 8
 SHARE = 6
 OTHER = "127.0.0.2"
+
+
+class FarAccess(JobAccess):
+    """Access to a host whose next moment is far away; its line is full the second time."""
+
+    def __init__(self, limits: HostLimits, shares: HostShares) -> None:
+        super().__init__(limits, b"{}", shares=shares)
+        self._slots = [Slot("a", "one")]
+
+    async def _acquire_slot(self, _limits: HostLimits, _progress: Progress) -> Slot:
+        if not self._slots:
+            self._leave_joined_host(has_ended=False)
+            raise ParkedError
+        return self._slots.pop()
+
+    async def _take_request_time(self, _limits: HostLimits, _host: str) -> bool:
+        return False
 
 
 class Occupant:
@@ -235,3 +253,17 @@ async def test_jobs_of_a_host_that_hangs_keep_their_places_if_nothing_waits(
         assert site.count("/hang") == PLACES
         hanging.release.set()
         await until(_results(redis, "hanging-*", PLACES))
+
+
+async def test_a_job_that_waits_for_its_moment_is_no_sign_of_a_quick_host() -> None:
+    clock = Clock()
+    shares = HostShares(4, share=0.5, clock=clock)
+    shares.enter("a", Occupant())
+    clock.now += QUICK_SECONDS + 0.1
+    target = VettedUrl(parse_url("http://a/"))
+    async with aioredis.Redis.from_url("redis://127.0.0.1:1/0") as away:
+        limits = HostLimits(away, keys=KEYS, max_concurrent=1, min_interval=9, lease=9)
+        async with FarAccess(limits, shares) as access:
+            with pytest.raises(ParkedError):
+                await access.obtain_permission(target, [])
+    assert shares.room_for("a") == 1, "the host has shown no page"

@@ -78,7 +78,7 @@ CAPABILITIES: tuple[Capability, ...] = (
 )
 
 
-def refuse_wrong_names(capabilities: Sequence[Capability]) -> None:
+def exit_on_wrong_names(capabilities: Sequence[Capability]) -> None:
     """End a starting process if two capabilities have one name, or one has no code.
 
     Raises:

@@ -91,7 +91,7 @@ def broker_options(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _configuration() -> dict[str, Any]:
+def _load_configuration_or_exit() -> dict[str, Any]:
     settings = Settings.load_or_exit()
     address = settings.redis_address
     return {
@@ -129,7 +129,7 @@ def _task_modules_and_schedule() -> dict[str, Any]:
     """List the modules with tasks, and what beat sends: the core's, then the capabilities'."""
     # By its name, as all that Celery loads from above this module.
     listed = import_module("api_service.capabilities")
-    listed.refuse_wrong_names(listed.CAPABILITIES)
+    listed.exit_on_wrong_names(listed.CAPABILITIES)
     modules = ["api_service.worker.worker_process", "api_service.tasks"]
     schedule = _beat_schedule()
     for capability in listed.CAPABILITIES:
@@ -159,7 +159,7 @@ def _beat_schedule() -> dict[str, Any]:
 
 
 celery_app = CeleryWithUniqueTaskNames("page_parser", set_as_current=True)
-celery_app.add_defaults(_configuration)
+celery_app.add_defaults(_load_configuration_or_exit)
 
 
 @setup_logging.connect

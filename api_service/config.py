@@ -8,20 +8,20 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api_service.database_address import DatabaseAddress, read_database_url
-from api_service.redis_address import RedisAddress, read_redis_url
+from api_service.redis_address import RedisAddress, parse_redis_url
 from api_service.settings.kinds import (
     AliveFile,
     Bytes,
     CertificateFile,
     Count,
     Days,
-    HostName,
-    KeyName,
+    HostOrAddress,
+    RedisKeyName,
     Seconds,
     TextFormat,
-    check_network,
+    require_network,
 )
-from api_service.settings.sentences import sentence
+from api_service.settings.sentences import explain_error
 
 
 class Settings(BaseSettings):
@@ -37,9 +37,9 @@ class Settings(BaseSettings):
     """The Redis that the API, its workers and the parsers share."""
     redis_ca_bundle: CertificateFile | None = None
     """A file of certificates to trust as well as the system's, for `rediss://`."""
-    task_queue: KeyName = "parser:tasks"
+    task_queue: RedisKeyName = "parser:tasks"
     """The list from which parsers take jobs; the same as theirs."""
-    result_prefix: KeyName = "parser:results:"
+    result_prefix: RedisKeyName = "parser:results:"
     """The start of the keys under which parsers store results; the same as theirs."""
     parser_url: str = "http://127.0.0.1:8001"
     """The parser's HTTP side, for `/parse_sync`."""
@@ -85,7 +85,7 @@ class Settings(BaseSettings):
     parsers' deadline for a page."""
     retention_days: Days = 30
     """Days after its end at which a request is deleted; one that takes longer to end fails."""
-    metrics_host: HostName = "127.0.0.1"
+    metrics_host: HostOrAddress = "127.0.0.1"
     """The address on which a worker and beat expose metrics; the API has a route for it."""
     metrics_port: Annotated[int, Field(ge=0, le=65534)] = 0
     """The port for it; 0 exposes nothing."""
@@ -106,25 +106,25 @@ class Settings(BaseSettings):
     @property
     def redis_address(self) -> RedisAddress:
         """The Redis of `redis_url`, as its clients take it."""
-        return read_redis_url(self.redis_url, self.redis_ca_bundle)
+        return parse_redis_url(self.redis_url, self.redis_ca_bundle)
 
     @field_validator("log_level", mode="before")
     @classmethod
-    def _in_capitals(cls, value: object) -> object:
+    def _upper_case_log_level(cls, value: object) -> object:
         if isinstance(value, str) and value.upper() in ("DEBUG", "INFO", "WARNING", "ERROR"):
             return value.upper()
         return value
 
     @field_validator("database_url")
     @classmethod
-    def _check_database(cls, value: str) -> str:
+    def _check_database_url(cls, value: str) -> str:
         read_database_url(value)
         return value
 
     @field_validator("redis_url")
     @classmethod
-    def _check_redis(cls, value: str) -> str:
-        read_redis_url(value)
+    def _check_redis_url(cls, value: str) -> str:
+        parse_redis_url(value)
         return value
 
     @field_validator("parser_url")
@@ -142,9 +142,9 @@ class Settings(BaseSettings):
 
     @field_validator("forwarded_allow_ips")
     @classmethod
-    def _check_proxies(cls, value: str) -> str:
+    def _check_forwarded_allow_ips(cls, value: str) -> str:
         for part in value.split(",") if value != "*" else ():
-            check_network(part.strip())
+            require_network(part.strip())
         return value
 
     @classmethod
@@ -154,4 +154,4 @@ class Settings(BaseSettings):
             return cls()
         except ValidationError as error:
             fields = cls.model_fields
-            sys.exit("\n".join(sentence(item, fields) for item in error.errors()))
+            sys.exit("\n".join(explain_error(item, fields) for item in error.errors()))

@@ -139,7 +139,7 @@ class Database:
                 return None
             raise DatabaseUnavailableError from error
 
-    async def refuse_outdated_schema(self) -> None:
+    async def wait_and_require_usable(self) -> None:
         """Refuse to work on a schema that is older than the code.
 
         Waits up to `STARTUP_WAIT_SECONDS` for a database that is itself starting.

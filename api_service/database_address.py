@@ -17,9 +17,9 @@ ENGINE_URL = "postgresql+asyncpg://"
 TLS_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 TARGET_SESSION_ATTRS = ("any", "primary", "standby", "read-write", "read-only", "prefer-standby")
 CONNECTION_OPTIONS = ("host", "port", "user", "password", "dbname", "database")
-FILE_OPTIONS = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
+TLS_FILE_OPTIONS = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 TLS_OPTIONS = (
-    *("sslmode", *FILE_OPTIONS, "sslpassword", "sslnegotiation"),
+    *("sslmode", *TLS_FILE_OPTIONS, "sslpassword", "sslnegotiation"),
     *("ssl_min_protocol_version", "ssl_max_protocol_version"),
 )
 INTEGER_OPTIONS = ("connect_timeout", "statement_cache_size", "prepared_statement_cache_size")
@@ -127,7 +127,7 @@ def _read_options(query: str) -> dict[str, Any]:
     _check_choice(options, "sslmode", TLS_MODES)
     _check_choice(options, "target_session_attrs", TARGET_SESSION_ATTRS)
     _check_choice(options, "sslnegotiation", ("postgres", "direct"))
-    for name in FILE_OPTIONS:
+    for name in TLS_FILE_OPTIONS:
         if name in options and options[name] != "system" and not Path(options[name]).is_file():
             raise ValueError(f"the option {name} names {options[name]!r}, which is not a file")
     return options

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import ClassVar
 
-PAGE_CODES = frozenset(
+PAGE_ERROR_CODES = frozenset(
     {
         "invalid_url",
         "blocked_address",

@@ -10,13 +10,13 @@ from fastapi import FastAPI
 
 from api_service import routes
 from api_service.assembly.api import open_api
-from api_service.capabilities import CAPABILITIES, refuse_wrong_names
+from api_service.capabilities import CAPABILITIES, exit_on_wrong_names
 from api_service.config import Settings
 from api_service.edge.connection_limits import LIMITS_STATE_KEY, ConnectionLimits
 from api_service.edge.draining import Draining
 from api_service.edge.openapi import DescribedApi
 from api_service.edge.problems import render_errors_as_problems
-from api_service.edge.request_context import RequestContext
+from api_service.edge.request_context import RequestMiddleware
 from api_service.exceptions import ApiError, CannotStartError
 from api_service.process import log
 from api_service.process.alive import touch_while_alive
@@ -45,11 +45,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             try:
                 current = settings or Settings.load_or_exit()
                 log.configure("api", current.log_level)
-                _check_and_set_root_path(current.root_path, app)
+                _set_root_path_or_exit(current.root_path, app)
                 opening = open_api(current, draining)
                 app.state.collaborators = await stack.enter_async_context(opening)
             except (CannotStartError, ApiError, SystemExit) as error:
-                _end_process(str(error))
+                _exit_without_cleanup(str(error))
             draining.begin_on_sigterm()
             await stack.enter_async_context(touch_while_alive(current.alive_file))
             yield {LIMITS_STATE_KEY: _connection_limits(current)}
@@ -62,16 +62,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     app.include_router(routes.router)
-    refuse_wrong_names(CAPABILITIES)
+    exit_on_wrong_names(CAPABILITIES)
     for capability in CAPABILITIES:
         if capability.router is not None:
             app.include_router(capability.router())
-    app.add_middleware(RequestContext, draining=draining)
+    app.add_middleware(RequestMiddleware, draining=draining)
     render_errors_as_problems(app)
     return app
 
 
-def _check_and_set_root_path(root_path: str, app: FastAPI) -> None:
+def _set_root_path_or_exit(root_path: str, app: FastAPI) -> None:
     """Let the application know the path under which a proxy serves it.
 
     Raises:
@@ -95,7 +95,7 @@ def _connection_limits(settings: Settings) -> ConnectionLimits:
     )
 
 
-def _end_process(sentence: str) -> NoReturn:
+def _exit_without_cleanup(sentence: str) -> NoReturn:
     """End before anything was served: an exception would reach the log as a long traceback."""
     sys.stderr.write(f"{sentence}\n")
     sys.stderr.flush()

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 DEFAULT_PORT = 6379
-SCHEMES: dict[str, Literal["tcp", "tls", "unix"]] = {
+MEDIUM_BY_SCHEME: dict[str, Literal["tcp", "tls", "unix"]] = {
     "redis": "tcp",
     "rediss": "tls",
     "unix": "unix",
@@ -39,7 +39,7 @@ class RedisAddress:
         return [] if self.medium == "unix" else [(self.options["host"], self.options["port"])]
 
 
-def read_redis_url(url: str, ca_bundle: Path | None = None) -> RedisAddress:
+def parse_redis_url(url: str, ca_bundle: Path | None = None) -> RedisAddress:
     """Translate a URL.
 
     Args:
@@ -49,8 +49,8 @@ def read_redis_url(url: str, ca_bundle: Path | None = None) -> RedisAddress:
     Raises:
         ValueError: the URL has a part that cannot be used; the message shows no password.
     """
-    parts, port = _split(url)
-    medium = SCHEMES[parts.scheme]
+    parts, port = _split_or_refuse(url)
+    medium = MEDIUM_BY_SCHEME[parts.scheme]
     options = _query_options(parts.query, has_tls=medium == "tls")
     if parts.username:
         options["username"] = unquote(parts.username)
@@ -71,7 +71,7 @@ def read_redis_url(url: str, ca_bundle: Path | None = None) -> RedisAddress:
     return RedisAddress(medium, f"{parts.scheme}://{shown_host}:{port}/{number}", options)
 
 
-def _split(url: str) -> tuple[SplitResult, int]:
+def _split_or_refuse(url: str) -> tuple[SplitResult, int]:
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -80,7 +80,7 @@ def _split(url: str) -> tuple[SplitResult, int]:
             "host and port cannot be read; write redis://user:password@host:6379/0, "
             "with %23, %2F, %3A and %40 for # / : @ in a password"
         ) from None
-    if parts.scheme not in SCHEMES or "://" not in url:
+    if parts.scheme not in MEDIUM_BY_SCHEME or "://" not in url:
         raise ValueError(
             "not a Redis URL; write redis://host:6379/0, or rediss:// with TLS, "
             "or unix:///path/of/redis.sock"
@@ -108,9 +108,9 @@ def _database_number(path: str, chosen: int | None) -> int:
 def _query_options(query: str, *, has_tls: bool) -> dict[str, Any]:
     options: dict[str, Any] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
-        read = _READERS.get(name)
+        read = _OPTION_READERS.get(name)
         if read is None:
-            known = ", ".join(sorted(_READERS))
+            known = ", ".join(sorted(_OPTION_READERS))
             raise ValueError(f"the option {name} is not known; these are: {known}")
         if name.startswith("ssl_") and not has_tls:
             raise ValueError(f"the option {name} needs TLS; write rediss://")
@@ -127,30 +127,30 @@ def _whole_number(text: str) -> int:
     return int(text)
 
 
-def _file(text: str) -> str:
+def _existing_file(text: str) -> str:
     if not Path(text).is_file():
         raise ValueError
     return text
 
 
-def _verification(text: str) -> str:
+def _certificate_requirement(text: str) -> str:
     name = text.removeprefix("CERT_").lower()
     return {"none": "none", "optional": "optional", "required": "required"}[name]
 
 
-def _truth(text: str) -> bool:
+def _boolean(text: str) -> bool:
     return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[
         text.lower()
     ]
 
 
-_READERS: Mapping[str, Callable[[str], Any]] = {
+_OPTION_READERS: Mapping[str, Callable[[str], Any]] = {
     "db": _whole_number,
     "health_check_interval": _whole_number,
     "client_name": str,
-    "ssl_ca_certs": _file,
-    "ssl_certfile": _file,
-    "ssl_keyfile": _file,
-    "ssl_cert_reqs": _verification,
-    "ssl_check_hostname": _truth,
+    "ssl_ca_certs": _existing_file,
+    "ssl_certfile": _existing_file,
+    "ssl_keyfile": _existing_file,
+    "ssl_cert_reqs": _certificate_requirement,
+    "ssl_check_hostname": _boolean,
 }

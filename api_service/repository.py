@@ -29,7 +29,7 @@ JOB_COLUMNS = "r.id, r.url, r.token, r.trace_id, r.options, r.alone"
 """The columns of a row that becomes a `JobToPush`."""
 
 # Ids are drawn in the order of the rows, so sorted ids are in the order of the requests.
-_ADD_REQUEST = text("""
+_ADD_REQUESTS = text("""
     INSERT INTO parse_requests (url, trace_id, options, owner_id)
     SELECT url, trace_id, options::jsonb, owner_id
     FROM unnest(
@@ -143,7 +143,7 @@ class NewRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class RequestKey:
+class OwnedRequestId:
     """A request as one caller may see it: by its id, if it belongs to the owner."""
 
     request_id: int
@@ -213,7 +213,7 @@ class ParseRequestRepository:
     async def add_all(self, requests: Sequence[NewRequest]) -> list[int]:
         """Store new requests; return their ids, in this order."""
         result = await self._session.execute(
-            _ADD_REQUEST,
+            _ADD_REQUESTS,
             {
                 "urls": [request.url for request in requests],
                 "trace_ids": [request.trace_id for request in requests],
@@ -226,7 +226,7 @@ class ParseRequestRepository:
         )
         return sorted(result.scalars())
 
-    async def find_statuses(self, keys: Sequence[RequestKey]) -> Sequence[Row[Any]]:
+    async def find_statuses(self, keys: Sequence[OwnedRequestId]) -> Sequence[Row[Any]]:
         """Read `request_id, owner_id, status, attempts, created_at, updated_at` of each key."""
         match keys:
             case [one]:
@@ -240,7 +240,7 @@ class ParseRequestRepository:
                 )
         return result.all()
 
-    async def find_result(self, key: RequestKey) -> StoredResult | None:
+    async def find_result(self, key: OwnedRequestId) -> StoredResult | None:
         """Read a result, without its HTML if that is long."""
         parameters = {
             "id": key.request_id,
@@ -250,7 +250,7 @@ class ParseRequestRepository:
         row = (await self._session.execute(_READ_RESULT, parameters)).one_or_none()
         return None if row is None else StoredResult(**row._mapping)  # noqa: SLF001 - SQLAlchemy's name
 
-    async def find_html(self, key: RequestKey) -> str | None:
+    async def find_html(self, key: OwnedRequestId) -> str | None:
         """Read the whole page."""
         parameters = {"id": key.request_id, "owner_id": key.owner_id}
         html: str | None = (
@@ -293,7 +293,7 @@ def legal_move_condition(status: StatusEnum) -> str:
     return f"r.status IN ({origins})"
 
 
-def job_to_push(row: Row[Any]) -> JobToPush:
+def job_from_row(row: Row[Any]) -> JobToPush:
     """Read a row of the columns `JOB_COLUMNS`."""
     options = dict(row.options or {})
     kind = options.pop("kind", PAGE_KIND)

@@ -40,7 +40,7 @@ class ClientOptions(BaseModel):
         ),
     ] = False
 
-    def enabled(self) -> dict[str, bool]:
+    def enabled_options(self) -> dict[str, bool]:
         """Return the options that are on, by name."""
         return {name: True for name in ClientOptions.model_fields if getattr(self, name)}
 

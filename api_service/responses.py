@@ -20,20 +20,20 @@ Status = Annotated[
 ]
 
 
-class Answer(BaseModel):
+class AnswerWithoutPage(BaseModel):
     """Base of the answers that hold no page: frozen, and readable from a row."""
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
 
-class AcceptedAnswer(Answer):
+class AcceptedAnswer(AnswerWithoutPage):
     """The answer of `POST /parse_async`."""
 
     request_id: RequestId
     status: Status
 
 
-class StatusAnswer(Answer):
+class StatusAnswer(AnswerWithoutPage):
     """The answer of `GET /status/{request_id}`."""
 
     request_id: RequestId

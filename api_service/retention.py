@@ -17,9 +17,9 @@ from api_service.endings.service import Endings
 from api_service.metrics import worker as metrics
 from api_service.repository import ParseRequestRepository
 
-DELETE_BATCH = 200
+CLEANUP_BATCH_SIZE = 200
 """Requests deleted, or ended, in one transaction."""
-RESUME_WITHIN_SECONDS = 60.0
+PROGRESS_LIFETIME_SECONDS = 60.0
 """Seconds for which a call remembers where it stopped; then another worker may have gone on."""
 
 log = structlog.get_logger()
@@ -57,7 +57,7 @@ class Retention:
         self._deleted_to: datetime | None = None
         self._resume_until = 0.0
 
-    async def end_and_delete_old(self, *, seconds: float = math.inf) -> CleanupProgress:
+    async def expire_and_delete_old(self, *, seconds: float = math.inf) -> CleanupProgress:
         """End and delete old requests; start no other batch after `seconds`.
 
         The next call goes on: it does not search again among what this one has ended and deleted.
@@ -70,7 +70,7 @@ class Retention:
             expired, is_done = await self._expire(until)
         if is_done:
             deleted, is_done = await self._delete(until)
-        self._resume_until = self._clock() + RESUME_WITHIN_SECONDS
+        self._resume_until = self._clock() + PROGRESS_LIFETIME_SECONDS
         if expired:
             log.warning("requests expired", expired=expired)
         log.info("old requests deleted", deleted=deleted)
@@ -80,10 +80,10 @@ class Retention:
         """Return how many requests were ended, and whether none is left to end."""
         expired = 0
         while True:
-            batch = await self._endings.expire(self._keep, limit=DELETE_BATCH)
+            batch = await self._endings.expire(self._keep, limit=CLEANUP_BATCH_SIZE)
             expired += batch
-            if batch < DELETE_BATCH or self._clock() > until:
-                return expired, batch < DELETE_BATCH
+            if batch < CLEANUP_BATCH_SIZE or self._clock() > until:
+                return expired, batch < CLEANUP_BATCH_SIZE
 
     async def _delete(self, until: float) -> tuple[int, bool]:
         """Return how many requests were deleted, and whether none is left to delete."""
@@ -92,11 +92,11 @@ class Retention:
             # No batch reads again what the one before has spared or deleted.
             async with self._database.transaction() as session:
                 batch = await ParseRequestRepository(session).delete_ended(
-                    self._keep, accepted_from=self._deleted_to, limit=DELETE_BATCH
+                    self._keep, accepted_from=self._deleted_to, limit=CLEANUP_BATCH_SIZE
                 )
             deleted += len(batch)
             metrics.REQUESTS_DELETED.inc(len(batch))
-            is_done = len(batch) < DELETE_BATCH
+            is_done = len(batch) < CLEANUP_BATCH_SIZE
             self._deleted_to = None if is_done else max(batch)
             if is_done or self._clock() > until:
                 return deleted, is_done

@@ -42,7 +42,7 @@ FIRST_POLL_SECONDS = 1
 router = APIRouter()
 
 Service = Annotated[ParseRequestService, Depends(provided(ParseRequestService))]
-RequestId = Annotated[
+RequestIdPath = Annotated[
     int,
     Path(
         ge=1, le=2**63 - 1, description="The id that `POST /parse_async` answered.", examples=[42]
@@ -50,7 +50,7 @@ RequestId = Annotated[
 ]
 
 
-ACCEPTED: DeclaredAnswers = {
+ACCEPTED_RESPONSE_DOCS: DeclaredAnswers = {
     202: {
         "headers": {
             "Location": {
@@ -68,7 +68,7 @@ ACCEPTED: DeclaredAnswers = {
     status_code=HTTPStatus.ACCEPTED,
     summary="Fetch and parse a page later",
     tags=["Pages"],
-    responses=ACCEPTED
+    responses=ACCEPTED_RESPONSE_DOCS
     | problems(
         BadRequestError,
         RequestTimeoutError,
@@ -107,13 +107,13 @@ async def parse_async(
     responses=problems(NotFoundError, InvalidRequestError, DatabaseUnavailableError),
 )
 async def get_status(
-    request_id: RequestId,
+    request_id: RequestIdPath,
     query: Annotated[WaitQuery, Query()],
     service: Service,
     caller: CurrentCaller,
 ) -> StatusAnswer:
     """Answer at once, or with `wait` as soon as the request ends."""
-    return await service.status(caller, request_id, wait=query.wait)
+    return await service.read_status(caller, request_id, wait=query.wait)
 
 
 @router.get(
@@ -126,13 +126,13 @@ async def get_status(
     ),
 )
 async def get_result(
-    request_id: RequestId,
+    request_id: RequestIdPath,
     query: Annotated[WaitQuery, Query()],
     service: Service,
     caller: CurrentCaller,
 ) -> Response:
     """Answer with the page of a `success`, the reason of a `failure`, or neither yet."""
-    return HeldResponse(await service.result(caller, request_id, wait=query.wait))
+    return HeldResponse(await service.read_result(caller, request_id, wait=query.wait))
 
 
 @router.get(

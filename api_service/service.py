@@ -23,8 +23,8 @@ from api_service.queueing.batching import Batcher
 from api_service.queueing.enqueue import Publisher
 from api_service.repository import (
     NewRequest,
+    OwnedRequestId,
     ParseRequestRepository,
-    RequestKey,
     StoredResult,
 )
 from api_service.requests import ClientOptions
@@ -64,7 +64,9 @@ class ParseRequestService:
         self._ending_listener = ending_listener
         self._parser = parser
         self._timeout = AbandoningTimeout(timeout)
-        self._intake = Batcher(self._add, limit=MAX_REQUESTS_PER_STATEMENT, timeout=timeout)
+        self._intake = Batcher(
+            self._store_and_commit, limit=MAX_REQUESTS_PER_STATEMENT, timeout=timeout
+        )
         self._statuses = Batcher(
             self._find_statuses, limit=MAX_REQUESTS_PER_STATEMENT, timeout=timeout
         )
@@ -78,7 +80,9 @@ class ParseRequestService:
             PageError, InvalidUrlError, ParserUnavailableError, AnswerMemoryFullError: see
                 `ParserHttp.fetch`.
         """
-        return await self._parser.fetch(url, trace_id, options.enabled(), memory=self._answers)
+        return await self._parser.fetch(
+            url, trace_id, options.enabled_options(), memory=self._answers
+        )
 
     async def submit(
         self,
@@ -100,9 +104,9 @@ class ParseRequestService:
             IdempotencyConflictError, IdempotencyMismatchError: the key is in use, or was used
                 for another request.
         """
-        request = NewRequest(url, trace_id, options.enabled(), caller.owner_id, kind)
+        request = NewRequest(url, trace_id, options.enabled_options(), caller.owner_id, kind)
         if key is None:
-            with self._admission.reserve():
+            with self._admission.reserve_place():
                 request_id = await _timeout_as_unavailable(self._intake.submit(request))
             is_new = True
         else:
@@ -114,7 +118,7 @@ class ParseRequestService:
             await self._publisher.publish_request(request_id, url, trace_id)
         return AcceptedAnswer(request_id=request_id, status=StatusEnum.PENDING)
 
-    async def _add(self, requests: Sequence[NewRequest]) -> Sequence[int]:
+    async def _store_and_commit(self, requests: Sequence[NewRequest]) -> Sequence[int]:
         async with self._database.transaction() as session:
             return await ParseRequestRepository(session).add_all(requests)
 
@@ -126,24 +130,26 @@ class ParseRequestService:
                 keyed = KeyedRequest(session, key, url=request.url, options=request.stored_options)
                 if (known := await keyed.lock_key_and_find_accepted()) is not None:
                     return known, False
-                place.enter_context(self._admission.reserve())
+                place.enter_context(self._admission.reserve_place())
                 [request_id] = await ParseRequestRepository(session).add_all([request])
                 await keyed.store_key(request_id)
         return request_id, True
 
-    async def status(self, caller: Caller, request_id: int, *, wait: float = 0) -> StatusAnswer:
+    async def read_status(
+        self, caller: Caller, request_id: int, *, wait: float = 0
+    ) -> StatusAnswer:
         """Return a request's status now, or as soon as it ends, after `wait` seconds at most.
 
         Raises:
             NotFoundError: the caller has no such request.
         """
-        key = RequestKey(request_id, caller.owner_id)
+        key = OwnedRequestId(request_id, caller.owner_id)
         if not wait:
-            return await self._status(key)
+            return await self._read_status_once(key)
         deadline = monotonic() + wait
         with self._ending_listener.subscription(request_id) as ended:
             while True:
-                answer = await self._status(key)
+                answer = await self._read_status_once(key)
                 left = deadline - monotonic()
                 if answer.status.is_final or left <= 0 or self._ending_listener.is_closing:
                     return answer
@@ -154,23 +160,23 @@ class ParseRequestService:
                     pass
                 ended.clear()
 
-    async def _status(self, key: RequestKey) -> StatusAnswer:
+    async def _read_status_once(self, key: OwnedRequestId) -> StatusAnswer:
         answer = await _timeout_as_unavailable(self._statuses.submit(key))
         if answer is None:
             raise NotFoundError
         return answer
 
-    async def _find_statuses(self, keys: Sequence[RequestKey]) -> Sequence[StatusAnswer | None]:
+    async def _find_statuses(self, keys: Sequence[OwnedRequestId]) -> Sequence[StatusAnswer | None]:
         """Read statuses for callers of any kind: each sees only what its own key finds."""
         async with self._database.read_session() as session:
             rows = await ParseRequestRepository(session).find_statuses(keys)
         found = {
-            RequestKey(row.request_id, row.owner_id): StatusAnswer.model_validate(row)
+            OwnedRequestId(row.request_id, row.owner_id): StatusAnswer.model_validate(row)
             for row in rows
         }
         return [found.get(key) for key in keys]
 
-    async def result(self, caller: Caller, request_id: int, *, wait: float = 0) -> HeldAnswer:
+    async def read_result(self, caller: Caller, request_id: int, *, wait: float = 0) -> HeldAnswer:
         """Return a request's result now, or as soon as it ends, after `wait` seconds at most.
 
         Returns:
@@ -181,26 +187,28 @@ class ParseRequestService:
             AnswerMemoryFullError: too many large answers are being read.
         """
         if wait:
-            await self.status(caller, request_id, wait=wait)
-        key = RequestKey(request_id, caller.owner_id)
-        row = await _timeout_as_unavailable(self._timeout.run(self._find_result(key)))
+            await self.read_status(caller, request_id, wait=wait)
+        key = OwnedRequestId(request_id, caller.owner_id)
+        row = await _timeout_as_unavailable(self._timeout.run(self._read_result_or_raise(key)))
         if row.html is not None or not row.html_bytes:
-            return await self._answers.hold(_result_in_json(row, row.html))
+            return await self._answers.wait_and_hold(_result_in_json(row, row.html))
 
         async def with_whole_page() -> bytes:
-            html = await _timeout_as_unavailable(self._timeout.run(self._find_html(key)))
+            html = await _timeout_as_unavailable(self._timeout.run(self._read_html_or_raise(key)))
             return _result_in_json(row, html)
 
-        return await self._answers.make(row.html_bytes, with_whole_page, alone=True)
+        return await self._answers.wait_and_make(
+            row.html_bytes, with_whole_page, one_at_a_time=True
+        )
 
-    async def _find_result(self, key: RequestKey) -> StoredResult:
+    async def _read_result_or_raise(self, key: OwnedRequestId) -> StoredResult:
         async with self._database.read_session() as session:
             row = await ParseRequestRepository(session).find_result(key)
         if row is None:
             raise NotFoundError
         return row
 
-    async def _find_html(self, key: RequestKey) -> str:
+    async def _read_html_or_raise(self, key: OwnedRequestId) -> str:
         async with self._database.read_session() as session:
             html = await ParseRequestRepository(session).find_html(key)
         if html is None:  # deleted since the other columns were read

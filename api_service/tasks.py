@@ -17,7 +17,7 @@ from api_service.parser_client.queues import ParserQueues
 from api_service.process.collaborators import Collaborators
 from api_service.process.current import current_worker
 from api_service.queueing.handover import Handover
-from api_service.queueing.sweep import Cooldown, Sweep
+from api_service.queueing.sweep import Sweep, SweepCooldown
 from api_service.retention import Retention
 
 CLEANUP_SLICE_SECONDS = 0.1
@@ -26,7 +26,7 @@ CLEANUP_PAUSE_SECONDS = 1.0
 
 
 @celery_app.task(name=HAND_OVER_TASK, bind=True)
-def parse_url(self: Task, request_id: int, url: str) -> None:  # noqa: ARG001 - see below
+def hand_over_request(self: Task, request_id: int, url: str) -> None:  # noqa: ARG001 - see below
     """Hand a request to the parsers, without waiting for the page.
 
     Args:
@@ -40,7 +40,7 @@ def parse_url(self: Task, request_id: int, url: str) -> None:  # noqa: ARG001 - 
 
 
 @celery_app.task(name=HAND_OVER_BATCH_TASK, bind=True)
-def parse_urls(self: Task, request_ids: list[int]) -> None:
+def hand_over_requests(self: Task, request_ids: list[int]) -> None:
     """Hand several requests to the parsers that were accepted at the same time.
 
     Args:
@@ -55,7 +55,7 @@ def parse_urls(self: Task, request_ids: list[int]) -> None:
 
 def _hand_over(request_ids: Sequence[int], trace_ids: Sequence[str | None]) -> None:
     traces = dict(zip(request_ids, trace_ids, strict=False))
-    current_worker().run(
+    current_worker().run_or_log_outage(
         lambda here: here.get(Handover).hand_over_pending(request_ids, traces=traces)
     )
 
@@ -63,11 +63,11 @@ def _hand_over(request_ids: Sequence[int], trace_ids: Sequence[str | None]) -> N
 @celery_app.task(name=SWEEP_TASK)
 def sweep() -> None:
     """Repair what crashes and losses left; see `queueing/sweep.py`."""
-    current_worker().run(_sweep_unless_recent)
+    current_worker().run_or_log_outage(_sweep_unless_recent)
 
 
 async def _sweep_unless_recent(here: Collaborators) -> None:
-    cooldown = here.get(Cooldown)
+    cooldown = here.get(SweepCooldown)
     if cooldown.is_over():
         try:
             await here.get(Sweep).run()
@@ -82,8 +82,8 @@ def cleanup_parse_requests(self: Task) -> int:
     Deletes in short slices with pauses, so that few requests and sweeps wait for it: this worker
     does one thing at a time.
     """
-    progress = current_worker().run(
-        lambda here: here.get(Retention).end_and_delete_old(seconds=CLEANUP_SLICE_SECONDS)
+    progress = current_worker().run_or_log_outage(
+        lambda here: here.get(Retention).expire_and_delete_old(seconds=CLEANUP_SLICE_SECONDS)
     )
     if progress is None:
         return 0
@@ -93,6 +93,8 @@ def cleanup_parse_requests(self: Task) -> int:
 
 
 @celery_app.task(name=PULSE_TASK)
-def pulse() -> None:
+def record_pulse() -> None:
     """Record in Redis that this worker consumes; see `worker/pulse.py`."""
-    current_worker().run(lambda here: here.get(ParserQueues).census.record_heartbeat())
+    current_worker().run_or_log_outage(
+        lambda here: here.get(ParserQueues).census.record_heartbeat()
+    )

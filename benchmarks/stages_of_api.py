@@ -133,7 +133,7 @@ class Worker:
         process = psutil.Process(self._process.pid)
         before, started = sum(process.cpu_times()[:2]), perf_counter()
         process.resume()
-        while (await self._context.census.depths()).jobs < jobs:
+        while (await self._context.census.read_depths()).jobs < jobs:
             await asyncio.sleep(0.01)
         clock = perf_counter() - started
         cpu = sum(process.cpu_times()[:2]) - before
@@ -151,7 +151,7 @@ async def record(watch: Stopwatch, context: WorkerContext, jobs: int, batch: int
     done = 0
     while done < jobs:
         started = perf_counter()
-        taken = await context.results.take(limit=batch, max_bytes=BATCH_BYTES)
+        taken = await context.results.take_announcements(limit=batch, max_bytes=BATCH_BYTES)
         assert taken, f"{done} of {jobs} results after {perf_counter() - started:.0f} s"
         with watch.stage("read results", len(taken)):
             results = await context.results.read([announced.id for announced in taken])

@@ -10,9 +10,9 @@ import redis.asyncio as aioredis
 from benchmarks.load import run_concurrently
 from benchmarks.stopwatch import Stopwatch
 from parser_service.config import Settings
-from parser_service.dependencies import host_limits, job_queue, open_redis
+from parser_service.dependencies import make_host_limits_if_set, make_job_queue, open_redis
 from parser_service.fetching.fetcher import FetchedPage, Fetcher
-from parser_service.fetching.tls import client_tls_context
+from parser_service.fetching.tls import make_client_tls_context
 from parser_service.fetching.transport import GuardedTransport
 from parser_service.fetching.url_guard import UrlGuard
 from parser_service.jobs.access import JobAccess
@@ -27,7 +27,7 @@ from parser_service.redis_queue.messages import Job, SuccessResult, encode_with_
 async def run_parser_stages(watch: Stopwatch, settings: Settings, *, jobs: int, batch: int) -> None:
     """Take jobs from the list, run every stage on them, and store their results."""
     async with open_redis(settings) as redis:
-        queue = job_queue(redis, settings, name="bench")
+        queue = make_job_queue(redis, settings, name="bench")
         taken = await _take(watch, queue, jobs, batch)
         await _visit(watch, redis, settings, taken, batch)
         pages = await _fetch(watch, settings, taken, batch)
@@ -56,13 +56,13 @@ async def _visit(
     taken: Sequence[tuple[TakenMessage, Job]],
     batch: int,
 ) -> None:
-    limits = host_limits(redis, settings)
+    limits = make_host_limits_if_set(redis, settings)
     assert isinstance(limits, HostLimits)
     guard = _guard(settings)
 
     async def one(message: TakenMessage, job: Job) -> None:
         async with JobAccess(limits, message.raw, token=job.token) as access:
-            await access.obtain_permission(guard.vet(job.url), [])
+            await access.obtain_host_access(guard.vet(job.url), [])
 
     with watch.stage("slot of the host, taken and left", len(taken)):
         await run_concurrently(batch, [partial(one, *item) for item in taken])
@@ -76,7 +76,7 @@ async def _fetch(
         guard,
         connect_timeout=settings.fetch_connect_timeout,
         dns_timeout=settings.fetch_dns_timeout,
-        ssl_context=client_tls_context(),
+        ssl_context=make_client_tls_context(),
     )
     async with httpx.AsyncClient(transport=transport, trust_env=False, timeout=None) as client:
         fetcher = Fetcher(client=client, guard=guard, settings=settings)

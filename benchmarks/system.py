@@ -23,7 +23,7 @@ import redis.asyncio as aioredis
 
 from api_service.config import Settings as ApiSettings
 from local.addresses import free_port
-from local.parent_death import die_with_parent
+from local.parent_death import make_die_with_parent
 from local.postgres import Postgres
 from local.valkey import Valkey
 from parser_service.config import Settings as ParserSettings
@@ -171,7 +171,7 @@ def _start(
         stderr=subprocess.STDOUT if output is not None else None,
         text=True,
         start_new_session=True,  # Ctrl-C reaches only this process, which stops the others
-        preexec_fn=die_with_parent(),  # noqa: PLW1509 - no threads here
+        preexec_fn=make_die_with_parent(),  # noqa: PLW1509 - no threads here
     )
 
 

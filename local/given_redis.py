@@ -5,7 +5,7 @@ from redis.exceptions import RedisError
 from api_service.process.redis_connection import open_redis
 from api_service.redis_address import RedisAddress
 from local.errors import StartError
-from local.readiness import ANSWER_SECONDS
+from local.readiness import ANSWER_TIMEOUT_SECONDS
 
 
 async def require_redis(address: RedisAddress) -> None:
@@ -14,7 +14,7 @@ async def require_redis(address: RedisAddress) -> None:
     Raises:
         StartError: it does not; the message has the server's reason.
     """
-    client = open_redis(address, timeout=ANSWER_SECONDS)
+    client = open_redis(address, timeout=ANSWER_TIMEOUT_SECONDS)
     try:
         await client.ping()
     except (RedisError, OSError) as error:

@@ -7,7 +7,7 @@ from local.errors import StartError
 from local.server import Server
 from local.supervisor import FIRST_RESTART_PAUSE_SECONDS, HEALTHY_SECONDS, MAX_RESTART_PAUSE_SECONDS
 
-CHECK_PERIOD_SECONDS = 0.1
+END_CHECK_PERIOD_SECONDS = 0.1
 
 
 class KeptServer:
@@ -17,7 +17,7 @@ class KeptServer:
         self._server = server
         self._keeping: asyncio.Task[None] | None = None
 
-    def keep(self) -> None:
+    def start_watching(self) -> None:
         """Begin to watch."""
         self._keeping = asyncio.create_task(self._restart_whenever_ended())
 
@@ -55,7 +55,7 @@ class KeptServer:
                 return -1
             if (status := self._server.process.poll()) is not None:
                 return status
-            await asyncio.sleep(CHECK_PERIOD_SECONDS)
+            await asyncio.sleep(END_CHECK_PERIOD_SECONDS)
 
     async def _start_again(self) -> None:
         """Start the server once more, with the data that it had.
@@ -66,7 +66,7 @@ class KeptServer:
         Raises:
             StartError: it ended again.
         """
-        await asyncio.to_thread(self._server.take_over_folder)
+        await asyncio.to_thread(self._server.prepare_folder)
         self._server.launch()
         while True:
             try:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 MAX_LOG_BYTES = 10 * 1024 * 1024
-CHECK_PERIOD_SECONDS = 1.0
-FAULT_WORDS = re.compile(r"error|exception|fatal", re.IGNORECASE)
+SIZE_CHECK_PERIOD_SECONDS = 1.0
+FAULT_PATTERN = re.compile(r"error|exception|fatal", re.IGNORECASE)
 """What a line that tells why a process ended says. Others of its pair may write after it."""
 
 
@@ -22,7 +22,7 @@ def open_log(log: Path) -> BinaryIO:
     return os.fdopen(descriptor, "ab")
 
 
-def rotate_if_long(log: Path) -> None:
+def copy_and_empty_if_long(log: Path) -> None:
     """Move what a log holds to `.log.old` if it is long; its process writes on.
 
     The process keeps its descriptor, so the file is copied and emptied. It appends, so its next
@@ -50,7 +50,7 @@ def last_line(log: Path) -> str:
 def last_fault(log: Path) -> str:
     """Return the last line that tells of a fault, else the last line."""
     lines = _last_lines(log)
-    return next(reversed([line for line in lines if FAULT_WORDS.search(line)] or lines), "")
+    return next(reversed([line for line in lines if FAULT_PATTERN.search(line)] or lines), "")
 
 
 def _last_lines(log: Path) -> list[str]:
@@ -61,12 +61,12 @@ def _last_lines(log: Path) -> list[str]:
     return []
 
 
-async def keep_small(logs: Sequence[Path]) -> None:
+async def keep_logs_small(logs: Sequence[Path]) -> None:
     """Rotate these logs whenever they are long, until cancelled."""
     while True:
-        await asyncio.sleep(CHECK_PERIOD_SECONDS)
+        await asyncio.sleep(SIZE_CHECK_PERIOD_SECONDS)
         for log in logs:
             try:
-                await asyncio.to_thread(rotate_if_long, log)
+                await asyncio.to_thread(copy_and_empty_if_long, log)
             except OSError as error:  # such as a full disk: the log is no reason to stop
                 print(f"Cannot rotate {log}: {error.strerror}.", flush=True)

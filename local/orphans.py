@@ -29,7 +29,7 @@ def processes_in(folder: Path, program: str) -> list[int]:
     return found
 
 
-def end_processes_in(folder: Path, program: str) -> None:
+def wait_or_kill_processes_in(folder: Path, program: str) -> None:
     """Return once no process of the program runs in the folder; kill those that stay.
 
     Raises:

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable
 
 
-def die_with_parent(number: int = signal.SIGTERM) -> Callable[[], None]:
+def make_die_with_parent(number: int = signal.SIGTERM) -> Callable[[], None]:
     """Return a `preexec_fn` after which the child receives this signal when its parent dies."""
     libc = ctypes.CDLL(None, use_errno=True)
     set_death_signal = 1  # PR_SET_PDEATHSIG, see prctl(2)

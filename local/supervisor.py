@@ -10,13 +10,13 @@ from pathlib import Path
 from time import monotonic
 
 from local.logs import open_log
-from local.parent_death import die_with_parent
+from local.parent_death import make_die_with_parent
 
 FIRST_RESTART_PAUSE_SECONDS = 0.5
 MAX_RESTART_PAUSE_SECONDS = 10.0
 HEALTHY_SECONDS = 30
 WATCH_SECONDS = 120
-CHECK_PERIOD_SECONDS = 5
+ALIVE_CHECK_PERIOD_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class SupervisedProcess:
         """
         touched, since = 0, monotonic()
         while (file := self.spec.alive_file) is not None:
-            await asyncio.sleep(CHECK_PERIOD_SECONDS)
+            await asyncio.sleep(ALIVE_CHECK_PERIOD_SECONDS)
             if (now := _touch_time(file)) != touched:
                 touched, since = now, monotonic()
             elif monotonic() - since > self.spec.watch_seconds:
@@ -125,7 +125,7 @@ class SupervisedProcess:
                 env=os.environ | self.spec.environment,
                 start_new_session=True,
                 pass_fds=self.spec.pass_fds,
-                preexec_fn=die_with_parent(),
+                preexec_fn=make_die_with_parent(),
             )
         if self._is_stopping():
             self._send_signal(signal.SIGTERM)

@@ -13,7 +13,7 @@ from api_service.config import Settings as ApiSettings
 from local.addresses import http_url, open_listening_socket, read_address, require_listener
 from local.errors import StartError
 from local.kept_server import KeptServer
-from local.logs import keep_small
+from local.logs import keep_logs_small
 from local.migration import migrate
 from local.postgres import Postgres
 from local.readiness import wait_until_ready
@@ -27,7 +27,7 @@ API_COMMAND = (
     "uvicorn api_service.main:app --no-access-log --no-server-header --log-level warning"
     " --timeout-graceful-shutdown 4 --http api_service.edge.protocol:BoundedHttp"
 )
-DAY = 86_400
+SECONDS_PER_DAY = 86_400
 BEAT_COMMAND = "python -m api_service.worker.beat"
 # A stop takes at most 10 s: these two, and the moment that the servers need. The table
 # "Stopping" in docs/operations.md has all such times.
@@ -58,7 +58,7 @@ class System:
         self._rotation: asyncio.Task[None] | None = None
 
     @property
-    def _logs(self) -> Path:
+    def _log_folder(self) -> Path:
         return self._folder / "logs"
 
     @property
@@ -80,20 +80,20 @@ class System:
             environment = self._start_servers()
             if "REDIS_URL" not in self._servers:
                 await _require_given_redis()
-            await migrate(ROOT, environment, self._logs / "migrate.log")
+            await migrate(ROOT, environment, self._log_folder / "migrate.log")
             self._start_services(environment)
             for kept in self._kept:
-                kept.keep()
+                kept.start_watching()
             services = [*self._stopped_before_worker, *([self._worker] if self._worker else [])]
             logs = [service.spec.log for service in services]
             logs += [server.log for server in self._servers.values()]
-            self._rotation = asyncio.create_task(keep_small(logs))
+            self._rotation = asyncio.create_task(keep_logs_small(logs))
             if await wait_until_ready(
                 self.api_url,
                 services=services,
                 check_servers=self._require_given_servers,
                 stopping=stopping,
-                logs=self._logs,
+                logs=self._log_folder,
             ):
                 print(f"ready {self.api_url}", flush=True)
                 await stopping.wait()
@@ -131,7 +131,7 @@ class System:
             raise StartError(
                 f"Cannot use {self._folder}: {error.strerror}; set DATA_DIR to a writable folder."
             ) from None
-        self._logs.mkdir(exist_ok=True)
+        self._log_folder.mkdir(exist_ok=True)
 
     def _start_servers(self) -> dict[str, str]:
         """Start the servers that no URL names; return the services' environment."""
@@ -149,12 +149,12 @@ class System:
                 environment[variable] = url
             else:
                 server = kind(self._folder)
-                print(f"starting {server.name}; its data is in {server.data}", flush=True)
+                print(f"starting {server.name}; its data is in {server.data_folder}", flush=True)
                 self._servers[variable] = server
                 self._kept.append(KeptServer(server))
                 server.start()
                 environment[variable] = server.url
-        print(f"the logs are in {self._logs}", flush=True)
+        print(f"the logs are in {self._log_folder}", flush=True)
         return environment
 
     def _require_given_servers(self) -> None:
@@ -212,7 +212,7 @@ class System:
         return ProcessSpec(
             name=name,
             command=command,
-            log=self._logs / f"{name}.log",
+            log=self._log_folder / f"{name}.log",
             environment=environment | alive | metrics | {"PYTHONPATH": str(ROOT)},
             pass_fds=(self._api_socket.fileno(),) if name == "api" else (),
             alive_file=Path(next(iter(alive.values()))) if name in ("beat", "api") else None,
@@ -243,8 +243,8 @@ async def _require_given_redis() -> None:
 
 def _read_seconds(environment: dict[str, str], name: str, default: int) -> int:
     text = environment.get(name) or str(default)
-    if not (re.fullmatch(r"[0-9]{1,5}", text) and 1 <= int(text) <= DAY):
+    if not (re.fullmatch(r"[0-9]{1,5}", text) and 1 <= int(text) <= SECONDS_PER_DAY):
         raise StartError(
-            f"{name} is {text!r}; it must be a whole number of seconds from 1 to {DAY}."
+            f"{name} is {text!r}; it must be a whole number of seconds from 1 to {SECONDS_PER_DAY}."
         )
     return int(text)

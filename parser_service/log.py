@@ -17,7 +17,7 @@ def configure(service: str, level: str) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _name_service(service),
+        _make_service_processor(service),
         # Without the values of variables: URLs with their queries and credentials are among them.
         structlog.processors.ExceptionRenderer(
             structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
@@ -59,7 +59,7 @@ def loggable_url(url: str) -> str:
     return f"{parts.scheme}://{host}{parts.path}"[:300]
 
 
-def _name_service(service: str) -> Any:
+def _make_service_processor(service: str) -> Any:
     def add(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         event["service"] = service
         return event
@@ -70,14 +70,17 @@ def _name_service(service: str) -> Any:
 def _dumps(event: EventDict, **_: Any) -> str:
     """Never raise: a line that cannot be written must not cost the work that it tells of."""
     try:
-        return orjson.dumps(event, default=_text).decode()
+        return orjson.dumps(event, default=_str_or_type_name).decode()
     except Exception:  # noqa: BLE001 - also what an object says of itself
         # orjson refuses numbers beyond 64 bits and lone surrogates, among others.
-        readable = {_text(name)[:100]: _text(value)[:2000] for name, value in event.items()}
+        readable = {
+            _str_or_type_name(name)[:100]: _str_or_type_name(value)[:2000]
+            for name, value in event.items()
+        }
         return json.dumps(readable)
 
 
-def _text(value: object) -> str:
+def _str_or_type_name(value: object) -> str:
     try:
         return value if isinstance(value, str) else str(value)
     except Exception as error:  # noqa: BLE001 - what it is was not ours to choose

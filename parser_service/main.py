@@ -27,7 +27,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 log.configure("parser", current.log_level)
                 app.state.context = await stack.enter_async_context(open_route_context(current))
             except (CannotStartError, SystemExit) as error:
-                _end_process(str(error))
+                _exit_without_cleanup(str(error))
             await stack.enter_async_context(touch_while_alive(current.http_alive_file))
             yield
 
@@ -45,7 +45,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
-def _end_process(sentence: str) -> NoReturn:
+def _exit_without_cleanup(sentence: str) -> NoReturn:
     """End before anything was served: an exception would reach the log as a long traceback."""
     sys.stderr.write(f"{sentence}\n")
     sys.stderr.flush()

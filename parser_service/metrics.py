@@ -86,20 +86,20 @@ BACKPRESSURE_SECONDS = Counter(
 )
 
 
-def _codes(kind: type[FetchError]) -> Iterator[str]:
+def _codes_of(kind: type[FetchError]) -> Iterator[str]:
     yield kind.code
     for narrower in kind.__subclasses__():
-        yield from _codes(narrower)
+        yield from _codes_of(narrower)
 
 
 # Create every series at the start: a rate needs the zero before the first one.
 _success = PAGES.labels("success")
-_failures = {code: PAGES.labels(code) for code in sorted({*_codes(FetchError)})}
+_failures = {code: PAGES.labels(code) for code in sorted({*_codes_of(FetchError)})}
 CHILD_PARSED, CHILD_FAILED = CHILD_PARSES.labels("parsed"), CHILD_PARSES.labels("failed")
 JOB_WAITS, REQUEST_WAITS = HOST_WAITS.labels("job"), HOST_WAITS.labels("request")
 
 
-def count_page(*, seconds: float, size: int) -> None:
+def count_success(*, seconds: float, size: int) -> None:
     """Count a page that was fetched and parsed."""
     _success.inc()
     PAGE_BYTES_TOTAL.inc(size)

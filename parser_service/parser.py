@@ -16,14 +16,14 @@ from dataclasses import dataclass, replace
 
 from selectolax.lexbor import LexborHTMLParser
 
-from parser_service.extractors.all import metadata
+from parser_service.extractors.all import extract_metadata
 from parser_service.extractors.title import fallback_title, title
 from parser_service.markup import charset
 from parser_service.markup.content_type import Markup
 from parser_service.markup.decoders import decode
 from parser_service.markup.document import Document
 from parser_service.markup.lexbor import document_from_tree
-from parser_service.markup.text import storable
+from parser_service.markup.text import make_storable_text
 from parser_service.markup.xhtml import parse_xhtml
 from parser_service.page import Metadata, TitleSource
 
@@ -76,9 +76,9 @@ def parse(raw: RawPage) -> ParsedPage:
     return ParsedPage(
         title=found,
         title_source=origin,
-        html=storable(text),
+        html=make_storable_text(text),
         charset=name,
-        metadata=metadata(document),
+        metadata=extract_metadata(document),
     )
 
 

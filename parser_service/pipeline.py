@@ -116,7 +116,7 @@ def _to_page(
 
 
 def _report_success(fetched: FetchedPage, *, seconds: float) -> None:
-    metrics.count_page(seconds=seconds, size=len(fetched.body))
+    metrics.count_success(seconds=seconds, size=len(fetched.body))
     log.info(
         "page fetched",
         url=loggable_url(fetched.final_url),

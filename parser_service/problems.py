@@ -14,7 +14,7 @@ from parser_service.responses import Problem
 MEDIA_TYPE = "application/problem+json"
 
 
-def problem(description: str) -> dict[str, Any]:
+def problem_declaration(description: str) -> dict[str, Any]:
     """Declare the error body of a route in its OpenAPI description."""
     return {
         "description": description,
@@ -31,7 +31,7 @@ def add_problem_handlers(app: FastAPI) -> None:
 
 async def _on_fetch_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, FetchError)  # noqa: S101 - registered for this class
-    response = _render(
+    response = _problem_response(
         error.http_status,
         error.message,
         error.code,
@@ -49,19 +49,19 @@ async def _on_invalid_request(_: Request, error: Exception) -> Response:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"][1:2])
     detail = f"{where}: {first['msg']}"[:300]
-    return _render(HTTPStatus.UNPROCESSABLE_ENTITY, detail, "invalid_request")
+    return _problem_response(HTTPStatus.UNPROCESSABLE_ENTITY, detail, "invalid_request")
 
 
 async def _on_http_exception(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
     status = HTTPStatus(error.status_code)
     code = status.phrase.lower().replace(" ", "_")
-    response = _render(status, f"{status.phrase}.", code)
+    response = _problem_response(status, f"{status.phrase}.", code)
     response.headers.update(error.headers or {})
     return response
 
 
-def _render(
+def _problem_response(
     status: HTTPStatus,
     detail: str,
     code: str,

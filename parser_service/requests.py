@@ -6,7 +6,7 @@ from pydantic import Field
 
 from parser_service.page import PageOptions
 
-Url = Annotated[
+UnparsedUrl = Annotated[
     str,
     Field(
         description="An absolute http or https URL.",
@@ -21,4 +21,4 @@ Url = Annotated[
 class FetchQuery(PageOptions):
     """Read the query of `GET /fetch`."""
 
-    url: Url
+    url: UnparsedUrl

@@ -7,17 +7,17 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from parser_service import metrics
 from parser_service.dependencies import RouteContext
-from parser_service.fetching.host_access import RequestAccess
+from parser_service.fetching.host_access import SyncPageAccess
 from parser_service.fetching.url_guard import parse_url
 from parser_service.page import PageOptions
 from parser_service.pipeline import PagePipeline
-from parser_service.problems import problem
+from parser_service.problems import problem_declaration
 from parser_service.requests import FetchQuery
 from parser_service.responses import FetchAnswer, Health
 
 router = APIRouter()
 
-PARSE_SYNC_ANSWER_TYPE = "application/vnd.page-parser.answer+json"
+PARSE_SYNC_MEDIA_TYPE = "application/vnd.page-parser.answer+json"
 """Tells an API that accepts it that it can pass the body on unchanged."""
 
 
@@ -26,10 +26,10 @@ async def page_pipeline(request: Request) -> PagePipeline:
     return _context(request).pipeline
 
 
-async def host_access(request: Request) -> RequestAccess:
+async def host_access(request: Request) -> SyncPageAccess:
     """Make this request's access to hosts: within their limits, and bounded in number."""
     context = _context(request)
-    return RequestAccess(context.host_limits, context.places, patience=context.queue_timeout)
+    return SyncPageAccess(context.host_limits, context.places, patience=context.queue_timeout)
 
 
 def _context(request: Request) -> RouteContext:
@@ -42,15 +42,17 @@ def _context(request: Request) -> RouteContext:
     response_model=FetchAnswer,
     summary="Fetch and parse a page",
     responses={
-        422: problem("The URL cannot be fetched; see `code` and `detail`."),
-        502: problem("The page could not be fetched; see `code` and `detail`."),
-        503: problem("The page could not be begun in time; try again after `Retry-After` seconds."),
+        422: problem_declaration("The URL cannot be fetched; see `code` and `detail`."),
+        502: problem_declaration("The page could not be fetched; see `code` and `detail`."),
+        503: problem_declaration(
+            "The page could not be begun in time; try again after `Retry-After` seconds."
+        ),
     },
 )
 async def fetch(
     query: Annotated[FetchQuery, Query()],
     pipeline: Annotated[PagePipeline, Depends(page_pipeline)],
-    access: Annotated[RequestAccess, Depends(host_access)],
+    access: Annotated[SyncPageAccess, Depends(host_access)],
     x_request_id: Annotated[str | None, Header(max_length=64)] = None,
     accept: Annotated[str, Header()] = "",
 ) -> Response:
@@ -61,7 +63,7 @@ async def fetch(
             page = await pipeline.run(target, access=access, options=PageOptions.of(query))
     answer = FetchAnswer(url=target.url, **dict(page))
     # Rendered here: FastAPI would validate and copy the longest part a second time.
-    media_type = PARSE_SYNC_ANSWER_TYPE if PARSE_SYNC_ANSWER_TYPE in accept else "application/json"
+    media_type = PARSE_SYNC_MEDIA_TYPE if PARSE_SYNC_MEDIA_TYPE in accept else "application/json"
     return Response(answer.model_dump_json(), media_type=media_type)
 
 

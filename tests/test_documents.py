@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from api_service.exceptions import PAGE_CODES
+from api_service.exceptions import PAGE_ERROR_CODES
 from tests.support.system import ROOT
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -65,7 +65,7 @@ def test_the_map_names_rooms_that_exist() -> None:
 
 def test_the_codes_of_pages_are_those_of_the_code() -> None:
     section = (ROOT / "docs" / "wire-contract.md").read_text().partition("\n## Codes\n")[2]
-    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == PAGE_CODES
+    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == PAGE_ERROR_CODES
 
 
 def test_the_figures_of_the_readme_are_those_of_the_benchmark() -> None:

@@ -41,7 +41,7 @@ def test_a_setting_is_listed_with_its_default_and_its_limits(name: str) -> None:
     field, sentences = FIELDS[name]
     default, limits = ROWS[name]
     is_number = field.annotation in (int, float)
-    assert limits == (sentences.limits(field) if is_number else "")
+    assert limits == (sentences.describe_limits(field) if is_number else "")
     shown = default.partition(" (compose: ")[0].strip("`")
     if field.default in (None, "", ()) or name == "FETCH_CA_BUNDLE":
         assert shown in ("none", "the machine's", "the system's")

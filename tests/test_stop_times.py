@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
-from api_service.edge.draining import DRAIN_SECONDS
-from local.server import SERVER_STOP_SECONDS
+from api_service.edge.draining import STOP_DELAY_SECONDS
+from local.server import SERVER_STOP_GRACE_SECONDS
 from local.system import SERVICE_STOP_SECONDS, WORKER_STOP_SECONDS
 from parser_service.config import Settings as ParserSettings
 
@@ -49,7 +49,7 @@ def _in_the_code() -> dict[str, set[float]]:
     periods = _grace_periods()
     uvicorn = "`--timeout-graceful-shutdown`"
     return {
-        "`DRAIN_SECONDS` in `api_service/edge/draining.py`": {DRAIN_SECONDS},
+        "`STOP_DELAY_SECONDS` in `api_service/edge/draining.py`": {STOP_DELAY_SECONDS},
         f"{uvicorn} in `local/system.py` and `Dockerfile.api`": {
             _uvicorn_seconds("local/system.py"),
             _uvicorn_seconds("Dockerfile.api"),
@@ -59,7 +59,7 @@ def _in_the_code() -> dict[str, set[float]]:
         "`END_SECONDS` in `process_pair.sh`": {_end_seconds()},
         "`SERVICE_STOP_SECONDS` in `local/system.py`": {SERVICE_STOP_SECONDS},
         "`WORKER_STOP_SECONDS` in `local/system.py`": {WORKER_STOP_SECONDS},
-        "`SERVER_STOP_SECONDS` in `local/server.py`": {SERVER_STOP_SECONDS},
+        "`SERVER_STOP_GRACE_SECONDS` in `local/server.py`": {SERVER_STOP_GRACE_SECONDS},
         "`stop_grace_period` in `docker-compose.yml`": set(periods.values()),
     }
 
@@ -84,7 +84,7 @@ def test_compose_gives_each_container_the_documented_time() -> None:
 
 
 def test_a_service_can_end_before_make_run_kills_it() -> None:
-    api = DRAIN_SECONDS + _uvicorn_seconds("local/system.py")
+    api = STOP_DELAY_SECONDS + _uvicorn_seconds("local/system.py")
     assert api < SERVICE_STOP_SECONDS
     assert _uvicorn_seconds("start_parser.sh") < SERVICE_STOP_SECONDS
     assert ParserSettings.model_fields["shutdown_grace"].default < SERVICE_STOP_SECONDS
@@ -93,7 +93,7 @@ def test_a_service_can_end_before_make_run_kills_it() -> None:
 
 def test_a_container_can_end_before_docker_kills_it() -> None:
     periods = _grace_periods()
-    assert DRAIN_SECONDS + _uvicorn_seconds("Dockerfile.api") < periods["api"]
+    assert STOP_DELAY_SECONDS + _uvicorn_seconds("Dockerfile.api") < periods["api"]
     assert periods["parser"] > MAX_SHUTDOWN_GRACE
     for name in ("parser", "worker"):
         assert _end_seconds() < periods[name]

@@ -6,7 +6,7 @@ from api_service.capabilities import Capability
 from api_service.config import Settings
 from api_service.database import Database
 from api_service.endings.attempts import RetryPolicy
-from api_service.endings.service import RECORDERS, Endings
+from api_service.endings.service import CORE_RECORDERS, Endings
 
 
 def build_endings(
@@ -17,7 +17,7 @@ def build_endings(
     Raises:
         ValueError: two recorders are for the same kind of job.
     """
-    recorders = dict(RECORDERS)
+    recorders = dict(CORE_RECORDERS)
     for capability in capabilities:
         if doubled := recorders.keys() & capability.recorders.keys():
             raise ValueError(

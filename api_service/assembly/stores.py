@@ -12,7 +12,7 @@ import redis.asyncio as aioredis
 from api_service.config import Settings
 from api_service.database import Database
 from api_service.parser_client.queues import ParserQueues, build_parser_queues
-from api_service.process.redis_connection import open_redis, require_redis_access
+from api_service.process.redis_connection import open_redis, raise_if_redis_refuses
 
 REDIS_TIMEOUT_SECONDS = 3
 """Seconds for one Redis command."""
@@ -48,9 +48,9 @@ async def open_stores(
             settings.database_address, timeout=transaction_seconds, pool_size=pool_size
         )
         stack.push_async_callback(database.dispose)
-        await database.refuse_outdated_schema()
+        await database.wait_and_require_usable()
         redis = await stack.enter_async_context(
             open_redis(settings.redis_address, timeout=REDIS_TIMEOUT_SECONDS)
         )
-        await require_redis_access(redis)
+        await raise_if_redis_refuses(redis)
         yield Stores(database, redis, build_parser_queues(redis, settings))

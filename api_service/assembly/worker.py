@@ -18,7 +18,7 @@ from api_service.process.collaborators import Collaborators
 from api_service.process.identity import process_name
 from api_service.queueing.chores import PeriodicChores
 from api_service.queueing.handover import Handover
-from api_service.queueing.sweep import Sweep, SweepPolicy
+from api_service.queueing.sweep import Sweep, SweepDelays
 from api_service.retention import Retention
 
 DATABASE_POOL_SIZE = 3
@@ -66,7 +66,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerContext]:
             chores=PeriodicChores(stores.redis, Keys.of(settings), name=process_name()),
             handover=handover,
             endings=endings,
-            policy=SweepPolicy(lost_after=settings.lost_after),
+            policy=SweepDelays(lost_after=settings.lost_after),
         )
         keep = timedelta(days=settings.retention_days)
         retention = Retention(database=database, endings=endings, keep=keep)

@@ -25,7 +25,7 @@ class HeldAnswer:
             body[start : start + PIECE_BYTES] for start in range(0, len(body), PIECE_BYTES)
         )
 
-    def pieces(self) -> Iterator[bytes]:
+    def take_pieces(self) -> Iterator[bytes]:
         """Take the pieces; the memory of each is free once the next one is asked for."""
         while self._pieces:
             piece = self._pieces.popleft()
@@ -62,7 +62,7 @@ class AnswerMemory:
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._making = asyncio.Lock()
 
-    async def hold(self, body: bytes) -> HeldAnswer:
+    async def wait_and_hold(self, body: bytes) -> HeldAnswer:
         """Hold a body that is already there.
 
         Raises:
@@ -73,21 +73,21 @@ class AnswerMemory:
         share = await self._acquire_share(len(body))
         return HeldAnswer(body, memory=self, share=share)
 
-    async def make(
-        self, size: int, make_body: Callable[[], Awaitable[bytes]], *, alone: bool
+    async def wait_and_make(
+        self, size: int, make_body: Callable[[], Awaitable[bytes]], *, one_at_a_time: bool
     ) -> HeldAnswer:
         """Make a body once there is room for it, and hold it.
 
         Args:
             size: bytes that the body will have, about.
             make_body: makes it.
-            alone: one at a time, because making it takes several times its size.
+            one_at_a_time: one at a time, because making it takes several times its size.
 
         Raises:
             AnswerMemoryFullError: the memory did not become free in time.
             Exception: what making the body raised.
         """
-        share = await self._acquire_share(size, alone=alone)
+        share = await self._acquire_share(size, one_at_a_time=one_at_a_time)
         try:
             body = await make_body()
             # The size was a guess: JSON escapes some characters, and a parser may not tell it.
@@ -99,7 +99,7 @@ class AnswerMemory:
             self.give_back(share)
             raise
         finally:
-            if alone:
+            if one_at_a_time:
                 self._making.release()
 
     def give_back(self, size: int) -> None:
@@ -111,7 +111,7 @@ class AnswerMemory:
                 self._free -= wanted
                 turn.set_result(None)
 
-    async def _acquire_share(self, size: int, *, alone: bool = False) -> int:
+    async def _acquire_share(self, size: int, *, one_at_a_time: bool = False) -> int:
         """Wait for a share of the memory, and for the right to make an answer alone."""
         wanted = min(size, self._limit)
         taken = 0
@@ -119,7 +119,7 @@ class AnswerMemory:
             async with asyncio.timeout(self._timeout):
                 await self._acquire_bytes(wanted)
                 taken = wanted
-                if alone:
+                if one_at_a_time:
                     await self._making.acquire()
         except BaseException as error:
             self.give_back(taken)

@@ -26,7 +26,7 @@ class ConnectionLimits:
     least_rate: int = 1024
 
     @property
-    def check_seconds(self) -> float:
+    def check_interval_seconds(self) -> float:
         """Return the seconds between two looks at a connection."""
         shortest = min(self.header_seconds, self.body_seconds, self.response_seconds)
         return min(1.0, max(0.02, shortest / 10))

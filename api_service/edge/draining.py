@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable
 from types import FrameType
 
-DRAIN_SECONDS = 0.3
+STOP_DELAY_SECONDS = 0.3
 """Seconds in which clients get their last answers before the server stops."""
 
 
@@ -20,7 +20,7 @@ class Draining:
        next process, if that gets the same socket; accepted a moment before the end, it would
        be cut off.
     3. Call what others asked for with `on_begin`: long polls end.
-    4. Hand the signal to the server after `DRAIN_SECONDS`.
+    4. Hand the signal to the server after `STOP_DELAY_SECONDS`.
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Draining:
             self._has_begun = True
             for listening in getattr(server, "servers", ()):  # not open yet at the start
                 listening.close()
-            loop.call_later(DRAIN_SECONDS, server_handler, number, None)
+            loop.call_later(STOP_DELAY_SECONDS, server_handler, number, None)
             for call in self._on_begin:
                 call()
 

@@ -24,7 +24,7 @@ class HeldResponse(Response):
         }
         try:
             await send(start)
-            for piece in self._answer.pieces():
+            for piece in self._answer.take_pieces():
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
             await send({"type": "http.response.body"})
         finally:

@@ -83,7 +83,9 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._check_timer = self.loop.call_later(self._limits.check_seconds, self._check_pace)
+        self._check_timer = self.loop.call_later(
+            self._limits.check_interval_seconds, self._check_pace
+        )
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_pace_checks()
@@ -102,7 +104,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._header_bytes += len(data)
         super().data_received(data)
         if self._part is _RequestPart.HEADER and self._header_bytes > MAX_HEADER_BYTES:
-            self._refuse(
+            self._refuse_header(
                 HeaderTooLargeError(f"The header is longer than {MAX_HEADER_BYTES} bytes.")
             )
 
@@ -125,7 +127,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words for its log
         # uvicorn's own is plain text, and it would write it into an answer that is being sent.
-        if self._is_answering():
+        if self._has_unanswered_request():
             self.transport.close()
         else:
             self._answer_and_close(BadRequestError("This is not HTTP."))
@@ -137,30 +139,34 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _check_pace(self) -> None:
         now = self.loop.time()
-        self._check_timer = self.loop.call_later(self._limits.check_seconds, self._check_pace)
+        self._check_timer = self.loop.call_later(
+            self._limits.check_interval_seconds, self._check_pace
+        )
         if self.flow.read_paused:  # then it is not the client who is slow
             self._since = None
         elif not self.transport.is_closing():
-            self._check_request_pace(now)
-        self._check_answer_pace(now)
+            self._cut_off_slow_sender(now)
+        self._cut_off_slow_reader(now)
 
-    def _check_request_pace(self, now: float) -> None:
+    def _cut_off_slow_sender(self, now: float) -> None:
         if self._since is None:  # the first look at this header, or at this body
             self._since = now
             self._body_pace.begin(now)
         elif self._part is _RequestPart.HEADER and now - self._since >= self._limits.header_seconds:
-            self._refuse(RequestTimeoutError("The header did not arrive in time; send it at once."))
+            self._refuse_header(
+                RequestTimeoutError("The header did not arrive in time; send it at once.")
+            )
         elif self._part is _RequestPart.BODY:
-            if self._is_answering():
+            if self._has_unanswered_request():
                 self._since = now
             if self._body_pace.check_and_renew_window(now):
                 self._abandon_body()
             elif now - self._since >= self._limits.body_seconds:
                 self.transport.close()  # it goes on sending what was answered long ago
 
-    def _refuse(self, error: ApiError) -> None:
+    def _refuse_header(self, error: ApiError) -> None:
         """Answer a header that is not complete, unless an earlier request is still answered."""
-        if self._is_answering():
+        if self._has_unanswered_request():
             self.cycle.keep_alive = False
         elif self._is_silent:
             self.transport.close()
@@ -168,14 +174,14 @@ class BoundedHttp(HttpToolsProtocol):
             self._answer_and_close(error)
 
     def _abandon_body(self) -> None:
-        if not self._is_answering():
+        if not self._has_unanswered_request():
             self.transport.close()
             return
         self.cycle.keep_alive = False
         cast("Scope", self.cycle.scope)[BODY_TOO_SLOW_SCOPE_KEY] = True
         self.cycle.message_event.set()
 
-    def _check_answer_pace(self, now: float) -> None:
+    def _cut_off_slow_reader(self, now: float) -> None:
         """Watch what the server holds back because the client does not take it.
 
         The bytes in the kernel count as well: it takes them in lumps that may be minutes apart.
@@ -203,7 +209,7 @@ class BoundedHttp(HttpToolsProtocol):
             return 0
         return int(struct.unpack("i", answer)[0])
 
-    def _is_answering(self) -> bool:
+    def _has_unanswered_request(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle  # None before the first request
         return cycle is not None and not cycle.response_complete
 

@@ -17,7 +17,7 @@ from api_service.edge.exceptions import (
     RequestTimeoutError,
 )
 from api_service.edge.problems import problem_response
-from api_service.metrics.api import http_request_served
+from api_service.metrics.api import count_http_request
 
 TRACE_HEADER = b"x-request-id"
 MAX_BODY_BYTES = 64 * 1024
@@ -28,7 +28,7 @@ _TRACE_ID = re.compile(rb"[A-Za-z0-9._~-]{1,64}")
 log = structlog.get_logger()
 
 
-class RequestContext:
+class RequestMiddleware:
     """Handle what every request has in common.
 
     1. Give it a trace id, and the answer as `X-Request-ID`.
@@ -59,7 +59,7 @@ class RequestContext:
         answer = _Answer(send, trace_id, self._draining, has_body=method != "HEAD")
         with structlog.contextvars.bound_contextvars(trace_id=trace_id):
             try:
-                await self._app(inner, _limit_body(receive, scope), answer.send)
+                await self._app(inner, _limit_body_size_and_time(receive, scope), answer.send)
             except Exception:
                 log.exception("request failed")
                 # What has begun cannot be taken back: the server closes the connection.
@@ -76,7 +76,7 @@ class RequestContext:
                 )
                 # Label by route template; raw paths are unbounded.
                 route = getattr(inner.get("route"), "path", None)
-                http_request_served(method, route, answer.status, seconds)
+                count_http_request(method, route, answer.status, seconds)
 
 
 class _Answer:
@@ -112,7 +112,7 @@ class _Answer:
         return completed
 
 
-def _limit_body(receive: Receive, scope: Scope) -> Receive:
+def _limit_body_size_and_time(receive: Receive, scope: Scope) -> Receive:
     received = 0
 
     async def limited() -> Message:

@@ -16,7 +16,7 @@ from api_service.endings.attempts import (
 )
 from api_service.page.facts import ErrorFacts
 from api_service.parser_client.token import request_id_of
-from api_service.repository import JobToPush, job_to_push
+from api_service.repository import JobToPush, job_from_row
 from api_service.status_enum import StatusEnum
 
 ENDED_CHANNEL = "parse_requests_ended"
@@ -98,7 +98,7 @@ class EndingRepository:
         )
         rows = result.all()
         failed = [_attempt_outcome(row) for row in rows if row.status == StatusEnum.FAILURE]
-        return [job_to_push(row) for row in rows if row.status != StatusEnum.FAILURE], failed
+        return [job_from_row(row) for row in rows if row.status != StatusEnum.FAILURE], failed
 
     async def lock_unfinished_older_than(self, age: timedelta, *, limit: int) -> list[int]:
         """Lock and return up to `limit` unfinished requests accepted longer than `age` ago."""
@@ -109,9 +109,11 @@ class EndingRepository:
             ).scalars()
         )
 
-    async def mark_expired_processing(self, request_ids: Sequence[int]) -> None:
+    async def mark_processing_before_expiry(self, request_ids: Sequence[int]) -> None:
         """Move from `pending` to `processing`, without an attempt, what is about to end."""
-        await self._session.execute(statements.MARK_EXPIRED_PROCESSING, {"ids": list(request_ids)})
+        await self._session.execute(
+            statements.MARK_PROCESSING_BEFORE_EXPIRY, {"ids": list(request_ids)}
+        )
 
     async def mark_expired(
         self, request_ids: Sequence[int], error: ErrorFacts

@@ -34,7 +34,7 @@ Recorder = Callable[[Session, Mapping[int, SuccessResult]], Awaitable[list[Attem
 The session's transaction is that of the end. An `EndingRepository` on it marks the requests.
 """
 
-_UNSTORABLE_ERRORS = (UnstorableError, ValueError, TypeError, ArithmeticError, RecursionError)
+_UNRECORDABLE_ERRORS = (UnstorableError, ValueError, TypeError, ArithmeticError, RecursionError)
 """What a value raises that JSON or the database has no form for; outages raise others."""
 
 log = structlog.get_logger()
@@ -58,7 +58,7 @@ async def record_pages(
     )
 
 
-RECORDERS: Mapping[str, Recorder] = {PAGE_KIND: record_pages}
+CORE_RECORDERS: Mapping[str, Recorder] = {PAGE_KIND: record_pages}
 """Maps each kind of job of the core to the recorder of its results."""
 
 
@@ -77,7 +77,7 @@ class Endings:
         database: Database,
         retries: RetryPolicy,
         steps: Sequence[EndingStep] = (),
-        recorders: Mapping[str, Recorder] = RECORDERS,
+        recorders: Mapping[str, Recorder] = CORE_RECORDERS,
     ) -> None:
         self._database = database
         self._retries = retries
@@ -94,7 +94,7 @@ class Endings:
             return
         try:
             await self._record(results)
-        except _UNSTORABLE_ERRORS as error:
+        except _UNRECORDABLE_ERRORS as error:
             log.warning("results persisted singly", results=len(results), error=repr(error)[:300])
             for request_id, result in results.items():
                 await self._record_alone(request_id, result)
@@ -111,9 +111,9 @@ class Endings:
             repository = EndingRepository(session)
             again, failed = await repository.record_dead_attempts(tokens, self._retries)
             await self._run_steps_and_notify(session, failed)
-        metrics.count_retried(len(again))
+        metrics.count_retried_attempts(len(again))
         for change in failed:
-            metrics.count_failed("attempts_exhausted", age=change.age)
+            metrics.count_failed_request("attempts_exhausted", age=change.age)
         return again, failed
 
     async def expire(self, age: timedelta, *, limit: int) -> int:
@@ -123,17 +123,17 @@ class Endings:
         async with self._database.transaction() as session:
             repository = EndingRepository(session)
             found = await repository.lock_unfinished_older_than(age, limit=limit)
-            await repository.mark_expired_processing(found)
+            await repository.mark_processing_before_expiry(found)
             expired = await repository.mark_expired(found, error)
             await self._run_steps_and_notify(session, expired)
         for change in expired:
-            metrics.count_expired(age=change.age)
+            metrics.count_expired_request(age=change.age)
         return len(expired)
 
     async def _record_alone(self, request_id: int, result: Result) -> None:
         try:
             await self._record({request_id: result})
-        except _UNSTORABLE_ERRORS as error:
+        except _UNRECORDABLE_ERRORS as error:
             failure = _log_and_make_failure(result, f"not storable: {error!r}", request_id)
             await self._record({request_id: failure})
 
@@ -152,14 +152,14 @@ class Endings:
             ended = [change for change in changed if change.status.is_final]
             await self._run_steps_and_notify(session, ended)
         log.info("results recorded", results=len(results), ended=len(ended))
-        metrics.count_persisted(len(results))
-        metrics.count_retried(len(changed) - len(ended))
+        metrics.count_persisted_batch(len(results))
+        metrics.count_retried_attempts(len(changed) - len(ended))
         codes = {attempt.request_id: attempt.error.code for attempt in failed}
         for change in ended:
             if change.status == StatusEnum.SUCCESS:
-                metrics.count_succeeded(age=change.age)
+                metrics.count_succeeded_request(age=change.age)
             else:
-                metrics.count_failed(codes[change.request_id], age=change.age)
+                metrics.count_failed_request(codes[change.request_id], age=change.age)
 
     def _split_by_outcome(
         self, results: Sequence[tuple[int, Result]], kinds: Mapping[int, str]

@@ -88,7 +88,7 @@ LOCK_UNFINISHED_OLDER_THAN = text(f"""
     FOR UPDATE SKIP LOCKED
 """)
 
-MARK_EXPIRED_PROCESSING = text(f"""
+MARK_PROCESSING_BEFORE_EXPIRY = text(f"""
     UPDATE parse_requests r
     SET status = 'processing', token = NULL, updated_at = now()
     WHERE r.id = ANY(CAST(:ids AS bigint[])) AND {legal_move_condition(StatusEnum.PROCESSING)}

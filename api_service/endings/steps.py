@@ -24,10 +24,10 @@ async def run_steps(
 ) -> None:
     """Show each step, in this order, the requests that end in the session's transaction."""
     for step in steps:
-        if len(ended) > 1 and await _run(session, step, ended) is None:
+        if len(ended) > 1 and await _run_and_return_fault(session, step, ended) is None:
             continue
         for change in ended:
-            if error := await _run(session, step, [change]):
+            if error := await _run_and_return_fault(session, step, [change]):
                 log.error(
                     "ending step left out",
                     step=_name_of(step),
@@ -37,7 +37,7 @@ async def run_steps(
                 )
 
 
-async def _run(
+async def _run_and_return_fault(
     session: Session, step: EndingStep, ended: Sequence[AttemptOutcome]
 ) -> Exception | None:
     """Run one step; if it fails by its own fault, undo what it wrote and return its error."""

@@ -15,7 +15,7 @@ from api_service.idempotency.repository import IdempotencyRepository, KnownKey
 
 KEY_LIFETIME = timedelta(hours=24)
 """Keys are forgotten after this time."""
-DELETE_BATCH = 1000
+KEYS_PER_DELETE = 1000
 MAX_DELETE_BATCHES = 50
 """Batches in one call: more keys than clients can make between two calls."""
 
@@ -78,6 +78,6 @@ async def forget_old_idempotency_keys(database: Database) -> None:
     for _ in range(MAX_DELETE_BATCHES):
         async with database.transaction() as session:
             repository = IdempotencyRepository(session)
-            forgotten = await repository.delete_older_than(KEY_LIFETIME, limit=DELETE_BATCH)
-        if forgotten < DELETE_BATCH:
+            forgotten = await repository.delete_older_than(KEY_LIFETIME, limit=KEYS_PER_DELETE)
+        if forgotten < KEYS_PER_DELETE:
             return

@@ -9,7 +9,7 @@ UNMATCHED_ROUTE = "unmatched"
 OTHER_METHOD = "other"
 """The method label of all but the usual methods; a client may send any."""
 
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_COUNTED_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 HTTP_REQUESTS = Counter(
     "page_parser_http_requests_total",
@@ -33,7 +33,7 @@ TASKS_UNPUBLISHED = Counter(
 _children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
 
-def http_request_served(method: str, route: str | None, status: int, seconds: float) -> None:
+def count_http_request(method: str, route: str | None, status: int, seconds: float) -> None:
     """Count one answered HTTP request.
 
     Args:
@@ -42,7 +42,7 @@ def http_request_served(method: str, route: str | None, status: int, seconds: fl
         status: of the answer.
         seconds: from request to answer.
     """
-    key = (method if method in _METHODS else OTHER_METHOD, route or UNMATCHED_ROUTE, status)
+    key = (method if method in _COUNTED_METHODS else OTHER_METHOD, route or UNMATCHED_ROUTE, status)
     children = _children.get(key)
     if children is None:
         # Looked up once, because finding labels costs more than counting.

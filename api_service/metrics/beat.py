@@ -18,7 +18,7 @@ LAST_PUBLISHED_TIMESTAMP_SECONDS = Gauge(
 )
 
 
-def task_published(task: str) -> None:
+def count_published_task(task: str) -> None:
     """Count one published task."""
     PUBLISHED.labels(task).inc()
     LAST_PUBLISHED_TIMESTAMP_SECONDS.set_to_current_time()

@@ -8,11 +8,11 @@ from time import time
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary
 
-from api_service.exceptions import PAGE_CODES
+from api_service.exceptions import PAGE_ERROR_CODES
 
 REGISTRY = CollectorRegistry()
 
-COUNTED_CODES = PAGE_CODES | {"attempts_exhausted", "expired"}
+COUNTED_CODES = PAGE_ERROR_CODES | {"attempts_exhausted", "expired"}
 """Codes that are counted by name."""
 OTHER_CODE = "other"
 """The label of all other codes; a foreign parser may send any."""
@@ -89,13 +89,13 @@ _swept = {
 }
 
 
-def count_succeeded(*, age: float) -> None:
+def count_succeeded_request(*, age: float) -> None:
     """Count a request that ended as `success`, `age` seconds after it was accepted."""
     _ended["success"].inc()
     ACCEPTED_TO_ENDED.observe(age)
 
 
-def count_failed(code: str, *, age: float) -> None:
+def count_failed_request(code: str, *, age: float) -> None:
     """Count a request that ended as `failure`, and its last attempt."""
     _ended["failure"].inc()
     _failed[code if code in COUNTED_CODES else OTHER_CODE].inc()
@@ -103,19 +103,19 @@ def count_failed(code: str, *, age: float) -> None:
     ACCEPTED_TO_ENDED.observe(age)
 
 
-def count_expired(*, age: float) -> None:
+def count_expired_request(*, age: float) -> None:
     """Count a request that ended as `failure` because its time was over, without an attempt."""
     _ended["failure"].inc()
     _failed["expired"].inc()
     ACCEPTED_TO_ENDED.observe(age)
 
 
-def count_retried(number: int) -> None:
+def count_retried_attempts(number: int) -> None:
     """Count failed attempts that another attempt follows."""
     _retried.inc(number)
 
 
-def count_persisted(number: int) -> None:
+def count_persisted_batch(number: int) -> None:
     """Count one batch of `number` results."""
     RESULT_BATCHES.inc()
     RESULTS_PROCESSED.inc(number)

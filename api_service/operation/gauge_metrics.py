@@ -64,7 +64,7 @@ class GaugeSnapshot(Collector):
         if self._unfinished is not None:
             yield from _database_gauges(self._unfinished)
         if self._queue is not None:
-            yield from _queue_gauges(self._queue)
+            yield from _redis_gauges(self._queue)
 
 
 def _database_gauges(unfinished: Mapping[str, UnfinishedSummary]) -> Iterable[Metric]:
@@ -87,7 +87,7 @@ def _database_gauges(unfinished: Mapping[str, UnfinishedSummary]) -> Iterable[Me
     )
 
 
-def _queue_gauges(queue: RedisSnapshot) -> Iterable[Metric]:
+def _redis_gauges(queue: RedisSnapshot) -> Iterable[Metric]:
     depths = queue.depths
     yield _gauge_by_label(
         "place",

@@ -73,8 +73,8 @@ class Gauges:
     async def _read(self) -> GaugeSnapshot:
         started = self._clock()
         unfinished, queue = await asyncio.gather(
-            self._if_answered("database", self._ask_database()),
-            self._if_answered("redis", self._ask_redis()),
+            self._answer_or_none("database", self._ask_database()),
+            self._answer_or_none("redis", self._ask_redis()),
         )
         ended = self._clock()
         pause = min(
@@ -84,7 +84,7 @@ class Gauges:
         self._fresh_until = ended + pause
         return GaugeSnapshot(unfinished=unfinished, queue=queue, limit=self._limit)
 
-    async def _if_answered(self, part: str, question: Coroutine[Any, Any, T]) -> T | None:
+    async def _answer_or_none(self, part: str, question: Coroutine[Any, Any, T]) -> T | None:
         """Return the answer, or None from a server that is silent or fails."""
         try:
             return await self._timeout.run(question)
@@ -99,8 +99,8 @@ class Gauges:
             return await ParseRequestRepository(session).summarise_unfinished(limit=self._limit)
 
     async def _ask_redis(self) -> RedisSnapshot:
-        depths = await self._census.depths()
-        parsers, workers = await self._census.count_alive()
+        depths = await self._census.read_depths()
+        parsers, workers = await self._census.count_alive_parsers_and_workers()
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.llen(f"{self._celery_prefix}{API_QUEUE}")
             pipe.llen(f"{self._celery_prefix}{CONTROL_QUEUE}")

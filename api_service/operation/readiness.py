@@ -24,7 +24,7 @@ class ReadinessCheck:
     async def run(self) -> Readiness:
         """Run all checks at once; the answer names what is missing."""
         database, (redis, parser, worker) = await asyncio.gather(
-            self._check_database(), self._check_queue()
+            self._check_database(), self._check_redis_parsers_workers()
         )
         checks = {"database": database, "redis": redis, "parser": parser, "worker": worker}
         ready = all(state == "ok" for state in checks.values())
@@ -40,10 +40,10 @@ class ReadinessCheck:
             return f"at migration {revision or 'none'}, not {NEWEST_MIGRATION}"
         return "ok"
 
-    async def _check_queue(self) -> tuple[str, str, str]:
+    async def _check_redis_parsers_workers(self) -> tuple[str, str, str]:
         try:
             async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
-                parsers, workers = await self._census.count_alive()
+                parsers, workers = await self._census.count_alive_parsers_and_workers()
         except (TimeoutError, RedisError, OSError):
             return "does not answer", "unknown", "unknown"
         return "ok", _ok_if_any_seen(parsers), _ok_if_any_seen(workers)

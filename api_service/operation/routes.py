@@ -14,8 +14,8 @@ from api_service.operation.responses import Health, Readiness
 
 router = APIRouter()
 
-Check = Annotated[ReadinessCheck, Depends(provided(ReadinessCheck))]
-ScrapeGauges = Annotated[Gauges, Depends(provided(Gauges))]
+ProvidedReadinessCheck = Annotated[ReadinessCheck, Depends(provided(ReadinessCheck))]
+ProvidedGauges = Annotated[Gauges, Depends(provided(Gauges))]
 
 
 @router.get("/health", summary="Whether this process lives", tags=["Operation"])
@@ -30,7 +30,7 @@ async def get_health() -> Health:
     tags=["Operation"],
     responses={503: {"description": "Something is missing.", "model": Readiness}},
 )
-async def get_readiness(check: Check, response: Response) -> Readiness:
+async def get_readiness(check: ProvidedReadinessCheck, response: Response) -> Readiness:
     """Check the database, Redis, the parsers and the workers, and name what is missing."""
     readiness = await check.run()
     if readiness.status != "ready":
@@ -39,6 +39,6 @@ async def get_readiness(check: Check, response: Response) -> Readiness:
 
 
 @router.get("/metrics", include_in_schema=False)
-async def show_metrics(gauges: ScrapeGauges) -> Response:
+async def show_metrics(gauges: ProvidedGauges) -> Response:
     """Answer Prometheus; see `docs/monitoring.md`."""
     return Response(render(metrics.REGISTRY, await gauges.read()), media_type=CONTENT_TYPE)

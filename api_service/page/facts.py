@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 
-def _in_utc(time: datetime | None) -> datetime | None:
+def _in_utc_or_none(time: datetime | None) -> datetime | None:
     """Convert a time to UTC, without an offset read as UTC; None if its year leaves 1 to 9999."""
     if time is None:
         return None
@@ -107,5 +107,7 @@ class PageFacts(Facts):
         int | None, Field(description="Milliseconds from DNS look-up to parsed.")
     ] = None
     fetched_at: Annotated[
-        datetime | None, AfterValidator(_in_utc), Field(description="When the page was fetched.")
+        datetime | None,
+        AfterValidator(_in_utc_or_none),
+        Field(description="When the page was fetched."),
     ] = None

@@ -15,14 +15,14 @@ from api_service.page.facts import ErrorFacts, Metadata, PageFacts
 
 MAX_FACT_DEPTH = 64
 """Levels of lists and objects that a fact may have; deeper ones become null."""
-MAX_TEXT_DEPTH = 96
+MAX_JSON_DEPTH = 96
 """Levels that a text may have; pydantic refuses 200. Deeper ones become null before parsing."""
 MAX_JSON_TOKENS = 1_000_000
 """Strings and brackets in a text that has to be cut: 0.3 s, in which nothing else is done."""
-MAX_DIGITS = 4000
+MAX_INTEGER_DIGITS = 4000
 """Digits of a whole number; Python refuses 4300. A longer one becomes null."""
 
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_UNSTORABLE_CHARACTERS = re.compile("[\0\ud800-\udfff]")
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 # The closing quote is optional: else what is never closed would be scanned from each quote again.
 
@@ -36,14 +36,14 @@ class LenientMetadata(Metadata):
 
     @field_validator("open_graph", mode="before")
     @classmethod
-    def _expect_lists_of_text(cls, value: Any) -> Any:
+    def _require_lists_of_text(cls, value: Any) -> Any:
         if isinstance(value, dict) and not all(map(_is_list_of_text, value.values())):
             raise ValueError("it is a list of texts for each property")
         return value
 
     @field_validator("twitter_card", mode="before")
     @classmethod
-    def _expect_text(cls, value: Any) -> Any:
+    def _require_texts(cls, value: Any) -> Any:
         if isinstance(value, dict) and not all(isinstance(item, str) for item in value.values()):
             raise ValueError("it is a text for each property")
         return value
@@ -91,7 +91,7 @@ def valid_or_none(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
         return None
 
 
-def storable(text: str) -> str:
+def make_storable_text(text: str) -> str:
     """Replace NUL and lone surrogates, which PostgreSQL's text type rejects."""
     if "\0" not in text:  # this check and encoding are much faster than the substitution
         try:
@@ -100,17 +100,17 @@ def storable(text: str) -> str:
             pass
         else:
             return text
-    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+    return _UNSTORABLE_CHARACTERS.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def make_storable_json(value: Any, depth: int = MAX_FACT_DEPTH) -> Any:
     """Make every string within a JSON value storable, and cut what is deeper than `depth`."""
     match value:
         case str():
-            return storable(value)
+            return make_storable_text(value)
         case dict() if depth:
             return {
-                storable(str(key)): make_storable_json(item, depth - 1)
+                make_storable_text(str(key)): make_storable_json(item, depth - 1)
                 for key, item in value.items()
             }
         case list() if depth:
@@ -121,14 +121,15 @@ def make_storable_json(value: Any, depth: int = MAX_FACT_DEPTH) -> Any:
             return value
 
 
-def parse_json(text: bytes) -> Any:
+def parse_json_leniently(text: bytes) -> Any:
     """Parse JSON that pydantic refuses, such as lone surrogates; what is too deep becomes null.
 
     Raises:
         ValueError: it is not JSON.
     """
     return json.loads(
-        _cut_deep(text.decode(json.detect_encoding(text), "surrogatepass")), parse_int=_integer
+        _cut_deep(text.decode(json.detect_encoding(text), "surrogatepass")),
+        parse_int=_integer_or_none,
     )
 
 
@@ -141,7 +142,7 @@ def read_facts(text: str | None) -> PageFacts:
     except ValidationError:
         pass
     try:
-        return LenientPageFacts.model_validate(parse_json(text.encode())).facts
+        return LenientPageFacts.model_validate(parse_json_leniently(text.encode())).facts
     except ValueError:
         return PageFacts()
 
@@ -157,7 +158,7 @@ def read_error(text: str | None) -> ErrorFacts | None:
 
 
 def _cut_deep(text: str) -> str:
-    """Put null in place of each list and object that is deeper than `MAX_TEXT_DEPTH`.
+    """Put null in place of each list and object that is deeper than `MAX_JSON_DEPTH`.
 
     Raises:
         ValueError: it is cut off itself, or has more than `MAX_JSON_TOKENS`.
@@ -170,13 +171,13 @@ def _cut_deep(text: str) -> str:
         match text[found.start()]:
             case "[" | "{":
                 depth += 1
-                if depth == MAX_TEXT_DEPTH + 1:
+                if depth == MAX_JSON_DEPTH + 1:
                     kept += [text[end : found.start()], "null"]
             case "]" | "}":
-                if depth == MAX_TEXT_DEPTH + 1:
+                if depth == MAX_JSON_DEPTH + 1:
                     end = found.end()
                 depth -= 1
-    if depth > MAX_TEXT_DEPTH:
+    if depth > MAX_JSON_DEPTH:
         raise ValueError("it ends within a list or an object")
     return "".join([*kept, text[end:]]) if kept else text
 
@@ -185,5 +186,5 @@ def _is_list_of_text(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
-def _integer(digits: str) -> int | None:
-    return int(digits) if len(digits) <= MAX_DIGITS else None
+def _integer_or_none(digits: str) -> int | None:
+    return int(digits) if len(digits) <= MAX_INTEGER_DIGITS else None

@@ -9,9 +9,9 @@ import structlog
 from redis.exceptions import ResponseError
 
 from api_service.parser_client.keys import Keys
-from api_service.parser_client.scripts import load
+from api_service.parser_client.scripts import read_script
 from api_service.parser_client.token import request_id_of
-from api_service.parser_client.wrong_type import is_wrong_type
+from api_service.parser_client.wrong_type import is_wrong_type_error
 
 ALIVE_WITHIN_SECONDS = 10
 """A parser or worker is alive if its last heartbeat is not older."""
@@ -56,11 +56,11 @@ class RedisCensus:
         self._redis = redis
         self._keys = keys
         self._name = name
-        self._heartbeat_script = redis.register_script(load("heartbeat"))
-        self._depths_script = redis.register_script(load("depths"))
-        self._count_alive_script = redis.register_script(load("count_alive"))
+        self._heartbeat_script = redis.register_script(read_script("heartbeat"))
+        self._depths_script = redis.register_script(read_script("depths"))
+        self._count_alive_script = redis.register_script(read_script("count_alive"))
 
-    async def ids_in_redis(self) -> AsyncIterator[int]:
+    async def request_ids_in_redis(self) -> AsyncIterator[int]:
         """List the ids of all requests that a job, a lease or an announcement represents.
 
         Each place is read after those from which a job may move to it, so that a moving job
@@ -68,21 +68,21 @@ class RedisCensus:
         waits for hosts, what is ready, what parsers hold, and what is announced.
         """
         async for raw in self._items_from_the_end(self._keys.task_queue):
-            yield _id_in(raw)
+            yield _id_or_placeholder(raw)
         for host in await self._members(self._keys.hosts_with_waiters):
-            async for raw in self._items_from_the_end(self._keys.host_waiting(host)):
-                yield _id_in(raw)
+            async for raw in self._items_from_the_end(self._keys.host_waiting_jobs(host)):
+                yield _id_or_placeholder(raw)
         async for raw in self._items_from_the_end(self._keys.ready_jobs):
-            yield _id_in(raw)
+            yield _id_or_placeholder(raw)
         for token in await self._members(self._keys.leases):
             yield request_id_of(token) or _PLACEHOLDER_FOR_FOREIGN_ID
         takers = await self._members(self._keys.announcement_takers)
         lists = [self._keys.taken_announcements(taker) for taker in takers]
         for name in (*lists, self._keys.reply_list):
             async for raw in self._items_from_the_end(name):
-                yield _id_in(raw)
+                yield _id_or_placeholder(raw)
 
-    async def depths(self) -> QueueDepths:
+    async def read_depths(self) -> QueueDepths:
         """Count what waits where."""
         keys = self._keys
         counts = await self._depths_script(
@@ -103,7 +103,7 @@ class RedisCensus:
         args: list[str | int] = [self._name, FORGET_WORKER_SECONDS]
         await self._heartbeat_script(keys=[self._keys.workers], args=args)
 
-    async def count_alive(self) -> tuple[int, int]:
+    async def count_alive_parsers_and_workers(self) -> tuple[int, int]:
         """Count the parsers and the workers that are alive."""
         keys = [self._keys.parsers, self._keys.workers]
         parsers, workers = await self._count_alive_script(keys=keys, args=[ALIVE_WITHIN_SECONDS])
@@ -151,7 +151,7 @@ def _log_wrong_type_or_raise(name: str, error: ResponseError) -> None:
     Raises:
         ResponseError: it is another error.
     """
-    if not is_wrong_type(error):
+    if not is_wrong_type_error(error):
         raise error
     log.error(WRONG_TYPE_LOG_EVENT, key=name)
 
@@ -163,6 +163,6 @@ _PLACEHOLDER_FOR_FOREIGN_ID = 0
 """The id in place of a foreign job's; ours begin at 1."""
 
 
-def _id_in(raw: bytes) -> int:
+def _id_or_placeholder(raw: bytes) -> int:
     found = _ID.search(raw)
     return int(found[1]) if found else _PLACEHOLDER_FOR_FOREIGN_ID

@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from api_service.exceptions import PAGE_CODES, ApiError
+from api_service.exceptions import PAGE_ERROR_CODES, ApiError
 
 
 class ParserUnavailableError(ApiError):
@@ -37,7 +37,7 @@ class PageError(ApiError):
     """
 
     http_status = HTTPStatus.BAD_GATEWAY
-    known_codes = PAGE_CODES
+    known_codes = PAGE_ERROR_CODES
     message = "The page could not be fetched or parsed."
 
     def __init__(

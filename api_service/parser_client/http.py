@@ -19,7 +19,7 @@ from api_service.parser_client.exceptions import (
 )
 from api_service.parser_client.messages import ParserProblem, read_fetch_answer
 
-PARSE_SYNC_ANSWER_TYPE = "application/vnd.page-parser.answer+json"
+PARSE_SYNC_MEDIA_TYPE = "application/vnd.page-parser.answer+json"
 """The media type of our own parser: its body has exactly the members of `GET /parse_sync`."""
 
 DEFAULT_RETRY_AFTER_SECONDS = 5
@@ -43,7 +43,7 @@ class ParserHttp:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),  # the parser limits what runs at once
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"Accept": f"{PARSE_SYNC_ANSWER_TYPE}, application/json;q=0.9"},
+            headers={"Accept": f"{PARSE_SYNC_MEDIA_TYPE}, application/json;q=0.9"},
             timeout=aiohttp.ClientTimeout(total=timeout),
         )
 
@@ -78,8 +78,8 @@ class ParserHttp:
             async with self._session.get(target, headers=headers, allow_redirects=False) as answer:
                 if answer.status == HTTPStatus.OK:
                     size = answer.content_length or 0
-                    return await memory.make(
-                        size, partial(_read_as_parse_sync_answer, answer), alone=False
+                    return await memory.wait_and_make(
+                        size, partial(_read_as_parse_sync_answer, answer), one_at_a_time=False
                     )
                 body = await answer.read()
             if answer.status == HTTPStatus.BAD_GATEWAY:
@@ -97,7 +97,7 @@ class ParserHttp:
 
 async def _read_as_parse_sync_answer(answer: aiohttp.ClientResponse) -> bytes:
     body = await answer.read()
-    return body if answer.content_type == PARSE_SYNC_ANSWER_TYPE else _with_missing_members(body)
+    return body if answer.content_type == PARSE_SYNC_MEDIA_TYPE else _completed_with_nulls(body)
 
 
 def _retry_after(answer: aiohttp.ClientResponse) -> int:
@@ -117,6 +117,6 @@ def _page_error(body: bytes) -> PageError:
     )
 
 
-def _with_missing_members(body: bytes) -> bytes:
+def _completed_with_nulls(body: bytes) -> bytes:
     """Set the members that a foreign parser leaves out to null."""
     return read_fetch_answer(body).model_dump_json().encode()

@@ -59,7 +59,7 @@ class Keys:
         return f"{self.task_queue}:leases"
 
     @property
-    def ended_leases(self) -> str:
+    def expired_leases(self) -> str:
         """Name the set of tokens whose lease was found to have ended."""
         return f"{self.leases}:ended"
 
@@ -73,7 +73,7 @@ class Keys:
         """Name the set of hosts that jobs or requests wait for."""
         return f"{self.task_queue}:hosts"
 
-    def host_waiting(self, host: str) -> str:
+    def host_waiting_jobs(self, host: str) -> str:
         """Name the list of jobs that wait for a host."""
         return f"{self.host_prefix}{host}{self.waiting_suffix}"
 
@@ -104,7 +104,7 @@ class Keys:
         sets = (
             self.hosts_with_waiters,
             self.leases,
-            self.ended_leases,
+            self.expired_leases,
             self.announcement_takers,
             self.parsers,
             self.workers,

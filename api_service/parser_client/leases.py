@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import redis.asyncio as aioredis
 
 from api_service.parser_client.keys import Keys
-from api_service.parser_client.scripts import load
+from api_service.parser_client.scripts import read_script
 
 
 class Leases:
@@ -13,8 +13,8 @@ class Leases:
 
     def __init__(self, redis: aioredis.Redis, keys: Keys) -> None:
         self._redis = redis
-        self._keys = [keys.leases, keys.ended_leases]
-        self._expired_script = redis.register_script(load("expired_leases"))
+        self._keys = [keys.leases, keys.expired_leases]
+        self._expired_script = redis.register_script(read_script("expired_leases"))
 
     async def note_and_find_expired_tokens(self, *, after_ms: int, limit: int) -> list[str]:
         """Return tokens whose lease ended and was not renewed for another `after_ms`.

@@ -20,7 +20,12 @@ from pydantic import (
     WrapValidator,
 )
 
-from api_service.page.foreign import LenientPageFacts, parse_json, storable, valid_or_none
+from api_service.page.foreign import (
+    LenientPageFacts,
+    make_storable_text,
+    parse_json_leniently,
+    valid_or_none,
+)
 
 log = structlog.get_logger()
 
@@ -33,7 +38,7 @@ def _valid_or_zero(value: Any, validate: ValidatorFunctionWrapHandler) -> int:
 PAGE_KIND = "page"
 """The kind of a job or result that names none."""
 
-Text = Annotated[str, AfterValidator(storable)]
+StorableText = Annotated[str, AfterValidator(make_storable_text)]
 OptionalCount = Annotated[int, Field(ge=0, le=2**31 - 1)] | None
 """A number that fits its column, or none; other values are refused."""
 KindOrPage = Annotated[
@@ -65,15 +70,15 @@ class ResultAnnouncement(_Message):
     """Report that a result is stored; the parser pushes it onto our reply list."""
 
     id: Annotated[int, Field(ge=0, le=2**63 - 1)]
-    token: Text
+    token: StorableText
     bytes: Annotated[int, Field(ge=0, le=2**40), WrapValidator(_valid_or_zero)] = 0
 
 
 class FailureReason(_Message):
     """Say why a page could not be fetched."""
 
-    code: Text
-    message: Text
+    code: StorableText
+    message: StorableText
     retryable: bool = False
     page_status: Annotated[OptionalHttpStatus, WrapValidator(valid_or_none)] = None
     retry_after: Annotated[
@@ -85,28 +90,28 @@ class SuccessResult(LenientPageFacts):
     """Hold the page of a job that succeeded. A foreign parser sends title and HTML only."""
 
     status: Literal["success"]
-    title: Text
-    html: Text
+    title: StorableText
+    html: StorableText
     http_status: OptionalHttpStatus = None
     bytes: OptionalCount = None
     elapsed_ms: OptionalCount = None
-    token: Text | None = None
+    token: StorableText | None = None
     kind: KindOrPage = PAGE_KIND
 
 
 class SuccessResultWithoutHtml(SuccessResult):
     """Hold the JSON of a page's result whose HTML is appended to it."""
 
-    html: Text = ""
+    html: StorableText = ""
 
 
 class FailureResult(_Message):
     """Hold the reason of a job that failed. A foreign parser sends `error` only."""
 
     status: Literal["failure"]
-    error: Text = "The page could not be fetched."
+    error: StorableText = "The page could not be fetched."
     reason: FailureReason | None = None
-    token: Text | None = None
+    token: StorableText | None = None
 
 
 Result = SuccessResult | FailureResult
@@ -160,7 +165,7 @@ def _validate_json_leniently(reader: TypeAdapter[Model], value: bytes) -> Model:
         return reader.validate_json(value)
     except ValidationError:
         # Python's own reader accepts lone surrogates, and is told what to do with depth.
-        return reader.validate_python(parse_json(value))
+        return reader.validate_python(parse_json_leniently(value))
 
 
 def _read_with_html_appended(value: bytes) -> SuccessResult:
@@ -171,7 +176,7 @@ def _read_with_html_appended(value: bytes) -> SuccessResult:
     except UnicodeDecodeError as error:
         raise ValueError("its HTML is not UTF-8") from error
     facts = _validate_json_leniently(_RESULT_WITHOUT_HTML_READER, rest[:end])
-    return facts.model_copy(update={"html": storable(html)})
+    return facts.model_copy(update={"html": make_storable_text(html)})
 
 
 def read_fetch_answer(body: bytes) -> FetchAnswer:

@@ -20,14 +20,14 @@ from api_service.parser_client.messages import (
     log_and_make_unreadable_result,
     read_result,
 )
-from api_service.parser_client.scripts import load
-from api_service.parser_client.wrong_type import is_wrong_type, raise_other_errors
+from api_service.parser_client.scripts import read_script
+from api_service.parser_client.wrong_type import is_wrong_type_error, raise_unless_wrong_type
 
 TAKEN_ANNOUNCEMENTS_LEASE_SECONDS = 30
-KEYS_PER_READ = 1000
+SIZES_PER_READ = 1000
 RESULT_HEADS_PER_READ = 100
 """Heads read in one round trip: one holds a page's metadata and may have 100 KiB."""
-MAX_BYTES_OF_BATCHED_JSON = 4096
+MAX_JSON_BYTES_READ_AS_HEAD = 4096
 """A longer result in plain JSON carries its page and is read on its own."""
 
 log = structlog.get_logger()
@@ -45,11 +45,11 @@ class ResultStore:
         self._keys = keys
         self._name = name
         self._taken = keys.taken_announcements(name)
-        self._take_script = redis.register_script(load("take_announcements"))
-        self._acknowledge_script = redis.register_script(load("acknowledge"))
-        self._announce_script = redis.register_script(load("announce"))
-        self._reclaim_script = redis.register_script(load("reclaim_announcements"))
-        self._heads_script = redis.register_script(load("result_heads"))
+        self._take_script = redis.register_script(read_script("take_announcements"))
+        self._acknowledge_script = redis.register_script(read_script("acknowledge"))
+        self._announce_script = redis.register_script(read_script("announce"))
+        self._reclaim_script = redis.register_script(read_script("reclaim_announcements"))
+        self._heads_script = redis.register_script(read_script("result_heads"))
 
     async def wait_and_take_announcement(self, seconds: float) -> None:
         """Wait until a result is announced, and take that announcement."""
@@ -57,7 +57,7 @@ class ResultStore:
             "BLMOVE", self._keys.reply_list, self._taken, "LEFT", "RIGHT", seconds
         )
 
-    async def take(self, *, limit: int, max_bytes: int) -> list[ResultAnnouncement]:
+    async def take_announcements(self, *, limit: int, max_bytes: int) -> list[ResultAnnouncement]:
         """Return what this process has taken, filled up from the list within both limits.
 
         It stays this process's until it is acknowledged.
@@ -131,7 +131,7 @@ class ResultStore:
             if name not in {b"none", b"string"}
         }
 
-    async def delete_results(self, request_ids: Sequence[int]) -> None:
+    async def delete_unannounced_results(self, request_ids: Sequence[int]) -> None:
         """Delete results that were never announced."""
         if request_ids:
             await self._redis.unlink(*(self._keys.result(i) for i in request_ids))
@@ -139,8 +139,8 @@ class ResultStore:
     async def stored_sizes(self, request_ids: Sequence[int]) -> dict[int, int]:
         """Return the size in bytes of each result that is stored for these requests."""
         found = {}
-        for start in range(0, len(request_ids), KEYS_PER_READ):
-            chunk = request_ids[start : start + KEYS_PER_READ]
+        for start in range(0, len(request_ids), SIZES_PER_READ):
+            chunk = request_ids[start : start + SIZES_PER_READ]
             async with self._redis.pipeline(transaction=False) as pipe:
                 for request_id in chunk:
                     pipe.strlen(self._keys.result(request_id))
@@ -177,7 +177,7 @@ class ResultStore:
         for start in range(0, len(request_ids), RESULT_HEADS_PER_READ):
             chunk = request_ids[start : start + RESULT_HEADS_PER_READ]
             keys = [self._keys.result(request_id) for request_id in chunk]
-            heads = await self._heads_script(keys=keys, args=[MAX_BYTES_OF_BATCHED_JSON])
+            heads = await self._heads_script(keys=keys, args=[MAX_JSON_BYTES_READ_AS_HEAD])
             for request_id, head in zip(chunk, heads, strict=True):
                 if isinstance(head, bytes):
                     found[request_id] = read_result(head, request_id=request_id)
@@ -192,5 +192,5 @@ class ResultStore:
 
 def _sizes_with_wrong_types_as_1(answers: Sequence[object]) -> list[int]:
     """Return sizes of values; one of another type has some size, too."""
-    raise_other_errors(answers)
-    return [1 if is_wrong_type(size) else int(str(size)) for size in answers]
+    raise_unless_wrong_type(answers)
+    return [1 if is_wrong_type_error(size) else int(str(size)) for size in answers]

@@ -14,7 +14,7 @@ _INCLUDE_LINE = re.compile(r"^-- @include (\w+)\n", re.MULTILINE)
 
 
 @cache
-def load(name: str) -> str:
+def read_script(name: str) -> str:
     """Return the text of a script, with its includes in place.
 
     Raises:
@@ -23,4 +23,4 @@ def load(name: str) -> str:
     path = _LUA_FOLDER / f"{name}.lua"
     if not path.is_file():
         raise LookupError(f"There is no script {name}.lua in {_LUA_FOLDER}.")
-    return _INCLUDE_LINE.sub(lambda found: load(found[1]), path.read_text())
+    return _INCLUDE_LINE.sub(lambda found: read_script(found[1]), path.read_text())

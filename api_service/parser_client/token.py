@@ -7,10 +7,10 @@ jobs as they like, so a token of theirs may have any form.
 import re
 
 # 18 digits always fit into the id's column, a bigint; no id of ours is longer.
-_TOKEN = re.compile(r"([0-9]{1,18})-")
+_ID_PREFIX = re.compile(r"([0-9]{1,18})-")
 
 
 def request_id_of(token: str) -> int | None:
     """Return the id of the request that a token belongs to, or None for a foreign token."""
-    found = _TOKEN.match(token)
+    found = _ID_PREFIX.match(token)
     return int(found[1]) if found else None

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-TOUCH_SECONDS = 1.0
+TOUCH_PERIOD_SECONDS = 1.0
 
 
 @asynccontextmanager
@@ -15,7 +15,7 @@ async def touch_while_alive(path: Path | None) -> AsyncIterator[None]:
     async def keep_touching() -> None:
         while True:
             touch_alive_file(path)
-            await asyncio.sleep(TOUCH_SECONDS)
+            await asyncio.sleep(TOUCH_PERIOD_SECONDS)
 
     touching = asyncio.create_task(keep_touching()) if path else None
     try:

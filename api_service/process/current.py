@@ -1,8 +1,8 @@
 """Find the worker from a Celery task, in the core or in a capability.
 
-A task is a shell round a coroutine function, which `current_worker().run` calls with the
-collaborators of the process, such as
-`current_worker().run(lambda collaborators: count(collaborators.get(Database)))`.
+A task is a shell round a coroutine function, which `current_worker().run_or_log_outage` calls with
+the collaborators of the process, such as
+`current_worker().run_or_log_outage(lambda collaborators: count(collaborators.get(Database)))`.
 """
 
 from collections.abc import Callable, Coroutine
@@ -17,7 +17,7 @@ CallWithCollaborators = Callable[[Collaborators], Coroutine[Any, Any, T]]
 class Worker(Protocol):
     """The worker as tasks see it."""
 
-    def run(self, call: CallWithCollaborators[T]) -> T | None:
+    def run_or_log_outage(self, call: CallWithCollaborators[T]) -> T | None:
         """Run a use case; if a server is unreachable, log that and return None."""
 
 

@@ -46,7 +46,7 @@ class _UnixConnection(_UvloopSafe, aioredis.UnixDomainSocketConnection):
     pass
 
 
-def open_client(address: RedisAddress, **options: Any) -> aioredis.Redis:
+def make_redis_client(address: RedisAddress, **options: Any) -> aioredis.Redis:
     """Return a client of these connections, which connects when it is first used."""
     classes = {"tcp": _Connection, "tls": _TlsConnection, "unix": _UnixConnection}
     pool = aioredis.ConnectionPool(
@@ -55,7 +55,7 @@ def open_client(address: RedisAddress, **options: Any) -> aioredis.Redis:
     return aioredis.Redis.from_pool(pool)
 
 
-async def why_refused(redis: aioredis.Redis) -> str | None:
+async def ping_for_refusal_reason(redis: aioredis.Redis) -> str | None:
     """Return why Redis refuses to let us in; None if it does let us in, or does not answer.
 
     A wrong password does not pass by itself, while a server out of reach may come back.
@@ -74,7 +74,7 @@ async def why_refused(redis: aioredis.Redis) -> str | None:
 
 def open_redis(address: RedisAddress, *, timeout: float) -> aioredis.Redis:
     """Return a client that tries once and gives up after `timeout` seconds: its users retry."""
-    return open_client(
+    return make_redis_client(
         address,
         socket_timeout=timeout,
         socket_connect_timeout=min(timeout, 3),
@@ -82,11 +82,11 @@ def open_redis(address: RedisAddress, *, timeout: float) -> aioredis.Redis:
     )
 
 
-async def require_redis_access(redis: aioredis.Redis) -> None:
+async def raise_if_redis_refuses(redis: aioredis.Redis) -> None:
     """Check that Redis lets a starting process in, if it answers.
 
     Raises:
         RedisRefusedError: it does not; the message has its reason.
     """
-    if reason := await why_refused(redis):
+    if reason := await ping_for_refusal_reason(redis):
         raise RedisRefusedError(reason)

@@ -18,10 +18,10 @@ from api_service.database import Database
 from api_service.exceptions import DatabaseUnavailableError, QueueFullError
 from api_service.repository import ParseRequestRepository
 
-RECOUNT_SECONDS = 1.0
+RECOUNT_SECONDS_NEAR_LIMIT = 1.0
 RECOUNT_SECONDS_FAR_FROM_LIMIT = 5.0
 MAX_RECOUNT_SECONDS = 10.0
-COST_FACTOR = 20
+PAUSE_PER_COUNT_DURATION = 20
 """The pause between counts is this many times as long as a count, within the bounds above."""
 
 log = structlog.get_logger()
@@ -53,18 +53,18 @@ class Admission:
     ) -> "Admission":
         """Make one that has counted."""
         admission = cls(database, max_unfinished=max_unfinished, clock=clock)
-        await admission.count()
+        await admission.recount_unfinished()
         return admission
 
     @contextlib.contextmanager
-    def reserve(self) -> Iterator[None]:
+    def reserve_place(self) -> Iterator[None]:
         """Reserve a place for one more request while it is being stored.
 
         Raises:
             QueueFullError: the limit is reached.
         """
         if self._counting is None and self._clock() >= self._next_count:
-            self._counting = asyncio.create_task(self.count())
+            self._counting = asyncio.create_task(self.recount_unfinished())
         if self._estimated_unfinished >= self._max_unfinished:
             raise QueueFullError
         self._being_stored += 1
@@ -74,7 +74,7 @@ class Admission:
             self._being_stored -= 1
             self._accepted_since += 1  # after a failure also: it may be stored all the same
 
-    async def count(self) -> None:
+    async def recount_unfinished(self) -> None:
         """Recount unfinished requests; on failure keep the last count."""
         accepted_before, started = self._accepted_since, self._clock()
         cost = 0.0
@@ -88,8 +88,8 @@ class Admission:
             log.warning("requests not counted")
         finally:
             is_far = self._estimated_unfinished < self._max_unfinished / 2
-            pause = RECOUNT_SECONDS_FAR_FROM_LIMIT if is_far else RECOUNT_SECONDS
-            slow = min(MAX_RECOUNT_SECONDS, cost * COST_FACTOR)
+            pause = RECOUNT_SECONDS_FAR_FROM_LIMIT if is_far else RECOUNT_SECONDS_NEAR_LIMIT
+            slow = min(MAX_RECOUNT_SECONDS, cost * PAUSE_PER_COUNT_DURATION)
             self._next_count = self._clock() + max(pause, slow)
             self._counting = None
 

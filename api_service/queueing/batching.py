@@ -49,7 +49,7 @@ class Batcher(Generic[Item, Outcome]):
         async with asyncio.timeout(self._timeout):
             return await outcome
 
-    async def close(self) -> None:
+    async def drain(self) -> None:
         """Wait for the running batch, but not for longer than a caller would."""
         if self._running is not None:
             await asyncio.wait([self._running], timeout=self._timeout)

@@ -51,7 +51,7 @@ class TaskSender:
     ) -> None:
         """Send one task, or raise what kombu raises and reconnect for the next."""
         if self._connection is None:
-            self._connection = self._connect()
+            self._connection = self._make_connection()
         try:
             with self._connection.Producer() as producer:
                 self._app.send_task(
@@ -73,7 +73,7 @@ class TaskSender:
             with contextlib.suppress(Exception):
                 connection.release()
 
-    def _connect(self) -> Connection:
+    def _make_connection(self) -> Connection:
         # kombu's own limits let it try for ever.
         limits = {
             "socket_timeout": self._timeout,
@@ -86,14 +86,14 @@ class TaskSender:
 
 
 @dataclass(frozen=True, slots=True)
-class _Publication:
+class _RequestToPublish:
     request_id: int
     url: str
     trace_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class _Task:
+class _TaskToSend:
     name: str
     args: Sequence[Any]
     queue: str
@@ -112,16 +112,16 @@ class Publisher:
     ) -> None:
         self._sender = TaskSender(app, timeout=timeout, broker_options=broker_options)
         self._batcher = Batcher(
-            self._send_in_thread, limit=MAX_REQUESTS_PER_MESSAGE, timeout=timeout
+            self._send_requests_in_thread, limit=MAX_REQUESTS_PER_MESSAGE, timeout=timeout
         )
         # Apart from the requests: a task that cannot be sent must not take them along.
         self._task_sender = TaskSender(app, timeout=timeout, broker_options=broker_options)
-        self._tasks = Batcher(self._send_tasks_in_thread, limit=1, timeout=timeout)
+        self._tasks = Batcher(self._send_task_in_thread, limit=1, timeout=timeout)
 
     async def publish_request(self, request_id: int, url: str, trace_id: str | None) -> bool:
         """Have a worker hand a request to the parsers; return whether that was sent in time."""
         try:
-            await self._batcher.submit(_Publication(request_id, url, trace_id))
+            await self._batcher.submit(_RequestToPublish(request_id, url, trace_id))
         except Exception as error:  # noqa: BLE001 - whatever it is, the row is there
             metrics.TASKS_UNPUBLISHED.inc()
             log.warning("task not published", request_id=request_id, error=repr(error)[:200])
@@ -148,7 +148,7 @@ class Publisher:
             trace_id: of the request that asked for it; a header of the message.
         """
         try:
-            await self._tasks.submit(_Task(name, args, queue, trace_id))
+            await self._tasks.submit(_TaskToSend(name, args, queue, trace_id))
         except Exception as error:  # noqa: BLE001 - as above
             log.warning("task not published", task=name, error=repr(error)[:200])
             return False
@@ -156,11 +156,11 @@ class Publisher:
 
     async def close(self) -> None:
         """Wait for what is being sent, and disconnect."""
-        await asyncio.gather(self._batcher.close(), self._tasks.close())
+        await asyncio.gather(self._batcher.drain(), self._tasks.drain())
         await asyncio.to_thread(self._sender.disconnect)
         await asyncio.to_thread(self._task_sender.disconnect)
 
-    async def _send_tasks_in_thread(self, tasks: Sequence[_Task]) -> Sequence[None]:
+    async def _send_task_in_thread(self, tasks: Sequence[_TaskToSend]) -> Sequence[None]:
         [task] = tasks
         headers = {"trace_id": task.trace_id}
         await asyncio.to_thread(
@@ -168,11 +168,11 @@ class Publisher:
         )
         return [None]
 
-    async def _send_in_thread(self, batch: Sequence[_Publication]) -> Sequence[None]:
-        await asyncio.to_thread(self._send, batch)
+    async def _send_requests_in_thread(self, batch: Sequence[_RequestToPublish]) -> Sequence[None]:
+        await asyncio.to_thread(self._send_requests_message, batch)
         return [None] * len(batch)
 
-    def _send(self, batch: Sequence[_Publication]) -> None:
+    def _send_requests_message(self, batch: Sequence[_RequestToPublish]) -> None:
         """Send one message, for one request or for all that came meanwhile."""
         match batch:
             case [one]:

@@ -7,7 +7,7 @@ from sqlalchemy import DateTime, Row, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api_service.queueing import statements
-from api_service.repository import JobToPush, job_to_push
+from api_service.repository import JobToPush, job_from_row
 
 
 class QueueRepository:
@@ -20,7 +20,7 @@ class QueueRepository:
         """Move from `pending` to `processing`; leave out those that have another status by now."""
         parameters = {"ids": list(request_ids)}
         result = await self._session.execute(statements.MARK_PROCESSING, parameters)
-        return [job_to_push(row) for row in result]
+        return [job_from_row(row) for row in result]
 
     async def claim_stale_pending(
         self, *, age: float, limit: int, first: int | None = None
@@ -34,7 +34,7 @@ class QueueRepository:
         """
         parameters = {"age": age, "limit": limit, "first": first or 0}
         result = await self._session.execute(statements.CLAIM_STALE_PENDING, parameters)
-        return [job_to_push(row) for row in result]
+        return [job_from_row(row) for row in result]
 
     async def find_pending_search_start(self, *, first: int | None = None) -> int:
         """Read the lowest id from `first` on that is pending, or could be the next to be."""
@@ -54,7 +54,7 @@ class QueueRepository:
         """
         parameters = {"limit": limit, "first": first}
         result = await self._session.execute(statements.CLAIM_DUE_RETRIES, parameters)
-        return [job_to_push(row) for row in result]
+        return [job_from_row(row) for row in result]
 
     async def find_due_search_start(self, *, first: datetime | None = None) -> datetime:
         """Read a time from `first` on before which no request becomes due."""
@@ -65,7 +65,7 @@ class QueueRepository:
     async def claim_lost(self, *, age: float, limit: int) -> list[JobToPush]:
         """Claim requests missing for `age` seconds; their status stays `processing`."""
         result = await self._session.execute(statements.CLAIM_LOST, {"age": age, "limit": limit})
-        return [job_to_push(row) for row in result]
+        return [job_from_row(row) for row in result]
 
     async def find_missing_from_redis(
         self, seen: Sequence[int], *, before: datetime
@@ -73,7 +73,7 @@ class QueueRepository:
         """Read `id, token` of pushed requests neither seen in Redis nor touched since `before`."""
         await self._session.execute(statements.FORCE_CUSTOM_PLAN)
         parameters = {"seen": list(seen), "before": before}
-        return (await self._session.execute(statements.FIND_MISSING, parameters)).all()
+        return (await self._session.execute(statements.FIND_MISSING_FROM_REDIS, parameters)).all()
 
     async def clear_suspects_except(self, missing: Sequence[int]) -> None:
         """Clear the suspect mark of every request not in `missing`."""
@@ -92,7 +92,7 @@ class QueueRepository:
             (await self._session.execute(statements.FIND_NEXT_IDS_TO_POLL, parameters)).scalars()
         )
 
-    async def now(self) -> datetime:
+    async def read_database_clock(self) -> datetime:
         """Read the database's clock, the only one that counts."""
         result = await self._session.execute(select(func.clock_timestamp(type_=DateTime)))
         return result.scalar_one()

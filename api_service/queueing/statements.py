@@ -19,7 +19,7 @@ from api_service.repository import (
 )
 from api_service.status_enum import StatusEnum
 
-LATE_SECONDS = 60
+MAX_COMMIT_DELAY_SECONDS = 60
 """Most seconds that the time of a next attempt may be past when it is committed."""
 
 MARK_PROCESSING = text(f"""
@@ -72,14 +72,14 @@ FIND_DUE_SEARCH_START = text(f"""
         SELECT next_attempt_at FROM parse_requests
         WHERE next_attempt_at >= coalesce(CAST(:first AS timestamptz), '-infinity')
         ORDER BY next_attempt_at LIMIT 1
-    )) - interval '{LATE_SECONDS} seconds'
+    )) - interval '{MAX_COMMIT_DELAY_SECONDS} seconds'
 """)
 
 # PostgreSQL's cached generic plan is quadratic on long arrays: plan for the actual sizes.
 FORCE_CUSTOM_PLAN = text("SET LOCAL plan_cache_mode = 'force_custom_plan'")
 
 # Pushed, not waiting for the next attempt, and not touched since the look began.
-FIND_MISSING = text(f"""
+FIND_MISSING_FROM_REDIS = text(f"""
     SELECT id, token FROM parse_requests
     WHERE {UNFINISHED_CONDITION} AND status = 'processing'
         AND next_attempt_at IS NULL AND updated_at < :before

@@ -35,7 +35,7 @@ from api_service.idempotency.service import forget_old_idempotency_keys
 from api_service.metrics import worker as metrics
 from api_service.parser_client.messages import ResultAnnouncement
 from api_service.parser_client.queues import ParserQueues
-from api_service.parser_client.wrong_type import is_wrong_type
+from api_service.parser_client.wrong_type import is_wrong_type_error
 from api_service.queueing.chores import PeriodicChores
 from api_service.queueing.handover import Handover
 from api_service.queueing.repository import QueueRepository
@@ -43,8 +43,8 @@ from api_service.queueing.search_start import FULL_SEARCH_SECONDS, SearchStart
 from api_service.repository import JobToPush
 
 MAX_CLAIMED_PER_STEP = 1000
-MAX_LOST_PER_BATCH = 10_000
-MAX_LOST_PER_SWEEP = 50_000
+MAX_ROWS_PER_LOST_BATCH = 10_000
+MAX_LOST_PUSHED_PER_SWEEP = 50_000
 """Pushed again after one look, so that the worker runs other tasks between two."""
 MAX_SWEEP_SECONDS = 60
 """For one sweep, whose steps have limits of their own."""
@@ -57,7 +57,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class SweepPolicy:
+class SweepDelays:
     """Delays before the sweep acts.
 
     Attributes:
@@ -87,7 +87,7 @@ class SweepReport:
     lost: int = 0
 
     @property
-    def repaired(self) -> int:
+    def repaired_count(self) -> int:
         """Count what was broken: retries that were due and suspects are everyday business."""
         return self.stranded + self.died + self.exhausted + self.reclaimed + self.lost
 
@@ -103,7 +103,7 @@ class Sweep:
         chores: PeriodicChores,
         handover: Handover,
         endings: Endings,
-        policy: SweepPolicy,
+        policy: SweepDelays,
     ) -> None:
         self._database = database
         self._queues = queues
@@ -121,14 +121,14 @@ class Sweep:
         async with self._database.transaction(seconds=MAX_SWEEP_SECONDS) as lock:
             if not await QueueRepository(lock).try_lock(SWEEP_ADVISORY_LOCK_KEY):
                 return None
-            report, failed = await self._sweep()
+            report, failed = await self._run_steps()
         if not failed:  # else the alert on sweeps that do not end tells of it
             metrics.count_sweep(perf_counter() - started)
-        if report.repaired:
+        if report.repaired_count:
             log.warning("swept", **asdict(report))
         return report
 
-    async def _sweep(self) -> tuple[SweepReport, list[Exception]]:
+    async def _run_steps(self) -> tuple[SweepReport, list[Exception]]:
         """Run all steps; return what they did, and the errors of those that failed."""
         if await self._chores.try_claim("search", every=FULL_SEARCH_SECONDS):
             self._pending_search.reset()
@@ -136,12 +136,12 @@ class Sweep:
         found: dict[str, int] = {}
         failed = []
         for step in (
-            self._push_due,
+            self._push_due_retries,
             self._push_stale_pending,
             self._recover_from_dead_parsers,
             self._return_announcements_of_dead_workers,
-            self._forget_old_keys,
-            self._find_lost,
+            self._delete_old_idempotency_keys,
+            self._find_and_repair_lost,
         ):
             try:
                 found |= await step()
@@ -150,7 +150,7 @@ class Sweep:
             except Exception as error:
                 failed.append(error)
                 log.exception("step of the sweep failed", step=step.__name__.strip("_"))
-        if any(map(is_wrong_type, failed)):
+        if any(map(is_wrong_type_error, failed)):
             await self._queues.census.log_keys_of_wrong_type()
         return SweepReport(**found), failed
 
@@ -159,19 +159,19 @@ class Sweep:
         metrics.count_swept("reclaimed", reclaimed)
         return {"reclaimed": reclaimed}
 
-    async def _forget_old_keys(self) -> dict[str, int]:
+    async def _delete_old_idempotency_keys(self) -> dict[str, int]:
         if await self._chores.try_claim("keys", every=IDEMPOTENCY_CLEANUP_PERIOD_SECONDS):
             await forget_old_idempotency_keys(self._database)
         return {}
 
-    async def _push_due(self) -> dict[str, int]:
+    async def _push_due_retries(self) -> dict[str, int]:
         first = self._due_search.get()
         async with self._database.transaction() as session:
             repository = QueueRepository(session)
             due = await repository.claim_due_retries(limit=MAX_CLAIMED_PER_STEP, first=first)
             next_due = await repository.find_due_search_start(first=first)
         self._due_search.record_first(next_due)
-        return {"due": await self._push("due", due)}
+        return {"due": await self._push_and_count("due", due)}
 
     async def _push_stale_pending(self) -> dict[str, int]:
         first = self._pending_search.get()
@@ -182,7 +182,7 @@ class Sweep:
             )
             next_pending = await repository.find_pending_search_start(first=first)
         self._pending_search.record_first(next_pending)
-        return {"stranded": await self._push("stranded", stranded)}
+        return {"stranded": await self._push_and_count("stranded", stranded)}
 
     async def _recover_from_dead_parsers(self) -> dict[str, int]:
         tokens = await self._queues.leases.note_and_find_expired_tokens(
@@ -192,44 +192,44 @@ class Sweep:
             return {}
         again, failed = await self._endings.record_dead_attempts(tokens)
         metrics.count_swept("exhausted", len(failed))
-        await self._push("died", again)
+        await self._push_and_count("died", again)
         await self._queues.leases.drop(tokens)
         return {"died": len(again), "exhausted": len(failed)}
 
-    async def _find_lost(self) -> dict[str, int]:
+    async def _find_and_repair_lost(self) -> dict[str, int]:
         if not await self._chores.try_claim("look", every=self._policy.look_every):
             return {}
         async with self._database.transaction() as session:
-            begun = await QueueRepository(session).now()
-        seen = [request_id async for request_id in self._queues.census.ids_in_redis()]
+            begun = await QueueRepository(session).read_database_clock()
+        seen = [request_id async for request_id in self._queues.census.request_ids_in_redis()]
         async with self._database.transaction() as session:
             missing = await QueueRepository(session).find_missing_from_redis(seen, before=begun)
         tokens = {row.id: row.token for row in missing}
-        announced = await self._announce_stored(tokens)
+        announced = await self._announce_stored_results(tokens)
         suspects = [request_id for request_id in tokens if request_id not in announced]
         async with self._database.transaction() as session:
             await QueueRepository(session).clear_suspects_except(suspects)
-        for start in range(0, len(suspects), MAX_LOST_PER_BATCH):
+        for start in range(0, len(suspects), MAX_ROWS_PER_LOST_BATCH):
             async with self._database.transaction() as session:
                 await QueueRepository(session).add_suspects(
-                    suspects[start : start + MAX_LOST_PER_BATCH]
+                    suspects[start : start + MAX_ROWS_PER_LOST_BATCH]
                 )
         lost = await self._push_lost()
         return {"announced": len(announced), "suspects": len(suspects), "lost": lost}
 
     async def _push_lost(self) -> int:
         pushed = 0
-        while pushed < MAX_LOST_PER_SWEEP:
+        while pushed < MAX_LOST_PUSHED_PER_SWEEP:
             async with self._database.transaction() as session:
                 lost = await QueueRepository(session).claim_lost(
-                    age=self._policy.lost_after, limit=MAX_LOST_PER_BATCH
+                    age=self._policy.lost_after, limit=MAX_ROWS_PER_LOST_BATCH
                 )
-            pushed += await self._push("lost", lost)
-            if len(lost) < MAX_LOST_PER_BATCH:
+            pushed += await self._push_and_count("lost", lost)
+            if len(lost) < MAX_ROWS_PER_LOST_BATCH:
                 break
         return pushed
 
-    async def _announce_stored(self, tokens: dict[int, str]) -> set[int]:
+    async def _announce_stored_results(self, tokens: dict[int, str]) -> set[int]:
         """Announce stored results whose announcement was lost; results without a token are polled.
 
         What cannot be read is announced, too: the current attempt fails with it.
@@ -248,13 +248,13 @@ class Sweep:
         metrics.count_swept("announced", len(announcements))
         return {announcement.id for announcement in announcements}
 
-    async def _push(self, action: str, requests: Sequence[JobToPush]) -> int:
+    async def _push_and_count(self, action: str, requests: Sequence[JobToPush]) -> int:
         await self._handover.push_claimed(requests)
         metrics.count_swept(action, len(requests))
         return len(requests)
 
 
-class Cooldown:
+class SweepCooldown:
     """Keeps the sweeps of one worker apart: many messages of beat may have piled up.
 
     Args:

@@ -32,7 +32,7 @@ PAGE_HTML = """<!doctype html>
 </html>
 """
 
-START_SCRIPT = """SwaggerUIBundle({
+SWAGGER_START_JS = """SwaggerUIBundle({
   url: "openapi.json",
   dom_id: "#reference",
   deepLinking: true,

@@ -9,7 +9,7 @@ from api_service.reference.page import (
     FILE_MEDIA_TYPES,
     PAGE_HEADERS,
     PAGE_HTML,
-    START_SCRIPT,
+    SWAGGER_START_JS,
     SWAGGER_UI_FOLDER,
 )
 
@@ -23,9 +23,9 @@ async def show_reference() -> HTMLResponse:
 
 
 @router.get("/docs/start.js")
-async def show_start_script() -> Response:
+async def show_swagger_start_js() -> Response:
     """Answer the script that starts Swagger UI: the page may contain none itself."""
-    return Response(START_SCRIPT, media_type="text/javascript", headers=FILE_HEADERS)
+    return Response(SWAGGER_START_JS, media_type="text/javascript", headers=FILE_HEADERS)
 
 
 @router.get("/docs/{name}")

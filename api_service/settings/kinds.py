@@ -42,7 +42,7 @@ def _check_parent_folder(path: Path) -> Path:
     return path
 
 
-def check_network(text: str) -> None:
+def require_network(text: str) -> None:
     """Refuse what is not a network, or an address, which is a network of one.
 
     Raises:
@@ -66,12 +66,12 @@ Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 
 CertificateFile = Annotated[Path, AfterValidator(_check_certificates)]
 AliveFile = Annotated[Path, AfterValidator(_check_parent_folder)]
-KeyName = Annotated[
+RedisKeyName = Annotated[
     str,
     Field(pattern=r"^[\x21-\x7e]{1,200}$"),
     TextFormat("1 to 200 visible ASCII characters, without spaces"),
 ]
-HostName = Annotated[
+HostOrAddress = Annotated[
     str,
     Field(pattern=r"^[A-Za-z0-9._:-]{1,253}$"),
     TextFormat("an address or a name, such as 127.0.0.1, ::1 or localhost"),

@@ -11,7 +11,7 @@ MAX_SHOWN_VALUE_LENGTH = 100
 """Characters of a value that are shown."""
 
 
-def sentence(item: Mapping[str, Any], fields: Mapping[str, FieldInfo]) -> str:
+def explain_error(item: Mapping[str, Any], fields: Mapping[str, FieldInfo]) -> str:
     """Explain one error of pydantic in words of ours.
 
     The value of a URL is not shown: it may hold a password.
@@ -25,10 +25,12 @@ def sentence(item: Mapping[str, Any], fields: Mapping[str, FieldInfo]) -> str:
     if item["type"] == "value_error":  # one of our own validators found the words
         reason = str(item["ctx"]["error"])
         return f"{name.upper()}{value}: {reason}{'' if reason.endswith('?') else '.'}"
-    return f"{name.upper()}{value or ' is wrong'}; it must be {wanted(fields[name])}."
+    return (
+        f"{name.upper()}{value or ' is wrong'}; it must be {describe_wanted_value(fields[name])}."
+    )
 
 
-def wanted(field: FieldInfo) -> str:
+def describe_wanted_value(field: FieldInfo) -> str:
     """Say what a setting must be."""
     form = next((item.words for item in field.metadata if isinstance(item, TextFormat)), None)
     if form is not None:
@@ -40,10 +42,10 @@ def wanted(field: FieldInfo) -> str:
     unit = next((item.name for item in field.metadata if isinstance(item, Unit)), "")
     if field.annotation is int:
         unit = f"a whole number of {unit}" if unit else "a whole number"
-    return f"{unit or 'a number'} {limits(field)}"
+    return f"{unit or 'a number'} {describe_limits(field)}"
 
 
-def limits(field: FieldInfo) -> str:
+def describe_limits(field: FieldInfo) -> str:
     """Say the least and the most of a number; a limit of its own replaces that of its kind."""
     found = {
         name: f"{getattr(item, name):.15g}"

@@ -10,7 +10,7 @@ import sys
 from api_service.celery_app import celery_app
 from api_service.config import Settings
 from api_service.exceptions import CannotStartError
-from api_service.process.redis_connection import open_redis, require_redis_access
+from api_service.process.redis_connection import open_redis, raise_if_redis_refuses
 
 MAX_SLEEP_SECONDS = 60
 """Longest sleep in seconds."""
@@ -23,7 +23,7 @@ def main() -> None:
     if len(sys.argv) != 2:
         sys.exit("Name the file that keeps when each task was last sent, as the only argument.")
     try:
-        asyncio.run(_require_redis(Settings.load_or_exit()))
+        asyncio.run(_raise_if_redis_refuses(Settings.load_or_exit()))
     except CannotStartError as error:
         sys.exit(str(error))
     celery_app.conf.imports = ()
@@ -33,9 +33,9 @@ def main() -> None:
     ).run()
 
 
-async def _require_redis(settings: Settings) -> None:
+async def _raise_if_redis_refuses(settings: Settings) -> None:
     async with open_redis(settings.redis_address, timeout=REDIS_TIMEOUT_SECONDS) as redis:
-        await require_redis_access(redis)
+        await raise_if_redis_refuses(redis)
 
 
 if __name__ == "__main__":

@@ -20,14 +20,14 @@ from api_service.exceptions import ApiError
 from api_service.parser_client.census import RedisCensus
 from api_service.parser_client.messages import UnreadableResult
 from api_service.parser_client.results import ResultStore
-from api_service.parser_client.wrong_type import is_wrong_type
+from api_service.parser_client.wrong_type import is_wrong_type_error
 from api_service.process.backoff import Backoff
-from api_service.worker.unannounced_results import UnannouncedResults
+from api_service.worker.unannounced_results import UnannouncedResultPoller
 from api_service.worker.watchdog import CeleryWatchdog
 
 MAX_RESULTS_PER_BATCH = 200
 MAX_RESULT_BATCH_BYTES = 16 * 1024 * 1024
-WAIT_FOR_RESULTS_SECONDS = 1.0
+MAX_ANNOUNCEMENT_WAIT_SECONDS = 1.0
 """Longest wait for an announcement; shorter than the timeout of a Redis command."""
 
 log = structlog.get_logger()
@@ -44,7 +44,7 @@ def build_result_loop(
         results=context.results,
         census=context.census,
         endings=context.endings,
-        foreign=UnannouncedResults(
+        foreign=UnannouncedResultPoller(
             database=context.database, results=context.results, endings=context.endings
         ),
         watchdog=CeleryWatchdog(own_alive_file=own_alive_file, celery_alive_file=celery_alive_file),
@@ -60,7 +60,7 @@ class ResultLoop:
         results: ResultStore,
         census: RedisCensus,
         endings: Endings,
-        foreign: UnannouncedResults,
+        foreign: UnannouncedResultPoller,
         watchdog: CeleryWatchdog,
     ) -> None:
         self._results = results
@@ -70,7 +70,7 @@ class ResultLoop:
         self._watchdog = watchdog
         self._stopping = asyncio.Event()
 
-    def stop(self) -> None:
+    def request_stop(self) -> None:
         """Persist what has been announced so far, then end."""
         self._stopping.set()
 
@@ -79,19 +79,19 @@ class ResultLoop:
         backoff = Backoff()
         while True:
             try:
-                worked = await self._persist_announced()
+                worked = await self._persist_batch_or_wait()
                 if self._stopping.is_set() and not worked:
                     return
-                await self._foreign.poll()
-                self._watchdog.record_round_and_check_celery()
+                await self._foreign.persist_if_due()
+                self._watchdog.touch_and_exit_if_celery_idle()
                 backoff.reset()
             except (RedisError, OSError, ApiError) as error:
                 if self._stopping.is_set():
                     return
-                self._watchdog.record_outage()
+                self._watchdog.keep_alive_during_outage()
                 pause = backoff.next_pause()
                 log.warning("results not persisted yet", error=repr(error), retry_in=pause)
-                await self._log_keys_of_wrong_type(error)
+                await self._log_keys_if_wrong_type(error)
                 await self._pause(pause)
             except Exception:
                 # Our own fault, but no reason to take Celery along. Without a record of the
@@ -101,19 +101,19 @@ class ResultLoop:
                     return
                 await self._pause(backoff.next_pause())
 
-    async def _log_keys_of_wrong_type(self, error: Exception) -> None:
-        if is_wrong_type(error):
+    async def _log_keys_if_wrong_type(self, error: Exception) -> None:
+        if is_wrong_type_error(error):
             with contextlib.suppress(RedisError, OSError):  # an outage shows at the next round
                 await self._census.log_keys_of_wrong_type()
 
-    async def _persist_announced(self) -> bool:
+    async def _persist_batch_or_wait(self) -> bool:
         """Persist one batch; return whether anything was announced."""
-        taken = await self._results.take(
+        taken = await self._results.take_announcements(
             limit=MAX_RESULTS_PER_BATCH, max_bytes=MAX_RESULT_BATCH_BYTES
         )
         if not taken:
             if not self._stopping.is_set():
-                await self._wait_for_announcement()
+                await self._wait_and_take_announcement()
             return False
         results = await self._results.read([announced.id for announced in taken])
         for announced in taken:
@@ -128,9 +128,9 @@ class ResultLoop:
         await self._results.acknowledge(taken, list(valid))
         return True
 
-    async def _wait_for_announcement(self) -> None:
+    async def _wait_and_take_announcement(self) -> None:
         try:
-            await self._results.wait_and_take_announcement(WAIT_FOR_RESULTS_SECONDS)
+            await self._results.wait_and_take_announcement(MAX_ANNOUNCEMENT_WAIT_SECONDS)
         except OutOfMemoryError:
             # A full Redis refuses to move announcements. Taking frees memory and is allowed.
             await self._pause(0.1)

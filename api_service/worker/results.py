@@ -22,7 +22,7 @@ from api_service.worker.result_loop import build_result_loop
 log = structlog.get_logger()
 
 
-async def serve(settings: Settings) -> None:
+async def run_until_signalled(settings: Settings) -> None:
     """Run the loop until SIGTERM or SIGINT."""
     async with open_worker(settings) as context:
         loop = build_result_loop(
@@ -31,7 +31,7 @@ async def serve(settings: Settings) -> None:
             celery_alive_file=settings.alive_file,
         )
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, loop.stop)
+            asyncio.get_running_loop().add_signal_handler(number, loop.request_stop)
         log.info("waiting for results")
         await loop.run()
 
@@ -42,7 +42,7 @@ def main() -> None:
     logging_setup.configure("results", settings.log_level)
     exposition.serve(metrics.REGISTRY, host=settings.metrics_host, port=settings.metrics_port)
     try:
-        uvloop.run(serve(settings))
+        uvloop.run(run_until_signalled(settings))
     except (CannotStartError, ApiError) as error:
         sys.exit(str(error))
 

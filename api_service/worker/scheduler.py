@@ -35,7 +35,7 @@ def _on_beat_init(**_: Any) -> None:
     exposition.serve(metrics.REGISTRY, host=settings.metrics_host, port=settings.metrics_port)
 
     def on_publish(sender: str, **_: Any) -> None:
-        metrics.task_published(sender)
+        metrics.count_published_task(sender)
         touch_alive_file(settings.beat_alive_file)
 
     after_task_publish.connect(on_publish, weak=False)

@@ -17,7 +17,7 @@ from redis.exceptions import ResponseError
 
 from api_service.redis_address import RedisAddress
 
-CONNECTION_CLASSES = {
+CONNECTION_CLASS_BY_MEDIUM = {
     "tcp": redis.Connection,
     "tls": redis.SSLConnection,
     "unix": redis.UnixDomainSocketConnection,
@@ -34,7 +34,7 @@ class AddressedChannel(Channel):  # type: ignore[misc] # kombu carries no types
     @property
     def connection_class(self) -> type:
         """The class that kombu makes connections of."""
-        return CONNECTION_CLASSES[self.address.medium]
+        return CONNECTION_CLASS_BY_MEDIUM[self.address.medium]
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 - kombu's own
         params: dict[str, Any] = super()._connparams(asynchronous=asynchronous)

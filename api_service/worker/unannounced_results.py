@@ -8,13 +8,13 @@ from api_service.endings.service import Endings
 from api_service.parser_client.results import ResultStore
 from api_service.queueing.repository import QueueRepository
 
-POLL_SECONDS = 1.0
+POLL_PERIOD_SECONDS = 1.0
 MAX_IDS_PER_POLL_QUERY = 500
-MAX_PERSIST_BATCH = 200
-MAX_PERSIST_BATCH_BYTES = 16 * 1024 * 1024
+MAX_RESULTS_PER_BATCH = 200
+BATCH_FLUSH_BYTES = 16 * 1024 * 1024
 
 
-class UnannouncedResults:
+class UnannouncedResultPoller:
     """Polls the result keys of pushed requests, and persists what has no token.
 
     Args:
@@ -36,40 +36,42 @@ class UnannouncedResults:
         self._next_poll = 0.0
         self._polled_up_to = 0
 
-    async def poll(self) -> None:
+    async def persist_if_due(self) -> None:
         """Look once a second: at the oldest requests, and further through the rest each time."""
         if self._clock() < self._next_poll:
             return
-        self._next_poll = self._clock() + POLL_SECONDS
+        self._next_poll = self._clock() + POLL_PERIOD_SECONDS
         batch: list[int] = []
         size = 0
-        sizes = await self._results.sizes_of_plain_json_results(await self._next_ids())
+        sizes = await self._results.sizes_of_plain_json_results(
+            await self._choose_ids_and_advance()
+        )
         for request_id, length in sizes.items():
             batch.append(request_id)
             size += length
-            if len(batch) == MAX_PERSIST_BATCH or size > MAX_PERSIST_BATCH_BYTES:
-                await self._persist_without_token(batch)
+            if len(batch) == MAX_RESULTS_PER_BATCH or size > BATCH_FLUSH_BYTES:
+                await self._persist_and_delete_tokenless(batch)
                 batch, size = [], 0
-        await self._persist_without_token(batch)
+        await self._persist_and_delete_tokenless(batch)
 
-    async def _next_ids(self) -> list[int]:
-        ids = await self._next_ids_to_poll(after=0)
+    async def _choose_ids_and_advance(self) -> list[int]:
+        ids = await self._read_ids_after(after=0)
         if len(ids) == MAX_IDS_PER_POLL_QUERY:
             further = max(self._polled_up_to, ids[-1])
-            more = await self._next_ids_to_poll(after=further)
+            more = await self._read_ids_after(after=further)
             self._polled_up_to = more[-1] if len(more) == MAX_IDS_PER_POLL_QUERY else 0
             ids += more
         return ids
 
-    async def _next_ids_to_poll(self, *, after: int) -> list[int]:
+    async def _read_ids_after(self, *, after: int) -> list[int]:
         async with self._database.transaction() as session:
             return await QueueRepository(session).find_next_ids_to_poll(
                 after=after, limit=MAX_IDS_PER_POLL_QUERY
             )
 
-    async def _persist_without_token(self, request_ids: Sequence[int]) -> None:
+    async def _persist_and_delete_tokenless(self, request_ids: Sequence[int]) -> None:
         results = await self._results.read(request_ids)
         foreign = {i: result for i, result in results.items() if result.token is None}
         if foreign:
             await self._endings.record(foreign)
-            await self._results.delete_results(list(foreign))
+            await self._results.delete_unannounced_results(list(foreign))

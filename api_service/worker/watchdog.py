@@ -7,7 +7,7 @@ from time import monotonic
 
 import structlog
 
-MAX_IDLE_SECONDS = 60.0
+MAX_CELERY_IDLE_SECONDS = 60.0
 
 log = structlog.get_logger()
 
@@ -38,7 +38,7 @@ class CeleryWatchdog:
         self._touched = 0
         self._touched_at = clock()
 
-    def record_round_and_check_celery(self) -> None:
+    def touch_and_exit_if_celery_idle(self) -> None:
         """Note that a round of the loop ended well, and look at Celery's file.
 
         Raises:
@@ -51,11 +51,11 @@ class CeleryWatchdog:
             if (touched := self._celery_file.stat().st_mtime_ns) != self._touched:
                 self._touched, self._touched_at = touched, self._clock()
             idle = self._clock() - self._touched_at
-            if idle > MAX_IDLE_SECONDS:
+            if idle > MAX_CELERY_IDLE_SECONDS:
                 log.critical("Celery does not consume", seconds=round(idle))
                 sys.exit(1)
 
-    def record_outage(self) -> None:
+    def keep_alive_during_outage(self) -> None:
         """Note that a round failed for a reason that Celery would fail for as well."""
         for file in (self._own_file, self._celery_file):
             if file and file.exists():

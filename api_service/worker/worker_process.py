@@ -24,7 +24,7 @@ from api_service.config import Settings
 from api_service.exceptions import ApiError, CannotStartError
 from api_service.process.alive import touch_alive_file
 from api_service.process.current import CallWithCollaborators, set_current_worker
-from api_service.queueing.sweep import Cooldown
+from api_service.queueing.sweep import SweepCooldown
 from api_service.worker.pulse import PulsePublisher
 from api_service.worker.runner import TaskRunner
 
@@ -42,10 +42,10 @@ class WorkerProcess:
 
     def __init__(self, settings: Settings) -> None:
         self._alive_file = settings.alive_file
-        self._runner = TaskRunner(_open_worker(settings))
+        self._runner = TaskRunner(_open_celery_worker(settings))
         self._pulse = PulsePublisher(celery_app)
 
-    def run(self, call: CallWithCollaborators[T]) -> T | None:
+    def run_or_log_outage(self, call: CallWithCollaborators[T]) -> T | None:
         """Run a use case; if a server is unreachable, log it and return None.
 
         The sweep finds what was not done when the server is back.
@@ -74,10 +74,10 @@ class WorkerProcess:
 
 
 @asynccontextmanager
-async def _open_worker(settings: Settings) -> AsyncIterator[WorkerContext]:
+async def _open_celery_worker(settings: Settings) -> AsyncIterator[WorkerContext]:
     """Open what all processes of the worker have, and what only Celery's tasks use."""
     async with open_worker(settings) as context:
-        context.collaborators.add(Cooldown(SWEEP_PERIOD_SECONDS / 2))
+        context.collaborators.add(SweepCooldown(SWEEP_PERIOD_SECONDS / 2))
         yield context
 
 

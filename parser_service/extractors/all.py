@@ -7,7 +7,7 @@ from parser_service.markup.document import Document
 from parser_service.page import Metadata
 
 
-def _extractor(fact: str) -> Callable[[Document], object]:
+def _import_extractor(fact: str) -> Callable[[Document], object]:
     extractor: Callable[[Document], object] = getattr(
         import_module(f"parser_service.extractors.{fact}"), fact
     )
@@ -18,10 +18,10 @@ def _extractor(fact: str) -> Callable[[Document], object]:
 # both to keep. What mypy cannot see of it, test_extractors.py checks: that the module is there,
 # and that its function takes a document and returns what the member holds.
 EXTRACTORS: Mapping[str, Callable[[Document], object]] = {
-    fact: _extractor(fact) for fact in Metadata.model_fields
+    fact: _import_extractor(fact) for fact in Metadata.model_fields
 }
 
 
-def metadata(document: Document) -> Metadata:
+def extract_metadata(document: Document) -> Metadata:
     """Find all facts of a page; wrong markup yields null or nothing, never an error."""
     return Metadata.model_validate({fact: find(document) for fact, find in EXTRACTORS.items()})

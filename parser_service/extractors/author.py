@@ -3,7 +3,7 @@
 from parser_service.markup.document import Document
 
 MAX_LENGTH = 1000
-_NAMES = (
+_META_NAMES = (
     "author",
     "article:author",
     "parsely-author",
@@ -17,7 +17,7 @@ _NAMES = (
 def author(document: Document) -> str | None:
     """Return the first author's name; skip addresses of profiles, which some pages give instead."""
     for text in (
-        *(document.first_meta(name) for name in _NAMES),
+        *(document.first_meta(name) for name in _META_NAMES),
         document.json_ld.first_text("author", "name"),
         document.json_ld.first_text("creator", "name"),
     ):

@@ -6,7 +6,7 @@ from parser_service.page import Feed
 MAX_FEEDS = 20
 MAX_TITLE_LENGTH = 300
 
-_TYPES = frozenset(
+_FEED_TYPES = frozenset(
     {"application/rss+xml", "application/atom+xml", "application/feed+json", "application/rdf+xml"}
 )
 
@@ -16,7 +16,11 @@ def feeds(document: Document) -> list[Feed]:
     found: dict[str, Feed] = {}
     for link in document.links:
         kind = link.type.partition(";")[0].strip()
-        if "alternate" in link.rel and kind in _TYPES and (url := document.absolute_url(link.href)):
+        if (
+            "alternate" in link.rel
+            and kind in _FEED_TYPES
+            and (url := document.absolute_url(link.href))
+        ):
             found.setdefault(
                 url, Feed(url=url, type=kind, title=link.title[:MAX_TITLE_LENGTH] or None)
             )

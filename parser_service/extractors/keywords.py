@@ -3,7 +3,7 @@
 import re
 
 from parser_service.markup.document import Document
-from parser_service.markup.text import collapse
+from parser_service.markup.text import collapse_whitespace
 
 MAX_KEYWORDS = 50
 MAX_KEYWORD_LENGTH = 200
@@ -17,15 +17,15 @@ def keywords(document: Document) -> list[str]:
     lists = [
         *document.meta.get("keywords", ()),
         *document.meta.get("news_keywords", ()),
-        *(_of_json_ld(document)),
+        *(_json_ld_keyword_texts(document)),
     ]
     words = [word for text in lists for word in _SEPARATORS.split(text[:20_000])]
     words += document.meta.get("article:tag", ())
-    cleaned = (collapse(word)[:MAX_KEYWORD_LENGTH] for word in words)
+    cleaned = (collapse_whitespace(word)[:MAX_KEYWORD_LENGTH] for word in words)
     return list(dict.fromkeys(filter(None, cleaned)))[:MAX_KEYWORDS]
 
 
-def _of_json_ld(document: Document) -> list[str]:
+def _json_ld_keyword_texts(document: Document) -> list[str]:
     for node in document.json_ld.nodes:
         value = node.get("keywords")
         if isinstance(value, str) and value:

@@ -4,7 +4,7 @@ import re
 
 from parser_service.markup.document import Document
 
-_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8}){0,5}")
+_LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8}){0,5}")
 
 
 def language(document: Document) -> str | None:
@@ -19,6 +19,6 @@ def language(document: Document) -> str | None:
     )
     for tag in declared:
         text = (tag or "").strip()
-        if _LANGUAGE.fullmatch(text):
+        if _LANGUAGE_TAG.fullmatch(text):
             return text.replace("_", "-")
     return None

@@ -1,9 +1,9 @@
 """Extract the time at which a page was last modified."""
 
-from parser_service.extractors.times import first_time
+from parser_service.extractors.times import first_readable_time
 from parser_service.markup.document import Document
 
-_NAMES = (
+_META_NAMES = (
     "article:modified_time",
     "og:updated_time",
     "datemodified",
@@ -15,4 +15,4 @@ _NAMES = (
 
 def modified_time(document: Document) -> str | None:
     """Return it in ISO 8601: a date, or a date and time, with an offset if the page states one."""
-    return first_time(document, _NAMES, document.json_ld.first_text("dateModified"))
+    return first_readable_time(document, _META_NAMES, document.json_ld.first_text("dateModified"))

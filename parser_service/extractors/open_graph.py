@@ -1,9 +1,9 @@
 """Extract the Open Graph properties of a page (ogp.me)."""
 
-from parser_service.extractors.social_properties import properties
+from parser_service.extractors.social_properties import prefixed_properties
 from parser_service.markup.document import Document
 
 
 def open_graph(document: Document) -> dict[str, list[str]]:
     """Return the values of each `og:` property, without the prefix; one may have several."""
-    return properties(document, "og:")
+    return prefixed_properties(document, "og:")

@@ -3,7 +3,7 @@
 from parser_service.markup.document import Document
 
 MAX_DIRECTIVES = 20
-MAX_LENGTH = 100
+MAX_DIRECTIVE_LENGTH = 100
 
 
 def robots(document: Document) -> list[str]:
@@ -12,5 +12,7 @@ def robots(document: Document) -> list[str]:
     A header's directive for a single robot (`bingbot: nofollow`) keeps that robot's name.
     """
     lists = [*document.meta.get("robots", ()), *document.robots_headers]
-    directives = (part.strip().lower()[:MAX_LENGTH] for text in lists for part in text.split(","))
+    directives = (
+        part.strip().lower()[:MAX_DIRECTIVE_LENGTH] for text in lists for part in text.split(",")
+    )
     return list(dict.fromkeys(filter(None, directives)))[:MAX_DIRECTIVES]

@@ -6,10 +6,12 @@ from email.utils import parsedate_to_datetime
 
 from parser_service.markup.document import Document
 
-MAX_LENGTH = 100
+MAX_TIME_TEXT_LENGTH = 100
 
 
-def first_time(document: Document, names: Sequence[str], of_json_ld: str | None) -> str | None:
+def first_readable_time(
+    document: Document, names: Sequence[str], of_json_ld: str | None
+) -> str | None:
     """Return the first time whose format is unambiguous, in ISO 8601.
 
     Args:
@@ -27,7 +29,7 @@ def first_time(document: Document, names: Sequence[str], of_json_ld: str | None)
 
 def _as_iso_8601(text: str) -> str | None:
     """Return the same time in ISO 8601; None if the format is ambiguous or unknown."""
-    if len(text) > MAX_LENGTH:
+    if len(text) > MAX_TIME_TEXT_LENGTH:
         return None
     try:
         return date.fromisoformat(text).isoformat()

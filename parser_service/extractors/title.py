@@ -1,7 +1,7 @@
 """Extract the title of a page, like a browser's `document.title` (HTML Standard, 3.1.5)."""
 
 from parser_service.markup.document import Document
-from parser_service.markup.text import collapse
+from parser_service.markup.text import collapse_whitespace
 from parser_service.page import TitleSource
 
 MAX_LENGTH = 1000
@@ -10,7 +10,7 @@ MAX_LENGTH = 1000
 
 def title(document: Document) -> str | None:
     """Return the first HTML title element's text, white space collapsed; None without one."""
-    return None if document.title is None else collapse(document.title)[:MAX_LENGTH]
+    return None if document.title is None else collapse_whitespace(document.title)[:MAX_LENGTH]
 
 
 def fallback_title(document: Document) -> tuple[str, TitleSource] | None:
@@ -21,6 +21,6 @@ def fallback_title(document: Document) -> tuple[str, TitleSource] | None:
     """
     if text := document.first_meta("og:title"):
         return text[:MAX_LENGTH], "og:title"
-    if text := collapse(document.heading or ""):
+    if text := collapse_whitespace(document.heading or ""):
         return text[:MAX_LENGTH], "h1"
     return None

@@ -10,11 +10,11 @@ def video(document: Document) -> str | None:
         document.first_meta("og:video:secure_url", "og:video:url", "og:video"),
         document.first_meta("twitter:player:stream", "twitter:player"),
         document.json_ld.first_text("video", "contentUrl", "embedUrl"),
-        _of_video_object(document),
+        _json_ld_video_url(document),
     )
     return next(filter(None, map(document.absolute_url, candidates)), None)
 
 
-def _of_video_object(document: Document) -> str | None:
+def _json_ld_video_url(document: Document) -> str | None:
     videos = (node for node in document.json_ld.nodes if node.get("@type") == "VideoObject")
     return next((url for node in videos if (url := text_of(node, "contentUrl", "embedUrl"))), None)

@@ -24,10 +24,14 @@ from parser_service.exceptions import (
     TooManyRedirectsError,
     UnsupportedContentTypeError,
 )
-from parser_service.fetching.intervals import take_request_time
+from parser_service.fetching.intervals import wait_and_take_request_time
 from parser_service.fetching.requester import Requester
-from parser_service.fetching.response import body_decoder, has_redirect_status, retry_after
-from parser_service.fetching.robots import ROBOTS_TXT_TIMEOUT_SECONDS, RobotsRules, RobotsTxtFetcher
+from parser_service.fetching.response import body_decoder, has_redirect_status, retry_after_seconds
+from parser_service.fetching.robots import (
+    ROBOTS_TXT_TIMEOUT_SECONDS,
+    RobotsRulesCache,
+    RobotsTxtFetcher,
+)
 from parser_service.fetching.url_guard import ParsedUrl, UrlGuard, VettedUrl
 from parser_service.markup import content_type as ct
 from parser_service.page import PageOptions
@@ -40,7 +44,7 @@ MAX_BIG_BODIES = 4
 """Bodies over `BIG_BODY_BYTES` bytes in memory at a time."""
 
 # RFC 9110: these successes carry no page.
-_EMPTY_SUCCESSES = frozenset({204, 205})
+_EMPTY_SUCCESS_STATUSES = frozenset({204, 205})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ class NotFetchedYetError(Exception):
 class HostAccess(Protocol):
     """Permit the requests of one page, and hold what the page occupies until it is delivered."""
 
-    async def obtain_permission(
+    async def obtain_host_access(
         self, target: VettedUrl, hops: Sequence[Hop], *, is_allowed: bool = False
     ) -> None:
         """Return when a request to this host may be sent. The fetcher calls it before each request.
@@ -94,7 +98,7 @@ class HostAccess(Protocol):
             NotFetchedYetError: the host has no slot now; the page will be fetched later.
         """
 
-    async def hold(self, resource: AbstractAsyncContextManager[object]) -> None:
+    async def hold_until_delivered(self, resource: AbstractAsyncContextManager[object]) -> None:
         """Enter a resource now and leave it when the page is delivered."""
 
 
@@ -123,9 +127,9 @@ class Fetcher:
             self._requester,
             max_redirects=settings.fetch_max_redirects,
             max_decoded=settings.fetch_max_body,
-            pause=partial(take_request_time, limits),
+            pause=partial(wait_and_take_request_time, limits),
         )
-        self._robots = RobotsRules(
+        self._robots = RobotsRulesCache(
             robots_txt,
             user_agent=settings.fetch_user_agent,
             # Redirects wait for the interval of their host.
@@ -158,17 +162,17 @@ class Fetcher:
         target = self._requester.vet(url)
         passed = list(hops)
         while True:
-            await access.obtain_permission(target, passed, is_allowed=is_allowed)
+            await access.obtain_host_access(target, passed, is_allowed=is_allowed)
             if (self._respect_robots or options.respect_robots) and not is_allowed:
                 is_known = self._robots.knows(target)
                 await self._robots.require_allowed(target)
                 if not is_known:
-                    await access.obtain_permission(target, passed, is_allowed=True)
+                    await access.obtain_host_access(target, passed, is_allowed=True)
             is_allowed = False
             response = await self._requester.send(target)
             try:
                 if not has_redirect_status(response):
-                    return await self._read(response, target, passed, access)
+                    return await self._read_page(response, target, passed, access)
                 passed.append(Hop(target.url, response.status_code))
                 if len(passed) > self._max_redirects:
                     raise TooManyRedirectsError
@@ -176,7 +180,7 @@ class Fetcher:
             finally:
                 await response.aclose()
 
-    async def _read(
+    async def _read_page(
         self,
         response: httpx.Response,
         target: VettedUrl,
@@ -184,8 +188,8 @@ class Fetcher:
         access: HostAccess,
     ) -> FetchedPage:
         status = response.status_code
-        if not 200 <= status < 300 or status in _EMPTY_SUCCESSES:
-            raise PageStatusError(status, retry_after=retry_after(response))
+        if not 200 <= status < 300 or status in _EMPTY_SUCCESS_STATUSES:
+            raise PageStatusError(status, retry_after=retry_after_seconds(response))
         values = response.headers.get_list("content-type")
         declared = ct.extract(values)
         is_unknown = declared is None or declared.is_unknown
@@ -223,6 +227,6 @@ class Fetcher:
                 sniff = False
             if len(body) > BIG_BODY_BYTES and not is_big:
                 is_big = True
-                await access.hold(self._big_bodies)
+                await access.hold_until_delivered(self._big_bodies)
         decoder.check_complete()
         return bytes(body)

@@ -43,9 +43,9 @@ def decoder_for(content_encoding: str) -> Decoder:
         case [] | ["identity"]:
             return _Identity()
         case ["gzip" | "x-gzip"]:
-            return _Inflate(zlib.MAX_WBITS | 16)
+            return _Inflater(zlib.MAX_WBITS | 16)
         case ["deflate"]:
-            return _Inflate(zlib.MAX_WBITS)
+            return _Inflater(zlib.MAX_WBITS)
         case _:
             raise BadContentEncodingError
 
@@ -60,7 +60,7 @@ class _Identity:
         pass
 
 
-class _Inflate:
+class _Inflater:
     def __init__(self, wbits: int) -> None:
         self._wbits = wbits
         self._inflate = zlib.decompressobj(wbits)

@@ -18,14 +18,14 @@ REDIS_TIMEOUT_SECONDS = 1.5
 log = structlog.get_logger()
 
 
-async def take_near_request_time(limits: HostLimits, host: str) -> bool:
+async def wait_and_take_near_request_time(limits: HostLimits, host: str) -> bool:
     """Take the next moment at which a host may get a request, if it is near, and wait for it.
 
     Return False if it is not: the request may not be sent yet.
     """
     try:
         async with asyncio.timeout(REDIS_TIMEOUT_SECONDS):
-            pause = await limits.reserve_request_time(host, longest=MAX_WAIT_WITH_SLOT_SECONDS)
+            pause = await limits.reserve_request_time(host, max_wait=MAX_WAIT_WITH_SLOT_SECONDS)
     except (RedisError, OSError) as error:
         log.warning("interval not kept: host limits unavailable", error=repr(error))
         return True
@@ -34,9 +34,9 @@ async def take_near_request_time(limits: HostLimits, host: str) -> bool:
     return pause is not None
 
 
-async def take_request_time(limits: HostLimits | None, host: str) -> None:
+async def wait_and_take_request_time(limits: HostLimits | None, host: str) -> None:
     """Take the next moment at which a host may get a request, and wait for it."""
     if limits is None or not limits.has_interval:
         return
-    while not await take_near_request_time(limits, host):  # noqa: ASYNC110 - the moment is kept in Redis
+    while not await wait_and_take_near_request_time(limits, host):  # noqa: ASYNC110 - the moment is kept in Redis
         await asyncio.sleep(MAX_WAIT_WITH_SLOT_SECONDS / 2)

@@ -21,11 +21,11 @@ class FetchPlaces:
         self._hosts: dict[str, asyncio.Semaphore] = {}
         self._users: Counter[str] = Counter()
 
-    def has_room_for(self, host: str) -> bool:
-        """Return whether `join` returns at once."""
+    def has_room_in_share(self, host: str) -> bool:
+        """Return whether `join_share` returns at once."""
         return host not in self._hosts or not self._hosts[host].locked()
 
-    async def join(self, host: str) -> None:
+    async def join_share(self, host: str) -> None:
         """Wait until the host's share has room for one more request."""
         if host not in self._hosts:
             self._hosts[host] = asyncio.Semaphore(self._most)
@@ -33,15 +33,15 @@ class FetchPlaces:
         try:
             await self._hosts[host].acquire()
         except BaseException:
-            self._forget_user(host)
+            self._uncount_request(host)
             raise
 
-    def leave(self, host: str) -> None:
+    def leave_share(self, host: str) -> None:
         """Make room in a share that was joined."""
         self._hosts[host].release()
-        self._forget_user(host)
+        self._uncount_request(host)
 
-    def are_free(self) -> bool:
+    def has_free_place(self) -> bool:
         """Return whether `take` returns at once."""
         return not self._places.locked()
 
@@ -53,7 +53,7 @@ class FetchPlaces:
         """Free a place that was taken."""
         self._places.release()
 
-    def _forget_user(self, host: str) -> None:
+    def _uncount_request(self, host: str) -> None:
         self._users[host] -= 1
         if not self._users[host]:
             del self._users[host], self._hosts[host]

@@ -24,7 +24,7 @@ def body_decoder(response: httpx.Response) -> Decoder:
     return decoder_for(",".join(response.headers.get_list("content-encoding")))
 
 
-def retry_after(response: httpx.Response) -> float | None:
+def retry_after_seconds(response: httpx.Response) -> float | None:
     """Return the seconds from now that Retry-After asks for (RFC 9110, 10.2.3).
 
     Returns:

@@ -68,14 +68,14 @@ class RobotsTxtFetcher:
             response = await self._requester.send(target)
             try:
                 if not has_redirect_status(response):
-                    return response.status_code, await self._read_head(response)
+                    return response.status_code, await self._read_beginning(response)
                 target = self._requester.redirect_target(response, target)
             finally:
                 await response.aclose()
             await self._pause(target.host_key)
         raise TooManyRedirectsError
 
-    async def _read_head(self, response: httpx.Response) -> bytes:
+    async def _read_beginning(self, response: httpx.Response) -> bytes:
         if not 200 <= response.status_code < 300:
             return b""
         decoder = body_decoder(response)
@@ -87,7 +87,7 @@ class RobotsTxtFetcher:
         return bytes(body[:MAX_ROBOTS_BYTES])
 
 
-class RobotsRules:
+class RobotsRulesCache:
     """Hold the rules of sites for one robot, each fetched once for all who need it.
 
     Args:
@@ -123,7 +123,7 @@ class RobotsRules:
         Raises:
             RobotsDisallowedError: they do not, or they could not be fetched.
         """
-        rules = await self._rules_of(target)
+        rules = await self._get_or_fetch_rules(target)
         if rules is None:
             raise RobotsDisallowedError(
                 "The site's robots.txt could not be fetched.", retryable=True
@@ -131,7 +131,7 @@ class RobotsRules:
         if not rules.can_fetch(target.url, self._robot):
             raise RobotsDisallowedError
 
-    async def _rules_of(self, target: VettedUrl) -> Protego | None:
+    async def _get_or_fetch_rules(self, target: VettedUrl) -> Protego | None:
         origin = target.origin
         if (cached := self._cache.get(origin)) and self._clock() < cached[0]:
             self._cache.move_to_end(origin)

@@ -20,7 +20,7 @@ class ClientTlsContext(ssl.SSLContext):
         return super().wrap_bio(*args, **kwargs)
 
 
-def client_tls_context(ca_bundle: Path | None = None) -> ClientTlsContext:
+def make_client_tls_context(ca_bundle: Path | None = None) -> ClientTlsContext:
     """Make a context that trusts the system's authorities, or only an operator's own bundle."""
     context = ClientTlsContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2

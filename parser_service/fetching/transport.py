@@ -110,12 +110,12 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             await self._resolver.close()
 
     def _pooled_session(self) -> aiohttp.ClientSession:
-        return self._session(force_close=False)
+        return self._get_or_open_session(force_close=False)
 
     def _unpooled_session(self) -> aiohttp.ClientSession:
-        return self._session(force_close=True)
+        return self._get_or_open_session(force_close=True)
 
-    def _session(self, *, force_close: bool) -> aiohttp.ClientSession:
+    def _get_or_open_session(self, *, force_close: bool) -> aiohttp.ClientSession:
         """Return the session that pools connections, or the one that opens one per request.
 
         Each is opened on first use, because aiohttp needs a running event loop.
@@ -127,7 +127,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         )
         connector = aiohttp.TCPConnector(
             resolver=self._resolver,
-            socket_factory=self._make_socket,
+            socket_factory=self._make_vetted_socket,
             ssl=self._ssl_context,
             limit=0,
             ttl_dns_cache=10,
@@ -148,7 +148,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         self._sessions[force_close] = session
         return session
 
-    def _make_socket(self, address_info: tuple[object, ...]) -> socket.socket:
+    def _make_vetted_socket(self, address_info: tuple[object, ...]) -> socket.socket:
         family, kind, protocol, _, address = address_info
         self._guard.vet_address(address[0])  # type: ignore[index]
         made = self._socket_class(family, kind, protocol)  # type: ignore[arg-type]

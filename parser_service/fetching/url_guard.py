@@ -76,7 +76,7 @@ class ParsedUrl:
         return self.host if self.port in (80, 443) else f"{self.host}:{self.port}"
 
     @property
-    def address(self) -> IPv4Address | IPv6Address | None:
+    def literal_address(self) -> IPv4Address | IPv6Address | None:
         """Return the host as an address, or None if it is a name."""
         return _read_address(self.host)
 
@@ -107,7 +107,7 @@ class UrlGuard:
         parsed = parse_url(url, base) if isinstance(url, str) else url
         if parsed.port not in self._allowed_ports:
             raise BlockedAddressError
-        if parsed.address is not None:
+        if parsed.literal_address is not None:
             self.vet_address(parsed.host)
         return VettedUrl(parsed)
 

@@ -8,7 +8,7 @@ from redis.exceptions import RedisError
 
 from parser_service import metrics
 from parser_service.fetching.fetcher import NotFetchedYetError
-from parser_service.fetching.host_access import Progress, SlotHolder
+from parser_service.fetching.host_access import HostAccessBase, PageProgress
 from parser_service.jobs.parked import ParkedJob
 from parser_service.jobs.shares import HostShares
 from parser_service.redis_queue.host_limits import UNLIMITED, HostLimits, Slot
@@ -20,7 +20,7 @@ class ParkedError(NotFetchedYetError):
     """The job is parked in its host's list; when its turn comes, a parser takes it again."""
 
 
-class JobAccess(SlotHolder):
+class JobAccess(HostAccessBase):
     """Hold the slots of a job from the list.
 
     Args:
@@ -44,7 +44,7 @@ class JobAccess(SlotHolder):
         self._raw = raw
         self._token = token
         self._shares = shares
-        self._progress: Progress | None = None
+        self._progress: PageProgress | None = None
         self._work: asyncio.Timeout | None = None
 
     async def run(self, work: Callable[[], Awaitable[bytes]]) -> bytes:
@@ -61,39 +61,39 @@ class JobAccess(SlotHolder):
                 if not self._work or not self._work.expired():
                     raise
                 # If Redis does not take the job, it keeps its place and begins again.
-                await self._try_to_park()
+                await self._raise_parked_or_keep_place()
             finally:
                 self._work = None
 
-    def give_up(self) -> None:
+    def give_up_place(self) -> None:
         """See `shares.Occupant`."""
         if self._work is not None and self._work.when() is None:
             self._work.reschedule(asyncio.get_running_loop().time())
 
-    async def _join_host_share(self, progress: Progress) -> None:
+    async def _join_host_share(self, progress: PageProgress) -> None:
         self._progress, host = progress, progress.host
         if self._shares is None or self._joined_host == host:
             return
         if not self._shares.has_room_for(host):
-            await self._try_to_park()
+            await self._raise_parked_or_keep_place()
         self._shares.enter(host, self)
         self._joined_host = host
 
-    def _leave_joined_host(self, *, has_ended: bool) -> None:
+    def _give_back_share_and_place(self, *, has_ended: bool) -> None:
         if self._shares is not None and self._joined_host is not None:
             self._shares.leave(self._joined_host, self, has_ended=has_ended)
         self._joined_host = None
 
-    async def _acquire_slot(self, limits: HostLimits, progress: Progress) -> Slot:
+    async def _acquire_slot(self, limits: HostLimits, progress: PageProgress) -> Slot:
         parked = self._parked_message(progress)
         slot = await limits.acquire_or_park(progress.host, parked, token=self._token)
         if slot is None:
             metrics.JOB_WAITS.inc()
-            self._leave_joined_host(has_ended=False)
+            self._give_back_share_and_place(has_ended=False)
             raise ParkedError
         return slot
 
-    async def _try_to_park(self) -> None:
+    async def _raise_parked_or_keep_place(self) -> None:
         """Park the job where it has got to; return if Redis does not take it.
 
         Raises:
@@ -114,13 +114,13 @@ class JobAccess(SlotHolder):
         if slot is not None:
             self._slot = None
         metrics.JOB_WAITS.inc()
-        self._leave_joined_host(has_ended=False)
+        self._give_back_share_and_place(has_ended=False)
         raise ParkedError
 
-    def _waiters_to_call(self, host: str) -> int:
-        return UNLIMITED if self._shares is None else self._shares.room_for(host)
+    def _max_waiters_to_call(self, host: str) -> int:
+        return UNLIMITED if self._shares is None else self._shares.max_more_jobs(host)
 
-    def _parked_message(self, progress: Progress) -> bytes:
+    def _parked_message(self, progress: PageProgress) -> bytes:
         parked = ParkedJob.of(
             self._raw,
             url=progress.target.url,

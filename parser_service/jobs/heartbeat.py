@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 from redis.exceptions import RedisError
 
-from parser_service.jobs.work import RunnableJob
+from parser_service.jobs.runnable import RunnableJob
 from parser_service.redis_queue.host_limits import HostLimits
 from parser_service.redis_queue.job_queue import JobQueue
 
@@ -60,21 +60,21 @@ class Heartbeat:
             if self._limits is not None:
                 await self._limits.hand_out_due_slots()
             await self._lease_unleased(tokens)
-            await self._queue.renew(tokens)
-            self._touch()
+            await self._queue.renew_leases(tokens)
+            self._touch_alive_file()
         except (RedisError, OSError) as error:
             log.warning("leases not renewed", held=len(held), error=str(error))
             with contextlib.suppress(OSError):
-                self._touch()
+                self._touch_alive_file()
         except Exception:
             # Without a touch: a supervisor should end a parser that has a fault.
             log.exception("leases not renewed", held=len(held))
 
     async def _lease_unleased(self, tokens: Sequence[str]) -> None:
         unleased = frozenset(self._unleased)
-        await self._queue.lease([token for token in tokens if token in unleased])
+        await self._queue.lease_jobs([token for token in tokens if token in unleased])
         self._unleased -= unleased
 
-    def _touch(self) -> None:
+    def _touch_alive_file(self) -> None:
         if self._alive_file is not None:
             self._alive_file.touch()

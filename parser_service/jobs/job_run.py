@@ -17,8 +17,8 @@ from parser_service.jobs import runners
 from parser_service.jobs.access import JobAccess, ParkedError
 from parser_service.jobs.backoff import Backoff
 from parser_service.jobs.outcome import encode_failure
+from parser_service.jobs.runnable import RunnableJob
 from parser_service.jobs.shares import HostShares
-from parser_service.jobs.work import RunnableJob
 from parser_service.pipeline import PagePipeline
 from parser_service.redis_queue.host_limits import HostLimits
 from parser_service.redis_queue.job_queue import JobQueue
@@ -26,7 +26,7 @@ from parser_service.redis_queue.messages import Job
 
 # Redis names a state of the server in capitals, such as MISCONF: it may pass. It also names
 # WRONGTYPE so, which does not.
-_SERVER_STATE_ERROR = re.compile(r"(?!WRONGTYPE)[A-Z]+ ")
+_TRANSIENT_ERROR_START = re.compile(r"(?!WRONGTYPE)[A-Z]+ ")
 
 log = structlog.get_logger()
 
@@ -63,17 +63,17 @@ class JobRunner:
             async with access:
                 try:
                     result = await access.run(
-                        partial(runners.run, runnable, self._pipeline, access)
+                        partial(runners.run_to_result, runnable, self._pipeline, access)
                     )
                 except ParkedError:
                     log.info("job waits for its host")
                     return
-                await self._store_or_fail(job, result)
+                await self._store_result_or_failure(job, result)
         except Exception:
             # Nobody awaits this task: an error that left it would be seen by no one.
             log.exception("job given up")
 
-    async def _store_or_fail(self, job: Job, result: bytes) -> None:
+    async def _store_result_or_failure(self, job: Job, result: bytes) -> None:
         try:
             await self._store(job, result)
         except Exception:
@@ -105,4 +105,4 @@ def _is_transient(error: Exception) -> bool:
     if isinstance(error, DataError):
         return False  # the client itself has no form for it
     # States with a class of their own, such as OutOfMemoryError, are subclasses.
-    return type(error) is not ResponseError or bool(_SERVER_STATE_ERROR.match(str(error)))
+    return type(error) is not ResponseError or bool(_TRANSIENT_ERROR_START.match(str(error)))

@@ -26,8 +26,8 @@ from parser_service.jobs.backoff import Backoff
 from parser_service.jobs.heartbeat import Heartbeat
 from parser_service.jobs.job_run import JobRunner
 from parser_service.jobs.lone import LoneJobs
+from parser_service.jobs.runnable import RunnableJob, decode_job
 from parser_service.jobs.shares import HostShares
-from parser_service.jobs.work import RunnableJob, decode
 from parser_service.pipeline import PagePipeline
 from parser_service.redis_queue.host_limits import HostLimits
 from parser_service.redis_queue.job_queue import JobQueue, TakenMessage
@@ -79,7 +79,7 @@ class Listener:
         backoff = Backoff()
         while not self._stopping:
             try:
-                await self._take_jobs()
+                await self._take_jobs_or_wait()
                 backoff.reset()
             except (RedisError, OSError) as error:
                 pause = backoff.next_pause()
@@ -92,13 +92,13 @@ class Listener:
         await self._drain()
         beating.cancel()
 
-    async def _take_jobs(self) -> None:
+    async def _take_jobs_or_wait(self) -> None:
         """Start the jobs for which there is room, or wait until there may be something to do."""
         await self._hand_back_deferred()
         room = self._settings.fetch_concurrency - len(self._in_flight)
         if room <= 0:
             await self._make_room()
-        if room <= 0 or not self._lone.may_take(are_others_running=bool(self._in_flight)):
+        if room <= 0 or not self._lone.may_take_jobs(are_others_running=bool(self._in_flight)):
             await self._wait_for_change(SLOW_HOST_CHECK_SECONDS if room <= 0 else None)
             return
         if await self._queue.unpersisted_result_bytes() > self._settings.max_result_bytes:
@@ -106,33 +106,35 @@ class Listener:
             await self._wait_for_change(BACKPRESSURE_CHECK_SECONDS)
             metrics.BACKPRESSURE_SECONDS.inc(monotonic() - began)
             return
-        only_from = self._lone.pop_preferred_list()
+        only_from = self._lone.pop_list_with_lone_job()
         taken = await self._queue.take(1 if only_from else room, only_from=only_from)
         if taken:
             metrics.JOBS_TAKEN.inc(len(taken))
-            self._start_or_defer(self._decode(taken))
-        elif not only_from and (popped := await self._queue.wait_for_job(self._block_seconds)):
+            self._start_or_defer(self._decode_or_drop(taken))
+        elif not only_from and (
+            popped := await self._queue.wait_and_take_unleased(self._block_seconds)
+        ):
             metrics.JOBS_TAKEN.inc()
-            runnables = self._decode([popped])
+            runnables = self._decode_or_drop([popped])
             tokens = [runnable.job.token for runnable in runnables if runnable.job.token]
             try:
-                await self._queue.lease(tokens)
+                await self._queue.lease_jobs(tokens)
             except (RedisError, OSError):
                 self._heartbeat.lease_at_next_beat(tokens)
             self._start_or_defer(runnables)
 
     async def _make_room(self) -> None:
         """Take the places beyond their share from slow hosts, if jobs wait."""
-        excess = list(self._shares.excess())
+        excess = list(self._shares.occupants_beyond_share())
         if excess and await self._queue.has_jobs():
             for occupant in excess:
-                occupant.give_up()
+                occupant.give_up_place()
 
-    def _decode(self, taken: Sequence[TakenMessage]) -> list[RunnableJob]:
+    def _decode_or_drop(self, taken: Sequence[TakenMessage]) -> list[RunnableJob]:
         runnables = []
         for message in taken:
             try:
-                runnables.append(decode(message))
+                runnables.append(decode_job(message))
             except Exception as error:  # noqa: BLE001 - a stranger's bytes: whatever it is, go on
                 metrics.JOBS_INVALID.inc()
                 log.error(
@@ -170,7 +172,7 @@ class Listener:
 
     def _on_job_ended(self, task: asyncio.Task[None]) -> None:
         if runnable := self._in_flight.pop(task, None):
-            self._lone.job_ended(runnable)
+            self._lone.note_job_end(runnable)
         self._changed.set()
 
     async def _wait_for_change(self, seconds: float | None = None) -> None:

@@ -7,7 +7,7 @@ parser that dies meanwhile must not count as the death of a job that it only kep
 
 from collections import deque
 
-from parser_service.jobs.work import RunnableJob
+from parser_service.jobs.runnable import RunnableJob
 
 
 class LoneJobs:
@@ -25,13 +25,13 @@ class LoneJobs:
         """The list that has a lone job at its head: nothing starts until the others have ended,
         and then that list is the next to be looked in."""
 
-    def may_take(self, *, are_others_running: bool) -> bool:
+    def may_take_jobs(self, *, are_others_running: bool) -> bool:
         """Return whether any job may be taken now."""
         if self._is_running_alone:
             return False
         return not (self._list_with_lone_job and are_others_running)
 
-    def pop_preferred_list(self) -> str | None:
+    def pop_list_with_lone_job(self) -> str | None:
         """Return the list that has a lone job at its head, once; None without one."""
         found, self._list_with_lone_job = self._list_with_lone_job, None
         return found
@@ -48,7 +48,7 @@ class LoneJobs:
         self._is_running_alone = True
         return True
 
-    def job_ended(self, runnable: RunnableJob) -> None:
+    def note_job_end(self, runnable: RunnableJob) -> None:
         """Note that a job has ended; after a lone one, look for more: they often come together."""
         if self._is_running_alone:
             self._is_running_alone = False

@@ -7,19 +7,19 @@ import structlog
 from parser_service.exceptions import FetchError, InternalError
 from parser_service.jobs.access import JobAccess, ParkedError
 from parser_service.jobs.outcome import encode_failure, encode_page
-from parser_service.jobs.work import RunnableJob
+from parser_service.jobs.runnable import RunnableJob
 from parser_service.page import PageOptions
 from parser_service.pipeline import PagePipeline
 from parser_service.redis_queue.messages import PAGE_KIND
 
-Runner = Callable[[RunnableJob, PagePipeline, JobAccess], Awaitable[bytes]]
+KindRunner = Callable[[RunnableJob, PagePipeline, JobAccess], Awaitable[bytes]]
 """Returns the message of a success, or raises a `FetchError`, which becomes that of a failure."""
 
 
 log = structlog.get_logger()
 
 
-async def run(runnable: RunnableJob, pipeline: PagePipeline, access: JobAccess) -> bytes:
+async def run_to_result(runnable: RunnableJob, pipeline: PagePipeline, access: JobAccess) -> bytes:
     """Run a job and return the message to store as its result; a fault of ours is a failure.
 
     Raises:
@@ -35,7 +35,7 @@ async def run(runnable: RunnableJob, pipeline: PagePipeline, access: JobAccess) 
 
 
 async def _run_by_kind(runnable: RunnableJob, pipeline: PagePipeline, access: JobAccess) -> bytes:
-    runner = RUNNERS.get(runnable.job.kind)
+    runner = RUNNER_BY_KIND.get(runnable.job.kind)
     try:
         if runner is None:
             # Another parser of this deployment may be newer: the job is worth another try.
@@ -58,4 +58,4 @@ async def run_page(runnable: RunnableJob, pipeline: PagePipeline, access: JobAcc
     return encode_page(page, runnable.job)
 
 
-RUNNERS: dict[str, Runner] = {PAGE_KIND: run_page}
+RUNNER_BY_KIND: dict[str, KindRunner] = {PAGE_KIND: run_page}

@@ -19,7 +19,7 @@ QUICK_SECONDS = 2.0
 class Occupant(Protocol):
     """Hold a place of a parser."""
 
-    def give_up(self) -> None:
+    def give_up_place(self) -> None:
         """Stop, and wait in the line of the host; do nothing if the page has ended."""
 
 
@@ -38,13 +38,13 @@ class HostShares:
         self._places = places
         self._most = places_in_share(places, share)
         self._clock = clock
-        self._hosts: dict[str, _Host] = {}
+        self._hosts: dict[str, _HostJobs] = {}
 
     def has_room_for(self, host: str) -> bool:
         """Return whether one more job of a host may occupy a place."""
-        return self.room_for(host) > 0
+        return self.max_more_jobs(host) > 0
 
-    def room_for(self, host: str) -> int:
+    def max_more_jobs(self, host: str) -> int:
         """Return how many more jobs of a host may occupy places, if there are any."""
         found = self._hosts.get(host)
         if found is None:
@@ -57,7 +57,7 @@ class HostShares:
         """Count a job of a host."""
         now = self._clock()
         # A host that has no job here is not known to be slow.
-        found = self._hosts.setdefault(host, _Host(quick_at=now))
+        found = self._hosts.setdefault(host, _HostJobs(quick_at=now))
         found.entered_at[occupant] = now
 
     def leave(self, host: str, occupant: Occupant, *, has_ended: bool) -> None:
@@ -77,17 +77,17 @@ class HostShares:
         if not found.entered_at:
             del self._hosts[host]
 
-    def excess(self) -> Iterator[Occupant]:
+    def occupants_beyond_share(self) -> Iterator[Occupant]:
         """Return the jobs beyond the shares of slow hosts, the newest of each host."""
         for host in list(self._hosts.values()):
             if len(host.entered_at) > self._most and not self._is_quick(host):
                 yield from list(host.entered_at)[self._most :]
 
-    def _is_quick(self, host: "_Host") -> bool:
+    def _is_quick(self, host: "_HostJobs") -> bool:
         return self._clock() - host.quick_at <= QUICK_SECONDS
 
 
-class _Host:
+class _HostJobs:
     """Hold the jobs of one host in the order in which they came.
 
     Attributes:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import ada_url
 
 from parser_service.markup.document import Link
-from parser_service.markup.text import collapse
+from parser_service.markup.text import collapse_whitespace
 
 Attributes = Mapping[str, str | None]
 
@@ -34,7 +34,7 @@ def links_of(links: Iterable[Attributes]) -> list[Link]:
             rel=frozenset((attributes.get("rel") or "").lower().split()),
             href=href.strip(),
             type=(attributes.get("type") or "").strip().lower(),
-            title=collapse(attributes.get("title") or ""),
+            title=collapse_whitespace(attributes.get("title") or ""),
         )
         for attributes in links
         if (href := attributes.get("href"))

@@ -10,7 +10,7 @@ import re
 import webencodings
 
 PRESCAN_BYTES = 1024
-DEFAULT = "windows-1252"
+DEFAULT_ENCODING = "windows-1252"
 
 _BYTE_ORDER_MARKS = (
     (b"\xef\xbb\xbf", "utf-8"),
@@ -48,7 +48,7 @@ def by_meta(attributes: dict[str, str]) -> str | None:
     """Return the encoding that a `<meta>` with these attributes declares, if any."""
     label = attributes.get("charset")
     if label is None and attributes.get("http-equiv", "").lower() == "content-type":
-        label = _charset_in(attributes.get("content", ""))
+        label = _label_in(attributes.get("content", ""))
     name = by_label(label)
     # A page whose <meta> can be read as ASCII is not in UTF-16, whatever it declares.
     if name in ("utf-16be", "utf-16le"):
@@ -68,11 +68,11 @@ def by_xml_declaration(body: bytes) -> str | None:
 def by_guess(body: bytes) -> str:
     """Guess: UTF-8 if the bytes are valid UTF-8, else the fallback of browsers."""
     if body.isascii():
-        return DEFAULT
+        return DEFAULT_ENCODING
     try:
         body.decode()
     except UnicodeDecodeError:
-        return DEFAULT
+        return DEFAULT_ENCODING
     return "utf-8"
 
 
@@ -88,10 +88,10 @@ _ATTRIBUTE = re.compile(
     rb"(?P<name>[^\t\n\x0c\r />][^\t\n\x0c\r />=]*)"
     rb"(?P<equals>[\t\n\x0c\r ]*=[\t\n\x0c\r ]*)?"
 )
-_UNQUOTED = re.compile(rb"[^\t\n\x0c\r >]*")
+_UNQUOTED_VALUE = re.compile(rb"[^\t\n\x0c\r >]*")
 _TAG_END = re.compile(rb"[\t\n\x0c\r /]*>")
 _XML_DECLARATION = re.compile(rb"<\?xml[^>]*?encoding[\x00-\x20]*=[\x00-\x20]*([\"'])([^\"'>]*)\1")
-_CHARSET = re.compile(r"charset[\t\n\x0c\r ]*=[\t\n\x0c\r ]*", re.IGNORECASE)
+_CHARSET_EQUALS = re.compile(r"charset[\t\n\x0c\r ]*=[\t\n\x0c\r ]*", re.IGNORECASE)
 
 
 def _run_prescan(head: bytes) -> str | None:
@@ -130,24 +130,26 @@ def _attributes(head: bytes, position: int) -> tuple[dict[str, str], int]:
         found = _ATTRIBUTE.match(head, position)
         if found is None:
             raise _PrescanCutShortError
-        value, position = _value(head, found.end()) if found["equals"] else (b"", found.end())
+        value, position = (
+            _attribute_value(head, found.end()) if found["equals"] else (b"", found.end())
+        )
         attributes.setdefault(found["name"].lower().decode("latin-1"), value.decode("latin-1"))
     return attributes, end.end()
 
 
-def _value(head: bytes, position: int) -> tuple[bytes, int]:
+def _attribute_value(head: bytes, position: int) -> tuple[bytes, int]:
     quote = head[position : position + 1]
     if quote in (b'"', b"'"):
         end = _position_after(head, quote, position + 1)
         return head[position + 1 : end - 1], end
-    unquoted = _UNQUOTED.match(head, position)
+    unquoted = _UNQUOTED_VALUE.match(head, position)
     assert unquoted  # noqa: S101 - a pattern that also matches nothing always matches
     return unquoted[0], unquoted.end()
 
 
-def _charset_in(content: str) -> str | None:
+def _label_in(content: str) -> str | None:
     """Extract a label (HTML Standard, "extracting a character encoding from a meta element")."""
-    found = _CHARSET.search(content)
+    found = _CHARSET_EQUALS.search(content)
     if found is None:
         return None
     rest = content[found.end() :]

@@ -94,7 +94,7 @@ def decode(body: bytes, name: str) -> str:
         case "replacement":
             return REPLACEMENT if body else ""
         case _:
-            text = body.decode(_CODECS.get(name, name), _error_handler(name))
+            text = body.decode(_CODECS.get(name, name), _register_error_handler(name))
             corrections = _CORRECTIONS.get(name)
             return text.translate(corrections) if corrections else text
 
@@ -103,13 +103,13 @@ _USER_DEFINED = {byte: 0xF780 + byte - 0x80 for byte in range(0x80, 0x100)}
 
 
 @cache
-def _error_handler(name: str) -> str:
+def _register_error_handler(name: str) -> str:
     """Return the name of the error handler for what an encoding's codec lacks."""
     handler = f"page-parser-{name}"
     if name.startswith("windows-"):
         codecs.register_error(handler, _on_windows_error)
     elif name in _MULTI_BYTE_EXTRAS:
-        codecs.register_error(handler, _multi_byte_handler(_MULTI_BYTE_EXTRAS[name]))
+        codecs.register_error(handler, _make_multi_byte_handler(_MULTI_BYTE_EXTRAS[name]))
     else:
         return "replace"
     return handler
@@ -126,7 +126,7 @@ def _on_windows_error(error: UnicodeError) -> tuple[str, int]:
     return REPLACEMENT, error.start + 1
 
 
-def _multi_byte_handler(
+def _make_multi_byte_handler(
     characters: Callable[[bytes], tuple[str, int] | None],
 ) -> Callable[[UnicodeError], tuple[str, int]]:
     """Make an error handler for an encoding of several bytes per character.
@@ -201,13 +201,13 @@ def _decode_iso_2022_jp(body: bytes) -> str:
     """Decode the segments between escape sequences, each in its own character set."""
     pieces, state, position = [], b"(B", 0
     for escape in _ISO_2022_JP_ESCAPES.finditer(body):
-        pieces.append(_segment(body[position : escape.start()], state))
+        pieces.append(_decode_segment(body[position : escape.start()], state))
         state, position = escape[0][1:], escape.end()
-    pieces.append(_segment(body[position:], state))
+    pieces.append(_decode_segment(body[position:], state))
     return "".join(pieces)
 
 
-def _segment(data: bytes, state: bytes) -> str:
+def _decode_segment(data: bytes, state: bytes) -> str:
     match state:
         case b"(J":  # JIS X 0201 Roman
             text = data.decode("ascii", "replace")
@@ -217,12 +217,12 @@ def _segment(data: bytes, state: bytes) -> str:
                 chr(byte - 0x21 + 0xFF61) if 0x21 <= byte <= 0x5F else REPLACEMENT for byte in data
             )
         case b"$@" | b"$B":  # JIS X 0208, which EUC-JP writes with the high bits set
-            return decode(data.translate(_WITH_HIGH_BIT), "euc-jp")
+            return decode(data.translate(_JIS_TO_EUC_BYTES), "euc-jp")
         case _:
             return data.decode("ascii", "replace")
 
 
-_WITH_HIGH_BIT = bytes(byte | 0x80 if 0x21 <= byte <= 0x7E else 0xFF for byte in range(256))
+_JIS_TO_EUC_BYTES = bytes(byte | 0x80 if 0x21 <= byte <= 0x7E else 0xFF for byte in range(256))
 
 # Runs in the Encoding Standard's index: the pointer of the first character, then all of them.
 _BIG5_SUPPLEMENT_RUNS = """

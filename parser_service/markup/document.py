@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import ada_url
 
 from parser_service.markup.json_ld import JsonLd
-from parser_service.markup.text import collapse
+from parser_service.markup.text import collapse_whitespace
 
 MAX_URL_LENGTH = 2083
 """Characters of a URL among the facts; longer ones are left out."""
@@ -62,7 +62,7 @@ class Document:
         """Return the first content that is not blank, of the first name that has one."""
         for name in names:
             for content in self.meta.get(name, ()):
-                if text := collapse(content):
+                if text := collapse_whitespace(content):
                     return text
         return None
 

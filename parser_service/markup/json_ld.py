@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from parser_service.markup.text import collapse, storable
+from parser_service.markup.text import collapse_whitespace, make_storable_text
 
 MAX_READ_LENGTH = 256 * 1024
 """Characters of JSON-LD that are read of one page, all scripts together."""
 MAX_KEPT_LENGTH = 64 * 1024
 """Characters of JSON-LD that are kept of one page; objects that do not fit are left out."""
 MAX_DEPTH = 20
-NUMBERS_BECOME_TEXT_FROM = 10**15
+MIN_MAGNITUDE_KEPT_AS_TEXT = 10**15
 """The magnitude from which numbers are kept as text: other readers would round them."""
 
 Node = Mapping[str, Any]
@@ -65,7 +65,7 @@ def text_of(value: Any, *keys: str) -> str | None:
     """Return a value that is text, or the text that an object has under the first of keys."""
     if isinstance(value, dict):
         value = next((value[key] for key in keys if isinstance(value.get(key), str)), None)
-    return collapse(value) or None if isinstance(value, str) else None
+    return collapse_whitespace(value) or None if isinstance(value, str) else None
 
 
 def _objects_within_limits(texts: Iterable[str]) -> Iterator[dict[str, Any]]:
@@ -74,7 +74,7 @@ def _objects_within_limits(texts: Iterable[str]) -> Iterator[dict[str, Any]]:
         to_read -= len(text)
         if to_read < 0:
             return
-        for found in _objects(text):
+        for found in _parse_storable_objects(text):
             to_keep -= len(json.dumps(found, ensure_ascii=False))
             if to_keep < 0:
                 return
@@ -89,7 +89,7 @@ def _json_ld_nodes(objects: Iterable[Node]) -> Iterator[Node]:
             yield from (node for node in graph if isinstance(node, dict))
 
 
-def _objects(text: str) -> Iterator[dict[str, Any]]:
+def _parse_storable_objects(text: str) -> Iterator[dict[str, Any]]:
     try:
         # Not strict: line breaks inside strings are a common slip.
         parsed = json.loads(
@@ -107,13 +107,16 @@ def _storable_value(value: Any, depth: int) -> Any:
     """Make a value storable: no NUL, no infinite number, not too deep."""
     match value:
         case str():
-            return storable(value)
+            return make_storable_text(value)
         case bool() | None:
             return value
         case int() | float():
-            return value if abs(value) < NUMBERS_BECOME_TEXT_FROM else str(value)[:100]
+            return value if abs(value) < MIN_MAGNITUDE_KEPT_AS_TEXT else str(value)[:100]
         case dict() if depth:
-            return {storable(key): _storable_value(item, depth - 1) for key, item in value.items()}
+            return {
+                make_storable_text(key): _storable_value(item, depth - 1)
+                for key, item in value.items()
+            }
         case list() if depth:
             return [_storable_value(item, depth - 1) for item in value]
         case _:

@@ -3,15 +3,15 @@
 import re
 
 _ASCII_WHITESPACE_RUNS = re.compile(r"[\t\n\x0c\r ]+")
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_UNSTORABLE_CHARACTERS = re.compile("[\0\ud800-\udfff]")
 
 
-def collapse(text: str) -> str:
+def collapse_whitespace(text: str) -> str:
     """Strip and collapse ASCII whitespace (Infra Standard); other white space is text."""
     return _ASCII_WHITESPACE_RUNS.sub(" ", text).strip(" ")
 
 
-def storable(text: str) -> str:
+def make_storable_text(text: str) -> str:
     """Replace NUL and lone surrogates, which PostgreSQL's text cannot hold."""
     if "\0" not in text:  # these two checks take a fraction of the substitution's time
         try:
@@ -20,4 +20,4 @@ def storable(text: str) -> str:
             pass
         else:
             return text
-    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+    return _UNSTORABLE_CHARACTERS.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from bs4 import BeautifulSoup
     from bs4.element import Tag
 
-_XHTML = "http://www.w3.org/1999/xhtml"
+_XHTML_NAMESPACE = "http://www.w3.org/1999/xhtml"
 # HTML Standard, 14.2: browsers also know HTML's named characters in XHTML.
-_HTML_ENTITY = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)([A-Za-z][A-Za-z0-9]{1,30};)")
+_HTML_ONLY_ENTITY = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)([A-Za-z][A-Za-z0-9]{1,30};)")
 
 
 def parse_xhtml(text: str, *, url: str) -> Document:
@@ -25,7 +25,7 @@ def parse_xhtml(text: str, *, url: str) -> Document:
         text: the whole page.
         url: where it was fetched from.
     """
-    page = _soup(text)
+    page = _parse_or_empty(text)
     title = next(iter(_elements_named(page, "title")), None)
     heading = next(iter(_elements_named(page, "h1")), None)
     root = next(iter(_elements_named(page, "html")), None)
@@ -46,7 +46,7 @@ def parse_xhtml(text: str, *, url: str) -> Document:
     )
 
 
-def _soup(text: str) -> "BeautifulSoup":
+def _parse_or_empty(text: str) -> "BeautifulSoup":
     # Imported here because they take 5 MB in each process and few pages need them.
     from bs4 import BeautifulSoup  # noqa: PLC0415
     from bs4.exceptions import ParserRejectedMarkup  # noqa: PLC0415
@@ -54,17 +54,17 @@ def _soup(text: str) -> "BeautifulSoup":
     if "<" not in text:  # BeautifulSoup warns about such text
         return BeautifulSoup("", "lxml-xml")
     try:
-        return BeautifulSoup(_HTML_ENTITY.sub(_entity, text), "lxml-xml")
+        return BeautifulSoup(_HTML_ONLY_ENTITY.sub(_entity_character, text), "lxml-xml")
     except ParserRejectedMarkup:  # such as a reference to half a surrogate pair
         return BeautifulSoup("", "lxml-xml")
 
 
-def _entity(found: re.Match[str]) -> str:
+def _entity_character(found: re.Match[str]) -> str:
     return html5.get(found[1], found[0])
 
 
 def _elements_named(page: "BeautifulSoup", name: str) -> Iterable["Tag"]:
-    return (tag for tag in page.find_all(name) if tag.namespace == _XHTML)
+    return (tag for tag in page.find_all(name) if tag.namespace == _XHTML_NAMESPACE)
 
 
 def _attributes(tag: "Tag") -> dict[str, str | None]:

@@ -44,7 +44,7 @@ class _UnixConnection(_UvloopSafe, aioredis.UnixDomainSocketConnection):
     pass
 
 
-def open_client(address: RedisAddress, **options: Any) -> aioredis.Redis:
+def make_redis_client(address: RedisAddress, **options: Any) -> aioredis.Redis:
     """Return a client of these connections, which connects when it is first used."""
     classes = {"tcp": _Connection, "tls": _TlsConnection, "unix": _UnixConnection}
     pool = aioredis.ConnectionPool(
@@ -53,7 +53,7 @@ def open_client(address: RedisAddress, **options: Any) -> aioredis.Redis:
     return aioredis.Redis.from_pool(pool)
 
 
-async def why_refused(redis: aioredis.Redis) -> str | None:
+async def ping_for_refusal_reason(redis: aioredis.Redis) -> str | None:
     """Return why Redis refuses to let us in; None if it does let us in, or does not answer.
 
     A wrong password does not pass by itself, while a server out of reach may come back.

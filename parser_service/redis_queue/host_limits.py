@@ -28,7 +28,7 @@ from redis.exceptions import RedisError
 
 from parser_service.redis_queue.keys import Keys
 from parser_service.redis_queue.lua_pipeline import ScriptPipeline
-from parser_service.redis_queue.scripts import load
+from parser_service.redis_queue.scripts import read_script
 
 TICKET_CLAIM_SECONDS = 5
 """Seconds for which a slot is kept for a ticket whose turn has come, until it is claimed."""
@@ -36,7 +36,7 @@ HOST_RECHECK_SECONDS = 1
 """Seconds before a full host is checked again: by then a lease may have expired."""
 UNLIMITED = 1_000_000
 """A number that limits nothing."""
-MAX_WAITERS_PER_HOST = 8
+MAX_HANDED_OUT_PER_HOST = 8
 """Waiters of one host that one call of `hand_out_due_slots` gives slots to. Parsers may have no
 place for them (`jobs/shares.py`), so that they wait again."""
 CLOSE_SECONDS = 1
@@ -87,13 +87,13 @@ class HostLimits:
         self._limits = (max_concurrent or UNLIMITED, *(int(one * 1000) for one in seconds))
         self._cancelling: set[asyncio.Task[None]] = set()
         scripts = ScriptPipeline(redis)
-        self._enter = scripts.register(load("enter_host"))
-        self._leave = scripts.register(load("leave_host"))
-        self._tick = scripts.register(load("tick_hosts"))
-        self._claim = scripts.register(load("claim_slot"))
-        self._withdraw = scripts.register(load("withdraw_ticket"))
-        self._begin = scripts.register(load("begin_request"))
-        self._put_aside = scripts.register(load("put_job_aside"))
+        self._enter = scripts.register(read_script("enter_host"))
+        self._leave = scripts.register(read_script("leave_host"))
+        self._tick = scripts.register(read_script("tick_hosts"))
+        self._claim = scripts.register(read_script("claim_slot"))
+        self._withdraw = scripts.register(read_script("withdraw_ticket"))
+        self._begin = scripts.register(read_script("begin_request"))
+        self._put_aside = scripts.register(read_script("put_job_aside"))
 
     async def acquire_or_park(
         self, host: str, parked: bytes, *, token: str | None = None
@@ -106,14 +106,14 @@ class HostLimits:
             token: names the job's lease, which ends when the job is parked.
         """
         slot = Slot(host, secrets.token_hex(8))
-        arguments = [*self._arguments(slot), "waiting", parked, token or ""]
+        arguments = [*self._script_arguments(slot), "waiting", parked, token or ""]
         entered = await self._enter(args=arguments)
         return slot if entered else None
 
     async def acquire_or_get_ticket(self, host: str) -> tuple[Slot, bool]:
         """Take a slot or a ticket for one; return it, and whether the slot is held already."""
         slot = Slot(host, secrets.token_hex(8))
-        arguments = [*self._arguments(slot), "tickets", slot.holder, ""]
+        arguments = [*self._script_arguments(slot), "tickets", slot.holder, ""]
         try:
             entered = await self._enter(args=arguments)
         except asyncio.CancelledError:
@@ -124,19 +124,19 @@ class HostLimits:
 
     async def claim_ticketed_slot(self, slot: Slot) -> bool:
         """Return whether a ticket's turn has come; if so, the slot is held from now on."""
-        return bool(await self._claim(args=self._arguments(slot)))
+        return bool(await self._claim(args=self._script_arguments(slot)))
 
     async def cancel_ticket(self, slot: Slot) -> None:
         """Give a ticket back, and its slot if its turn has come."""
-        await self._withdraw(args=self._arguments(slot))
+        await self._withdraw(args=self._script_arguments(slot))
 
     def cancel_ticket_later(self, slot: Slot) -> None:
         """Give a ticket back without waiting for it, because Redis may hang."""
-        cancelling = asyncio.create_task(self._try_to_cancel_ticket(slot))
+        cancelling = asyncio.create_task(self._cancel_ticket_ignoring_errors(slot))
         self._cancelling.add(cancelling)
         cancelling.add_done_callback(self._cancelling.discard)
 
-    async def _try_to_cancel_ticket(self, slot: Slot) -> None:
+    async def _cancel_ticket_ignoring_errors(self, slot: Slot) -> None:
         with contextlib.suppress(RedisError, OSError):
             await self.cancel_ticket(slot)
 
@@ -151,33 +151,37 @@ class HostLimits:
 
     async def release(self, slot: Slot, *, hand_over: int = UNLIMITED) -> None:
         """Free a slot and hand free slots to the first in line, to `hand_over` of them at most."""
-        await self._leave(args=[*self._arguments(slot), hand_over])
+        await self._leave(args=[*self._script_arguments(slot), hand_over])
 
     async def park(self, host: str, parked: bytes, *, slot: Slot | None, token: str | None) -> None:
         """Park a job that this parser has no place for, and free its slot.
 
         See `acquire_or_park` for the arguments.
         """
-        arguments = self._arguments(Slot(host, slot.holder if slot else ""))
+        arguments = self._script_arguments(Slot(host, slot.holder if slot else ""))
         await self._put_aside(args=[*arguments, parked, token or ""])
 
-    async def reserve_request_time(self, host: str, *, longest: float) -> float | None:
+    async def reserve_request_time(self, host: str, *, max_wait: float) -> float | None:
         """Reserve the next moment at which a request may begin; return the seconds until then.
 
-        Return None and reserve nothing if they are more than `longest`.
+        Return None and reserve nothing if they are more than `max_wait`.
         """
-        arguments = [*self._arguments(Slot(host, "")), int(longest * 1000)]
+        arguments = [*self._script_arguments(Slot(host, "")), int(max_wait * 1000)]
         milliseconds = int(await self._begin(args=arguments))
         return None if milliseconds < 0 else milliseconds / 1000
 
     async def hand_out_due_slots(self) -> None:
         """Hand out the slots that are due; every parser does it each second."""
         broken = await self._tick(
-            args=[*self._arguments(Slot("", "")), MAX_HOSTS_PER_CALL, MAX_WAITERS_PER_HOST]
+            args=[
+                *self._script_arguments(Slot("", "")),
+                MAX_HOSTS_PER_CALL,
+                MAX_HANDED_OUT_PER_HOST,
+            ]
         )
         if broken:
             names = [host.decode(errors="replace") for host in broken[:10]]
             log.error("keys of hosts have another type: delete them", hosts=names)
 
-    def _arguments(self, slot: Slot) -> Sequence[str | int]:
+    def _script_arguments(self, slot: Slot) -> Sequence[str | int]:
         return (self._prefix, slot.host, slot.holder, *self._limits)

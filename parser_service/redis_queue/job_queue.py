@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import redis.asyncio as aioredis
 import structlog
 
-from parser_service.redis_queue.keys import Keys, reply_bytes_key
+from parser_service.redis_queue.keys import Keys, unpersisted_bytes_key
 from parser_service.redis_queue.lua_pipeline import ScriptPipeline
 from parser_service.redis_queue.messages import JobId, ResultAnnouncement
 from parser_service.redis_queue.reply_lists import ReplyLists
-from parser_service.redis_queue.scripts import load
+from parser_service.redis_queue.scripts import read_script
 
 LEASE_SECONDS = 15
 """Seconds after which a lease ends unless it is renewed, as it is each second."""
@@ -70,12 +70,12 @@ class JobQueue:
         self._reply_lists = ReplyLists(redis, keys)
         self._result_ttl = result_ttl
         scripts = ScriptPipeline(redis)
-        self._take = scripts.register(load("take_jobs"))
-        self._lease = scripts.register(load("lease_jobs"))
-        self._renew = scripts.register(load("renew_leases"))
-        self._finish = scripts.register(load("finish_job"))
-        self._hand_back = scripts.register(load("hand_back_job"))
-        self._heartbeat = scripts.register(load("heartbeat"))
+        self._take = scripts.register(read_script("take_jobs"))
+        self._lease = scripts.register(read_script("lease_jobs"))
+        self._renew = scripts.register(read_script("renew_leases"))
+        self._finish = scripts.register(read_script("finish_job"))
+        self._hand_back = scripts.register(read_script("hand_back_job"))
+        self._heartbeat = scripts.register(read_script("heartbeat"))
 
     async def take(self, limit: int, *, only_from: str | None = None) -> list[TakenMessage]:
         """Take up to `limit` jobs that are there now, and lease them.
@@ -94,12 +94,12 @@ class JobQueue:
         found = await self._take(keys=[*self._lists, self._keys.leases, self._taking], args=call)
         self._takes_answered = number
         return [
-            self._taken(name, raw)
+            self._to_taken_message(name, raw)
             for name, items in zip(self._lists, found, strict=True)
             for raw in items
         ]
 
-    async def wait_for_job(self, seconds: float) -> TakenMessage | None:
+    async def wait_and_take_unleased(self, seconds: float) -> TakenMessage | None:
         """Wait for the next job and return it without a lease; return None if the time is over.
 
         Lease it at once. Never cancel this: the job that BLPOP has just popped would be lost.
@@ -110,20 +110,20 @@ class JobQueue:
         name, raw = popped
         assert isinstance(name, bytes)  # noqa: S101 - the client does not decode
         assert isinstance(raw, bytes)  # noqa: S101
-        return self._taken(name.decode(), raw)
+        return self._to_taken_message(name.decode(), raw)
 
     async def has_jobs(self) -> bool:
         """Return whether jobs wait in the lists."""
         return bool(await self._redis.exists(*self._lists))
 
-    def _taken(self, name: str, raw: bytes) -> TakenMessage:
+    def _to_taken_message(self, name: str, raw: bytes) -> TakenMessage:
         return TakenMessage(name, raw, is_ready=name == self._keys.ready_jobs)
 
     async def record_heartbeat(self) -> None:
         """Record that this parser lives."""
         await self._heartbeat(keys=[self._keys.parsers], args=[self._name, FORGET_PARSER_SECONDS])
 
-    async def renew(self, tokens: Sequence[str]) -> None:
+    async def renew_leases(self, tokens: Sequence[str]) -> None:
         """Renew the leases of jobs that this parser still holds.
 
         This makes no lease: a job may be handed back or parked meanwhile, and a lease on it
@@ -132,8 +132,8 @@ class JobQueue:
         if tokens:
             await self._renew(keys=[self._keys.leases], args=[LEASE_SECONDS * 1000, *tokens])
 
-    async def lease(self, tokens: Sequence[str]) -> None:
-        """Lease jobs that `wait_for_job` returned."""
+    async def lease_jobs(self, tokens: Sequence[str]) -> None:
+        """Lease jobs that `wait_and_take_unleased` returned."""
         if tokens:
             await self._lease(keys=[self._keys.leases], args=[LEASE_SECONDS * 1000, *tokens])
 
@@ -154,7 +154,7 @@ class JobQueue:
                 self._keys.result(job_id),
                 self._keys.leases,
                 reply or "",
-                "" if reply is None else reply_bytes_key(reply),
+                "" if reply is None else unpersisted_bytes_key(reply),
             ],
             args=[result, self._result_ttl, token or "", announcement],
         )

@@ -47,9 +47,9 @@ class Keys:
         return f"{self.task_queue}:done"
 
     @property
-    def api_reply_bytes(self) -> str:
+    def api_unpersisted_bytes(self) -> str:
         """Name the size of the API's results that are announced and not persisted yet."""
-        return reply_bytes_key(self.api_reply_list)
+        return unpersisted_bytes_key(self.api_reply_list)
 
     @property
     def hosts_with_waiters(self) -> str:
@@ -57,7 +57,7 @@ class Keys:
         return f"{self.task_queue}:hosts"
 
     @property
-    def holder_counter(self) -> str:
+    def handed_over_holder_counter(self) -> str:
         """Name the counter that names the holders of slots which are handed over."""
         return f"{self.task_queue}:holders"
 
@@ -73,7 +73,7 @@ class Keys:
         """Name the sorted set of the holders of a host's slots, by the end of their leases."""
         return f"{self.task_queue}:host:{host}:slots"
 
-    def host_waiting(self, host: str) -> str:
+    def host_waiting_jobs(self, host: str) -> str:
         """Name the list of jobs that wait for a host."""
         return f"{self.task_queue}:host:{host}:waiting"
 
@@ -90,6 +90,6 @@ class Keys:
         return f"{self.task_queue}:host:{host}:begin"
 
 
-def reply_bytes_key(reply_list: str) -> str:
+def unpersisted_bytes_key(reply_list: str) -> str:
     """Name the size of the results that are announced on a reply list and not persisted yet."""
     return f"{reply_list}:bytes"

@@ -52,11 +52,13 @@ class ScriptPipeline:
     async def _send_all(self) -> None:
         try:
             while self._waiting:
-                await self._send([call for call in self._next_batch() if not call.answer.done()])
+                await self._send(
+                    [call for call in self._pop_next_batch() if not call.answer.done()]
+                )
         finally:
             self._sending = None
 
-    def _next_batch(self) -> list["_Call"]:
+    def _pop_next_batch(self) -> list["_Call"]:
         size = count = 0
         while count < min(MAX_CALLS_PER_BATCH, len(self._waiting)) and size < MAX_BYTES_PER_BATCH:
             size += self._waiting[count].size

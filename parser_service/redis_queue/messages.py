@@ -11,7 +11,7 @@ PAGE_KIND = "page"
 """The kind of a job that names none."""
 
 
-def _page_unless_ours(value: Any, info: ValidationInfo) -> Any:
+def _kind_or_page_if_foreign(value: Any, info: ValidationInfo) -> Any:
     """Ignore what a foreign producer means something else by: another type, or without a token."""
     return value if isinstance(value, str) and info.data.get("token") else PAGE_KIND
 
@@ -37,7 +37,7 @@ class Job(PageOptions):
     trace: str | None = None
     alone: bool = False
     html_apart: bool = False
-    kind: Annotated[str, BeforeValidator(_page_unless_ours)] = PAGE_KIND
+    kind: Annotated[str, BeforeValidator(_kind_or_page_if_foreign)] = PAGE_KIND
 
 
 class ErrorFacts(BaseModel):

@@ -5,12 +5,12 @@ from typing import Any
 import redis.asyncio as aioredis
 from redis.exceptions import ResponseError
 
-from parser_service.redis_queue.keys import Keys, reply_bytes_key
+from parser_service.redis_queue.keys import Keys, unpersisted_bytes_key
 
 MAX_COUNTED_REPLY_LISTS = 100
 """Reply lists that are counted at a time; a producer may name a new one in each job."""
 
-MAX_DIGITS = 19
+MAX_COUNT_DIGITS = 19
 """Of a number that Redis itself counts."""
 
 
@@ -43,32 +43,32 @@ class ReplyLists:
         Raises:
             RedisError, OSError: Redis is unreachable or refuses.
         """
-        size = await self._api_bytes()
+        size = await self._api_unpersisted_bytes()
         if not self._others:
             return size
         others = dict(self._others)
         async with self._redis.pipeline(transaction=False) as pipe:
             for name in others:
                 pipe.exists(name)
-                pipe.get(reply_bytes_key(name))
+                pipe.get(unpersisted_bytes_key(name))
             # Keys of other producers may hold anything: an error counts as nothing.
             answers = await pipe.execute(raise_on_error=False)
         for name, exists, count in zip(others, answers[::2], answers[1::2], strict=True):
-            if exists == 1 and (waiting := _size(count)):
+            if exists == 1 and (waiting := _size_or_zero(count)):
                 size += waiting
             elif self._others.get(name) == others[name]:  # else it was used again meanwhile
                 del self._others[name]
         return size
 
-    async def _api_bytes(self) -> int:
+    async def _api_unpersisted_bytes(self) -> int:
         try:
-            return _size(await self._redis.get(self._keys.api_reply_bytes))
+            return _size_or_zero(await self._redis.get(self._keys.api_unpersisted_bytes))
         except ResponseError as error:
             if not str(error).startswith("WRONGTYPE"):
                 raise
             return 0  # the worker deletes the key with the next result
 
 
-def _size(answer: Any) -> int:
-    is_size = isinstance(answer, bytes) and answer.isdigit() and len(answer) <= MAX_DIGITS
+def _size_or_zero(answer: Any) -> int:
+    is_size = isinstance(answer, bytes) and answer.isdigit() and len(answer) <= MAX_COUNT_DIGITS
     return int(answer) if is_size else 0

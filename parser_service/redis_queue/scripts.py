@@ -14,7 +14,7 @@ INCLUDE_LINE = re.compile(r"^-- @include (\w+)\n", re.MULTILINE)
 
 
 @cache
-def load(name: str) -> str:
+def read_script(name: str) -> str:
     """Return the text of a script, with its includes in place.
 
     Raises:
@@ -23,4 +23,4 @@ def load(name: str) -> str:
     path = LUA_FOLDER / f"{name}.lua"
     if not path.is_file():
         raise LookupError(f"There is no script {name}.lua in {LUA_FOLDER}.")
-    return INCLUDE_LINE.sub(lambda found: load(found[1]), path.read_text())
+    return INCLUDE_LINE.sub(lambda found: read_script(found[1]), path.read_text())

@@ -16,7 +16,7 @@ from selectolax.lexbor import SelectolaxError
 
 from parser_service.parser import ParsedPage, RawPage, parse
 
-MAX_MEMORY_BYTES = 768 * 1024 * 1024
+MAX_ADDRESS_SPACE_BYTES = 768 * 1024 * 1024
 PARSE_ALARM_SECONDS = 10
 
 
@@ -42,7 +42,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
 def main() -> None:
     """Set limits on this process, then serve its parent."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: die with the parent
-    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_ADDRESS_SPACE_BYTES, MAX_ADDRESS_SPACE_BYTES))
     # The parent decides when a child stops.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -91,9 +91,9 @@ class ParseRunner:
     def _return_to_idle(self, child: "_Child") -> None:
         self._idle.append(child)
         loop = asyncio.get_running_loop()
-        loop.call_later(CHILD_IDLE_SECONDS, self._end_if_idle, child, child.parse_count)
+        loop.call_later(CHILD_IDLE_SECONDS, self._kill_if_still_idle, child, child.parse_count)
 
-    def _end_if_idle(self, child: "_Child", parse_count: int) -> None:
+    def _kill_if_still_idle(self, child: "_Child", parse_count: int) -> None:
         if child in self._idle and child.parse_count == parse_count:
             self._idle.remove(child)
             kill = asyncio.ensure_future(self._kill(child))

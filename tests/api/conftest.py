@@ -13,7 +13,7 @@ from api_service.database import Database
 from api_service.database_address import read_database_url
 from api_service.main import create_app
 from parser_service import config as parser_config
-from parser_service.dependencies import job_queue
+from parser_service.dependencies import make_job_queue
 from parser_service.redis_queue.job_queue import JobQueue
 from tests.support.app_client import AppClient, OpenApp, open_app
 from tests.support.pipeline_steps import PipelineSteps
@@ -76,7 +76,7 @@ async def redis(redis_url: str) -> AsyncIterator[aioredis.Redis]:
 async def parser(redis_url: str) -> AsyncIterator[JobQueue]:
     """Provide the real parser's queue: the test takes and ends jobs, without a page."""
     async with aioredis.Redis.from_url(redis_url) as client:
-        yield job_queue(client, parser_config.Settings(redis_url=redis_url), name="parser")
+        yield make_job_queue(client, parser_config.Settings(redis_url=redis_url), name="parser")
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from api_service.settings import kinds as api_kinds
 from api_service.settings import sentences as api_sentences
 from parser_service import log as parser_log
 from parser_service import redis_address as parser_redis_address
-from parser_service.markup.text import storable
+from parser_service.markup.text import make_storable_text
 from parser_service.redis_queue import connection as parser_connection
 from parser_service.settings import kinds as parser_kinds
 from parser_service.settings import sentences as parser_sentences
@@ -59,8 +59,8 @@ def _code(module: ModuleType, name: str) -> str:
         "_Connection",
         "_TlsConnection",
         "_UnixConnection",
-        "open_client",
-        "why_refused",
+        "make_redis_client",
+        "ping_for_refusal_reason",
     ],
 )
 def test_connections_to_redis_fail_alike(name: str) -> None:
@@ -77,7 +77,7 @@ def test_settings_are_explained_alike() -> None:
     assert ours == inspect.getsource(parser_sentences)
 
 
-@pytest.mark.parametrize("name", ["_name_service", "_dumps", "_text"])
+@pytest.mark.parametrize("name", ["_make_service_processor", "_dumps", "_str_or_type_name"])
 def test_lines_of_the_log_are_made_alike(name: str) -> None:
     assert _code(api_log, name) == _code(parser_log, name)
 
@@ -165,7 +165,7 @@ def test_logs_are_configured_alike_but_for_the_libraries_that_are_silenced() -> 
 @example("a\x00b\ud800c")
 @given(st.text(st.characters(codec=None, exclude_categories=())))
 def test_text_is_made_storable_alike(text: str) -> None:
-    made = storable(text)
-    assert foreign.storable(text) == made
+    made = make_storable_text(text)
+    assert foreign.make_storable_text(text) == made
     assert "\x00" not in made
     made.encode()  # no lone surrogate is left

@@ -48,7 +48,7 @@ async def started(database_url: str, redis_url: str) -> AsyncIterator[list[int]]
         loop = build_result_loop(context)
         running = asyncio.create_task(loop.run())
         yield ids
-        loop.stop()
+        loop.request_stop()
         await running
         await database.dispose()
 

@@ -16,7 +16,7 @@ from api_service.assembly.worker import WorkerContext, open_worker
 from api_service.database import Session
 from api_service.endings.attempts import AttemptOutcome, SucceededAttempt
 from api_service.endings.repository import EndingRepository
-from api_service.endings.service import RECORDERS
+from api_service.endings.service import CORE_RECORDERS
 from api_service.parser_client.messages import FailureResult, SuccessResult, read_result
 from api_service.repository import NewRequest, ParseRequestRepository
 from api_service.worker.result_loop import build_result_loop
@@ -24,8 +24,8 @@ from parser_service import config as parser_config
 from parser_service.exceptions import ConnectError
 from parser_service.jobs.access import JobAccess
 from parser_service.jobs.outcome import encode_page
-from parser_service.jobs.runners import RUNNERS
-from parser_service.jobs.work import RunnableJob
+from parser_service.jobs.runnable import RunnableJob
+from parser_service.jobs.runners import RUNNER_BY_KIND
 from parser_service.page import PageOptions
 from parser_service.pipeline import PagePipeline
 from tests.support.keys import QUEUE
@@ -73,15 +73,15 @@ async def _persisting(context: WorkerContext) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        loop.stop()
+        loop.request_stop()
         await running
 
 
 async def test_a_kind_goes_from_its_request_through_its_runner_to_its_recorder(
     database_url: str, redis_url: str, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(RUNNERS, LISTING, ListingRunner())
-    monkeypatch.setitem(RECORDERS, LISTING, record_listings)
+    monkeypatch.setitem(RUNNER_BY_KIND, LISTING, ListingRunner())
+    monkeypatch.setitem(CORE_RECORDERS, LISTING, record_listings)
     url = site.page("/", "<title>A</title>")
     parser_settings = parser_config.Settings(
         redis_url=redis_url,

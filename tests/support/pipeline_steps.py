@@ -77,7 +77,7 @@ class PipelineSteps:
     async def persist(self) -> None:
         """Have the results process persist everything that has been announced."""
         loop = build_result_loop(self.context)
-        loop.stop()
+        loop.request_stop()
         await loop.run()
 
     async def later(self, seconds: float) -> SweepReport:

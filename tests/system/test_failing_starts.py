@@ -90,7 +90,7 @@ def test_a_service_that_ends_again_and_again_ends_the_start_with_its_last_line(
 async def test_an_api_that_accepts_and_never_answers_is_waited_for_by_the_clock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(readiness, "READY_SECONDS", 1)
+    monkeypatch.setattr(readiness, "READY_TIMEOUT_SECONDS", 1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         started = monotonic()
         with pytest.raises(StartError, match="Not ready within 1 s: "):

@@ -15,7 +15,7 @@ import redis
 
 from local import logs
 from local.addresses import free_port
-from local.logs import rotate_if_long
+from local.logs import copy_and_empty_if_long
 from local.orphans import drop_lock_of_reused_pid, processes_in
 from local.postgres import Postgres
 from local.valkey import Valkey
@@ -84,7 +84,7 @@ def test_children_of_a_killed_postmaster_do_not_prevent_a_start(tmp_path: Path) 
         assert not [child for child in alive if child.status() != psutil.STATUS_ZOMBIE]
     finally:
         server.stop()
-    assert processes_in(server.data / "data", "postgres") == []
+    assert processes_in(server.data_folder / "data", "postgres") == []
 
 
 def test_a_lock_whose_process_id_was_given_to_another_program_does_not_prevent_a_start(
@@ -92,12 +92,12 @@ def test_a_lock_whose_process_id_was_given_to_another_program_does_not_prevent_a
 ) -> None:
     server = _server(tmp_path)
     server.start()
-    lock = server.data / "data" / "postmaster.pid"
+    lock = server.data_folder / "data" / "postmaster.pid"
     text = lock.read_text()
     assert server.process
     server.process.kill()
     server.process.wait()
-    owner = server.data.stat().st_uid
+    owner = server.data_folder.stat().st_uid
     with subprocess.Popen(["sleep", "600"], user=owner, cwd="/") as stranger:
         lock.write_text(re.sub(r"^\d+", str(stranger.pid), text))
         try:
@@ -140,10 +140,10 @@ def test_a_log_is_rotated_between_two_lines_of_its_process_and_both_are_kept(
     for number in range(100):
         writing.write(b"line %d of a log\n" % number)
     writing.flush()
-    rotate_if_long(log)
+    copy_and_empty_if_long(log)
     writing.write(b"the next line\n")
     writing.flush()
-    rotate_if_long(log)
+    copy_and_empty_if_long(log)
     writing.close()
     old = tmp_path / "a.log.old"
     assert log.read_text() == "the next line\n"
@@ -184,7 +184,7 @@ def test_the_terminal_names_the_folder_of_a_database_that_cannot_be_in_the_data_
     open_to_all(tmp_path)
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
-    place = Postgres(closed / "data").data
+    place = Postgres(closed / "data").data_folder
     assert place.parent == Path("/var/tmp")
     system = start(closed / "data")
     try:

@@ -49,7 +49,7 @@ def guarded_database_url(folder: Path) -> Iterator[str]:
     async def require_password() -> None:
         connection = await asyncpg.connect(dsn(server.url))
         await connection.execute("ALTER ROLE postgres PASSWORD 'right'")
-        (server.data / "data" / "pg_hba.conf").write_text("host all all all scram-sha-256\n")
+        (server.data_folder / "data" / "pg_hba.conf").write_text("host all all all scram-sha-256\n")
         await connection.execute("SELECT pg_reload_conf()")
         await connection.close()
 

@@ -37,4 +37,4 @@ async def test_stores_are_open_within_the_block(settings: Settings) -> None:
     async with open_stores(settings, transaction_seconds=2) as stores:
         assert isinstance(stores.database, Database)
         assert await stores.redis.ping()
-        assert (await stores.queues.census.depths()).jobs == 0
+        assert (await stores.queues.census.read_depths()).jobs == 0

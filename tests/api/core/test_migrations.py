@@ -84,7 +84,7 @@ async def test_no_service_starts_on_an_older_schema(
         assert alembic(empty_database_url, "upgrade", revision).returncode == 0
     database = Database(read_database_url(empty_database_url), timeout=5)
     with pytest.raises(SchemaOutdatedError, match=f"at migration {revision or 'none'}, .* head$"):
-        await database.refuse_outdated_schema()
+        await database.wait_and_require_usable()
     await database.dispose()
 
 
@@ -97,7 +97,7 @@ async def newer_database_url(database_url: str, connection: asyncpg.Connection) 
 
 async def test_a_service_starts_on_a_newer_schema(newer_database_url: str) -> None:
     database = Database(read_database_url(newer_database_url), timeout=5)
-    await database.refuse_outdated_schema()
+    await database.wait_and_require_usable()
     await database.dispose()
 
 

@@ -56,8 +56,8 @@ MARKS: dict[str, tuple[Mark, StatusEnum, StatusEnum]] = {
         PROCESSING,
         FAILURE,
     ),
-    "mark_expired_processing": (
-        lambda s: EndingRepository(s).mark_expired_processing([ID]),
+    "mark_processing_before_expiry": (
+        lambda s: EndingRepository(s).mark_processing_before_expiry([ID]),
         PENDING,
         PROCESSING,
     ),

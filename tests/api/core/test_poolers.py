@@ -39,7 +39,7 @@ async def _start(port: int) -> None:
     url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
     database = Database(read_database_url(url), timeout=5)
     try:
-        await database.refuse_outdated_schema()
+        await database.wait_and_require_usable()
     finally:
         await database.dispose()
 

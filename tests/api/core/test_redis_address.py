@@ -12,7 +12,7 @@ from api_service.celery_app import API_QUEUE, broker_options, celery_app
 from api_service.config import Settings
 from api_service.process.redis_connection import open_redis
 from api_service.queueing.enqueue import TaskSender
-from api_service.redis_address import read_redis_url
+from api_service.redis_address import parse_redis_url
 from local.valkey import Valkey
 from tests.support.tls_ends import forward_to, issue_certificate, serving
 
@@ -83,7 +83,7 @@ async def test_both_clients_verify_the_certificate(valkey: Valkey, tmp_path: Pat
         await _use_both(Settings(redis_url=f"{url}?ssl_ca_certs={bundle}"))
         await _use_both(Settings(redis_url=f"{url}?ssl_cert_reqs=none"))
         # The certificate names another address than this one.
-        other = read_redis_url(url.replace("127.0.0.1", "localhost"), bundle)
+        other = parse_redis_url(url.replace("127.0.0.1", "localhost"), bundle)
         async with open_redis(other, timeout=3) as client:
             with pytest.raises(blocking_redis.ConnectionError, match="CERTIFICATE_VERIFY_FAILED"):
                 await client.ping()
@@ -133,13 +133,13 @@ def test_a_url_that_cannot_be_used_is_refused_at_start(
     ],
 )
 def test_an_address_is_shown_without_credentials(url: str, shown: str) -> None:
-    address = read_redis_url(url)
+    address = parse_redis_url(url)
     assert address.shown == shown
     assert "pass" not in repr(address)
 
 
 def _options(url: str) -> dict[str, Any]:
-    return dict(read_redis_url(url).options)
+    return dict(parse_redis_url(url).options)
 
 
 def test_credentials_are_decoded_once() -> None:

@@ -55,7 +55,7 @@ async def test_retention_counts_from_the_end(
     await _age(connection, old_failure, "failure", accepted=MONTH, changed=MONTH)
     await _age(connection, just_ended, "success", accepted=MONTH, changed=DAY)
     await _age(connection, young, "failure", accepted=29 * DAY, changed=29 * DAY)
-    assert (await jobs.retention.end_and_delete_old()).deleted == 2
+    assert (await jobs.retention.expire_and_delete_old()).deleted == 2
     left = [request_id for request_id in ids if await _row(connection, request_id)]
     assert left == [just_ended, young]
 
@@ -72,7 +72,9 @@ async def test_what_never_ended_is_ended_and_never_deleted(
     polls = [asyncio.create_task(client.get(f"/status/{i}?wait=20")) for i in ids[:3]]
     await asyncio.sleep(0.2)
     counted = Growth(worker.REGISTRY)
-    assert await jobs.retention.end_and_delete_old() == CleanupProgress(0, is_done=True, expired=3)
+    assert await jobs.retention.expire_and_delete_old() == CleanupProgress(
+        0, is_done=True, expired=3
+    )
     async with asyncio.timeout(0.9):  # less than the second after which a poll looks by itself
         assert [(await poll).json()["status"] for poll in polls] == ["failure"] * 3
     assert counted.grown()["page_parser_requests_failed_total{code=expired}"] == 3
@@ -81,7 +83,7 @@ async def test_what_never_ended_is_ended_and_never_deleted(
         assert (error["code"], error["retryable"]) == ("expired", False)
         assert error["message"] == "The request did not end within 30 days."
     assert (await client.get(f"/status/{young}")).json()["status"] == "pending"
-    assert await jobs.retention.end_and_delete_old() == CleanupProgress(0, is_done=True)
+    assert await jobs.retention.expire_and_delete_old() == CleanupProgress(0, is_done=True)
 
 
 async def test_a_late_result_of_an_expired_request_changes_nothing(
@@ -91,7 +93,7 @@ async def test_a_late_result_of_an_expired_request_changes_nothing(
     await jobs.handover.hand_over_pending([request_id])
     token = (await _row(connection, request_id))["token"]
     await _age(connection, request_id, "processing", accepted=MONTH, changed=MONTH)
-    await jobs.retention.end_and_delete_old()
+    await jobs.retention.expire_and_delete_old()
     before = await _row(connection, request_id)
     page = SuccessResult(status="success", title="A", html="<p>", token=token)
     await jobs.endings.record({request_id: page})
@@ -101,35 +103,39 @@ async def test_a_late_result_of_an_expired_request_changes_nothing(
 async def test_clean_up_goes_through_many_batches(
     jobs: WorkerContext, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api_service.retention.DELETE_BATCH", 10)
+    monkeypatch.setattr("api_service.retention.CLEANUP_BATCH_SIZE", 10)
     await connection.execute(
         "INSERT INTO parse_requests (url, status, created_at, updated_at)"
         " SELECT 'https://example.com/', 'success', now() - interval '40 days',"
         " now() - interval '40 days' FROM generate_series(1, 35)",
     )
-    assert await jobs.retention.end_and_delete_old(seconds=0) == CleanupProgress(10, is_done=False)
-    assert await jobs.retention.end_and_delete_old() == CleanupProgress(25, is_done=True)
+    assert await jobs.retention.expire_and_delete_old(seconds=0) == CleanupProgress(
+        10, is_done=False
+    )
+    assert await jobs.retention.expire_and_delete_old() == CleanupProgress(25, is_done=True)
 
 
 async def test_clean_up_ends_requests_in_batches_too(
     jobs: WorkerContext, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api_service.retention.DELETE_BATCH", 10)
+    monkeypatch.setattr("api_service.retention.CLEANUP_BATCH_SIZE", 10)
     await connection.execute(
         "INSERT INTO parse_requests (url, created_at)"
         " SELECT 'https://example.com/', now() - interval '40 days' FROM generate_series(1, 35)",
     )
-    assert await jobs.retention.end_and_delete_old(seconds=0) == CleanupProgress(
+    assert await jobs.retention.expire_and_delete_old(seconds=0) == CleanupProgress(
         0, False, expired=10
     )
-    assert await jobs.retention.end_and_delete_old() == CleanupProgress(0, is_done=True, expired=25)
+    assert await jobs.retention.expire_and_delete_old() == CleanupProgress(
+        0, is_done=True, expired=25
+    )
 
 
 async def test_batches_pass_over_what_is_spared(
     jobs: WorkerContext, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What took long and ended lately lies before what may go."""
-    monkeypatch.setattr("api_service.retention.DELETE_BATCH", 10)
+    monkeypatch.setattr("api_service.retention.CLEANUP_BATCH_SIZE", 10)
     for accepted, ended, number in ((50, 1, 30), (40, 40, 25), (45, 2, 5)):
         await connection.execute(
             "INSERT INTO parse_requests (url, status, created_at, updated_at)"
@@ -137,7 +143,7 @@ async def test_batches_pass_over_what_is_spared(
             " now() - interval '1 day' * $2::int FROM generate_series(1, $3::int)",
             *(accepted, ended, number),
         )
-    assert await jobs.retention.end_and_delete_old() == CleanupProgress(25, is_done=True)
+    assert await jobs.retention.expire_and_delete_old() == CleanupProgress(25, is_done=True)
 
 
 async def _add_old(connection: asyncpg.Connection, count: int, *, days: int) -> None:
@@ -152,12 +158,14 @@ async def _add_old(connection: asyncpg.Connection, count: int, *, days: int) -> 
 async def test_clean_up_goes_on_where_it_stopped(
     jobs: WorkerContext, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api_service.retention.DELETE_BATCH", 10)
+    monkeypatch.setattr("api_service.retention.CLEANUP_BATCH_SIZE", 10)
     await _add_old(connection, 35, days=40)
-    assert await jobs.retention.end_and_delete_old(seconds=0) == CleanupProgress(10, is_done=False)
+    assert await jobs.retention.expire_and_delete_old(seconds=0) == CleanupProgress(
+        10, is_done=False
+    )
     await _add_old(connection, 1, days=50)
-    assert await jobs.retention.end_and_delete_old() == CleanupProgress(25, is_done=True)
-    assert await jobs.retention.end_and_delete_old() == CleanupProgress(1, is_done=True)
+    assert await jobs.retention.expire_and_delete_old() == CleanupProgress(25, is_done=True)
+    assert await jobs.retention.expire_and_delete_old() == CleanupProgress(1, is_done=True)
 
 
 async def test_clean_up_leaves_the_worker_nine_tenths_of_its_time(
@@ -165,7 +173,7 @@ async def test_clean_up_leaves_the_worker_nine_tenths_of_its_time(
 ) -> None:
     await _add_old(connection, 100_000, days=40)
     started = monotonic()
-    progress = await jobs.retention.end_and_delete_old(seconds=CLEANUP_SLICE_SECONDS)
+    progress = await jobs.retention.expire_and_delete_old(seconds=CLEANUP_SLICE_SECONDS)
     took = monotonic() - started
     assert not progress.is_done
     assert took < 0.4  # a tenth of a second, and the batch that was begun in it

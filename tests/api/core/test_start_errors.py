@@ -31,7 +31,7 @@ async def _start(url: str) -> None:
     database = Database(read_database_url(url), timeout=5)
     try:
         async with asyncio.timeout(10):
-            await database.refuse_outdated_schema()
+            await database.wait_and_require_usable()
     finally:
         await database.dispose()
 

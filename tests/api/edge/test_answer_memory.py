@@ -12,11 +12,11 @@ from api_service.edge.held_response import HeldResponse
 LIMIT = 10 * PIECE_BYTES
 
 
-async def _make(memory: AnswerMemory, size: int, *, alone: bool = False) -> HeldAnswer:
+async def _make(memory: AnswerMemory, size: int, *, one_at_a_time: bool = False) -> HeldAnswer:
     async def body() -> bytes:
         return b"x" * size
 
-    return await memory.make(size, body, alone=alone)
+    return await memory.wait_and_make(size, body, one_at_a_time=one_at_a_time)
 
 
 async def test_an_answer_without_room_is_refused_in_time() -> None:
@@ -32,8 +32,8 @@ async def test_an_answer_without_room_is_refused_in_time() -> None:
 async def test_small_answers_need_no_room() -> None:
     memory = AnswerMemory(LIMIT, timeout=0.1)
     held = await _make(memory, LIMIT)
-    small = await memory.hold(b"x" * SMALL_ANSWER_BYTES)
-    assert b"".join(small.pieces()) == b"x" * SMALL_ANSWER_BYTES
+    small = await memory.wait_and_hold(b"x" * SMALL_ANSWER_BYTES)
+    assert b"".join(small.take_pieces()) == b"x" * SMALL_ANSWER_BYTES
     held.drop()
 
 
@@ -41,7 +41,7 @@ async def test_each_piece_makes_room_when_it_is_taken() -> None:
     memory = AnswerMemory(LIMIT, timeout=5)
     held = await _make(memory, LIMIT)
     waiting = asyncio.create_task(_make(memory, 3 * PIECE_BYTES))
-    for taken, _ in enumerate(held.pieces()):
+    for taken, _ in enumerate(held.take_pieces()):
         if taken == 3:
             break
         await asyncio.sleep(0)
@@ -65,14 +65,14 @@ async def test_what_was_larger_than_announced_counts_in_full() -> None:
     async def body() -> bytes:
         return b"x" * LIMIT
 
-    held = await memory.make(0, body, alone=False)
+    held = await memory.wait_and_make(0, body, one_at_a_time=False)
     with pytest.raises(AnswerMemoryFullError):
         await _make(memory, 2 * PIECE_BYTES)
     held.drop()
 
 
-@pytest.mark.parametrize("alone", [True, False])
-async def test_a_failure_and_a_cancellation_give_everything_back(*, alone: bool) -> None:
+@pytest.mark.parametrize("one_at_a_time", [True, False])
+async def test_a_failure_and_a_cancellation_give_everything_back(*, one_at_a_time: bool) -> None:
     memory = AnswerMemory(LIMIT, timeout=1)
 
     async def fail() -> bytes:
@@ -80,15 +80,17 @@ async def test_a_failure_and_a_cancellation_give_everything_back(*, alone: bool)
         raise ValueError
 
     with pytest.raises(ValueError):
-        await memory.make(LIMIT, fail, alone=alone)
-    held = await _make(memory, LIMIT, alone=alone)
-    waiting = [asyncio.create_task(_make(memory, LIMIT, alone=alone)) for _ in range(3)]
+        await memory.wait_and_make(LIMIT, fail, one_at_a_time=one_at_a_time)
+    held = await _make(memory, LIMIT, one_at_a_time=one_at_a_time)
+    waiting = [
+        asyncio.create_task(_make(memory, LIMIT, one_at_a_time=one_at_a_time)) for _ in range(3)
+    ]
     await asyncio.sleep(0)
     waiting[0].cancel()
     held.drop()
     waiting[1].cancel()  # in the moment of its turn
     (await waiting[2]).drop()
-    (await _make(memory, LIMIT, alone=alone)).drop()
+    (await _make(memory, LIMIT, one_at_a_time=one_at_a_time)).drop()
 
 
 async def test_an_answer_that_nobody_sends_gives_its_room_back() -> None:

@@ -18,5 +18,5 @@ def test_a_window_with_too_little_is_too_slow_and_the_next_begins_anew() -> None
 
 
 def test_short_limits_are_looked_at_often_and_long_ones_once_a_second() -> None:
-    assert ConnectionLimits().check_seconds == 1
-    assert ConnectionLimits(header_seconds=1).check_seconds == 0.1
+    assert ConnectionLimits().check_interval_seconds == 1
+    assert ConnectionLimits(header_seconds=1).check_interval_seconds == 0.1

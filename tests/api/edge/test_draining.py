@@ -11,7 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from api_service.edge import draining as module
 from api_service.edge.draining import Draining
-from api_service.edge.request_context import RequestContext
+from api_service.edge.request_context import RequestMiddleware
 from tests.support.waiting import until
 
 
@@ -50,7 +50,7 @@ async def _serving(draining: Draining) -> AsyncIterator[tuple[uvicorn.Server, in
             await _answer(receive, send)
 
     config = uvicorn.Config(
-        RequestContext(app, draining=draining),
+        RequestMiddleware(app, draining=draining),
         host="127.0.0.1",
         port=0,
         lifespan="on",
@@ -105,7 +105,7 @@ async def test_before_the_server_stops_clients_are_asked_to_close(caught: list[i
 async def test_no_new_connection_is_taken_once_draining_has_begun(
     caught: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "DRAIN_SECONDS", 5.0)  # it is not the server that refuses
+    monkeypatch.setattr(module, "STOP_DELAY_SECONDS", 5.0)  # it is not the server that refuses
     draining = Draining()
     async with _serving(draining) as (server, port):
         assert not await _refuses(port)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from api_service.edge.problems import PROBLEM_MEDIA_TYPE, PROBLEM_REF
-from api_service.exceptions import PAGE_CODES
+from api_service.exceptions import PAGE_ERROR_CODES
 from api_service.main import create_app
 
 SCHEMA = create_app().openapi()
@@ -90,4 +90,4 @@ def test_the_codes_are_those_that_occur() -> None:
 
 def test_codes_that_another_parser_chooses_are_examples() -> None:
     """A strict client would fail on a code that is not in an enum."""
-    assert _codes("parse_sync", 502) == {"type": "string", "examples": sorted(PAGE_CODES)}
+    assert _codes("parse_sync", 502) == {"type": "string", "examples": sorted(PAGE_ERROR_CODES)}

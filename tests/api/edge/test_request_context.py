@@ -14,14 +14,14 @@ from structlog.testing import LogCapture
 
 from api_service.edge import request_context
 from api_service.edge.draining import Draining
-from api_service.edge.request_context import MAX_BODY_BYTES, RequestContext
+from api_service.edge.request_context import MAX_BODY_BYTES, RequestMiddleware
 from tests.support.app_client import AppClient
 
 
 @pytest.fixture
 async def client() -> AsyncIterator[AppClient]:
     app = FastAPI()
-    app.add_middleware(RequestContext, draining=Draining())
+    app.add_middleware(RequestMiddleware, draining=Draining())
 
     @app.post("/size")
     async def size(request: Request) -> int:

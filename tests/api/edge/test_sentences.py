@@ -8,7 +8,7 @@ import pytest
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from api_service.edge.sentences import ANY, MAX_SENTENCE_LENGTH, SENTENCES, sentence
+from api_service.edge.sentences import MAX_SENTENCE_LENGTH, SENTENCES, WILDCARD, sentence
 from api_service.page.url import MAX_URL_LENGTH
 from api_service.requests import MAX_WAIT_SECONDS
 from api_service.status_enum import StatusEnum
@@ -143,5 +143,5 @@ def test_a_name_that_a_client_chose_is_short_and_valid_unicode() -> None:
 def test_every_sentence_of_the_table_is_complete(member: str, kind: str) -> None:
     written = SENTENCES[member, kind]
     assert written.endswith(".")
-    assert member in (ANY, "body") or written.startswith(member)
+    assert member in (WILDCARD, "body") or written.startswith(member)
     assert re.search(r"[Ii]nput|should|valid (string|integer|number)", written) is None

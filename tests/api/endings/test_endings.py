@@ -13,7 +13,7 @@ from api_service.assembly.worker import WorkerContext
 from api_service.database import Database, Session
 from api_service.endings.attempts import AttemptOutcome, RetryPolicy, SucceededAttempt
 from api_service.endings.repository import EndingRepository
-from api_service.endings.service import RECORDERS, Endings
+from api_service.endings.service import CORE_RECORDERS, Endings
 from api_service.endings.steps import EndingStep
 from api_service.exceptions import DatabaseUnavailableError
 from api_service.page.facts import PageFacts
@@ -176,7 +176,7 @@ async def test_each_kind_of_result_has_its_recorder(
     endings = Endings(
         database=database,
         retries=RetryPolicy(max_attempts=1, base_delay=2, max_delay=60),
-        recorders={**RECORDERS, "listing": record_rows},
+        recorders={**CORE_RECORDERS, "listing": record_rows},
     )
     results = {
         ids[0]: PAGE.model_copy(update={"token": tokens[0]}),

@@ -177,7 +177,7 @@ async def test_what_clean_up_deletes_is_counted(
         " 'success', t, t FROM generate_series(1, 7), (SELECT now() - interval '40 days') AS at(t)"
     )
     counted = Growth(worker.REGISTRY)
-    await jobs.retention.end_and_delete_old()
+    await jobs.retention.expire_and_delete_old()
     assert counted.grown() == {"page_parser_requests_deleted_total": 7}
 
 

@@ -24,12 +24,12 @@ class _SlowCensus:
     def clock(self) -> float:
         return self.now
 
-    async def depths(self) -> QueueDepths:
+    async def read_depths(self) -> QueueDepths:
         self.asked += 1
         self.now += self.seconds
         return QueueDepths(0, 0, 0, 0, 0, 0)
 
-    async def count_alive(self) -> tuple[int, int]:
+    async def count_alive_parsers_and_workers(self) -> tuple[int, int]:
         return 1, 1
 
 

@@ -28,7 +28,7 @@ class _Census:
         self._counts = parsers, workers
         self._is_silent = is_silent
 
-    async def count_alive(self) -> tuple[int, int]:
+    async def count_alive_parsers_and_workers(self) -> tuple[int, int]:
         if self._is_silent:
             await asyncio.sleep(60)
         return self._counts

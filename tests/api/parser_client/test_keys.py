@@ -12,6 +12,6 @@ def test_names_follow_from_the_settings() -> None:
 
 def test_a_name_is_its_parts_put_together() -> None:
     keys = Keys("q", "r:")
-    assert keys.host_waiting("a.example:81") == "q:host:a.example:81:waiting"
-    assert keys.host_waiting("h") == f"{keys.host_prefix}h{keys.waiting_suffix}"
+    assert keys.host_waiting_jobs("a.example:81") == "q:host:a.example:81:waiting"
+    assert keys.host_waiting_jobs("h") == f"{keys.host_prefix}h{keys.waiting_suffix}"
     assert keys.taken_announcements("one:1") == f"{keys.taken_prefix}one:1" == "q:taken:one:1"

@@ -48,4 +48,4 @@ async def test_dropped_leases_and_their_notes_are_gone(raw: aioredis.Redis) -> N
     await older_keys(raw, 6)
     await leases.drop([])
     await leases.drop(await _expired(leases))
-    assert not await raw.exists(KEYS.leases, KEYS.ended_leases)
+    assert not await raw.exists(KEYS.leases, KEYS.expired_leases)

@@ -13,7 +13,7 @@ from tests.support.waiting import until
 async def test_the_file_is_touched_again_and_again_until_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(alive, "TOUCH_SECONDS", 0.01)
+    monkeypatch.setattr(alive, "TOUCH_PERIOD_SECONDS", 0.01)
     file = tmp_path / "alive"
     async with touch_while_alive(file):
         for _ in range(2):
@@ -26,7 +26,7 @@ async def test_the_file_is_touched_again_and_again_until_the_end(
 async def test_an_error_of_the_process_stops_the_touching(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(alive, "TOUCH_SECONDS", 0.01)
+    monkeypatch.setattr(alive, "TOUCH_PERIOD_SECONDS", 0.01)
     file = tmp_path / "alive"
     with pytest.raises(LookupError):
         async with touch_while_alive(file):

@@ -104,7 +104,7 @@ async def test_requests_under_way_while_it_is_counted_are_not_forgotten(
 
     async def accept() -> bool:
         try:
-            with admission.reserve():
+            with admission.reserve_place():
                 await stored.wait()
         except QueueFullError:
             return False
@@ -131,10 +131,10 @@ async def test_near_its_limit_it_counts_more_often(
     clock = Clock()
     admission = await Admission.open(database, max_unfinished=MOST, clock=clock)
     clock.now += pause - 0.1
-    with admission.reserve():
+    with admission.reserve_place():
         assert not _is_counting(admission)
     clock.now += 0.2
-    with admission.reserve():
+    with admission.reserve_place():
         assert _is_counting(admission)
     await until(lambda: not _is_counting(admission))
 
@@ -146,15 +146,15 @@ async def test_slow_counts_are_further_apart(
     admission = await Admission.open(database, max_unfinished=2 * MOST, clock=clock)
     async with connection.transaction():
         await connection.execute("LOCK TABLE parse_requests")
-        counting = asyncio.create_task(admission.count())
+        counting = asyncio.create_task(admission.recount_unfinished())
         await asyncio.sleep(0.2)
         clock.now += 0.2  # what the count takes
     await counting
     clock.now += 3.9
-    with admission.reserve():
+    with admission.reserve_place():
         assert not _is_counting(admission)
     clock.now += 0.2
-    with admission.reserve():
+    with admission.reserve_place():
         assert _is_counting(admission)
     await until(lambda: not _is_counting(admission))
 
@@ -167,8 +167,8 @@ async def test_a_count_that_fails_leaves_the_last_one(
     nowhere = read_database_url("postgresql+asyncpg://postgres@127.0.0.1:1/none")
     unreachable = Database(nowhere, timeout=1)
     admission._database = unreachable
-    await admission.count()
-    with pytest.raises(QueueFullError), admission.reserve():
+    await admission.recount_unfinished()
+    with pytest.raises(QueueFullError), admission.reserve_place():
         pass
     await unreachable.dispose()
 
@@ -195,11 +195,11 @@ async def test_finished_requests_take_no_room(
 
 async def test_what_was_accepted_during_a_count_is_not_forgotten(database: Database) -> None:
     admission = await Admission.open(database, max_unfinished=MOST, clock=Clock())
-    counting = asyncio.create_task(admission.count())
+    counting = asyncio.create_task(admission.recount_unfinished())
     await asyncio.sleep(0)  # it has begun, and sees no row that is stored from now on
     for _ in range(MOST):
-        with admission.reserve():
+        with admission.reserve_place():
             pass
     await counting
-    with pytest.raises(QueueFullError), admission.reserve():
+    with pytest.raises(QueueFullError), admission.reserve_place():
         pass

@@ -65,6 +65,6 @@ async def test_a_caller_that_gave_up_is_not_run_and_harms_no_other() -> None:
     with pytest.raises(TimeoutError):
         await waiting
     work.allowed.set()
-    await batcher.close()
+    await batcher.drain()
     assert await batcher.submit(4) == 8
     assert [3] not in work.batches

@@ -43,9 +43,9 @@ from api_service.parser_client.keys import Keys
 from api_service.parser_client.results import ResultStore
 from api_service.queueing.repository import QueueRepository
 from parser_service import config as parser_config
-from parser_service.dependencies import host_limits, job_queue
+from parser_service.dependencies import make_host_limits_if_set, make_job_queue
 from parser_service.jobs.parked import ParkedJob
-from parser_service.jobs.work import decode
+from parser_service.jobs.runnable import decode_job
 from parser_service.redis_queue.host_limits import Slot
 from parser_service.redis_queue.job_queue import TakenMessage
 from tests.support.keys import DONE, LEASES, QUEUE, RESULTS, result_key
@@ -137,7 +137,7 @@ class JobsWay(RuleBasedStateMachine):
         redis = await enter(aioredis.Redis.from_url(self.redis_url, decode_responses=True))
         self._raw_redis = await enter(aioredis.Redis.from_url(self.redis_url))
         parser_settings = parser_config.Settings(redis_url=self.redis_url, host_max_concurrent=1)
-        limits = host_limits(self._raw_redis, parser_settings)
+        limits = make_host_limits_if_set(self._raw_redis, parser_settings)
         assert limits is not None
         self._limits = limits
         await connection.execute("TRUNCATE parse_requests, idempotency_keys")
@@ -147,7 +147,7 @@ class JobsWay(RuleBasedStateMachine):
             database=database,
             connection=connection,
             redis=redis,
-            parser=job_queue(self._raw_redis, parser_settings, name="parser"),
+            parser=make_job_queue(self._raw_redis, parser_settings, name="parser"),
         )
 
     def _run(self, coroutine: Any) -> Any:
@@ -259,7 +259,7 @@ class JobsWay(RuleBasedStateMachine):
         self._announced.clear()
         self._takers += 1
         store = ResultStore(self._raw_redis, Keys(QUEUE, RESULTS), name=f"taker-{self._takers}")
-        taken = await store.take(limit=3, max_bytes=10**6)
+        taken = await store.take_announcements(limit=3, max_bytes=10**6)
         if then == "and dies before its commit":
             return
         results = await store.read([announced.id for announced in taken])
@@ -295,7 +295,7 @@ class JobsWay(RuleBasedStateMachine):
     async def _pass_time(self, seconds: float) -> None:
         """Parsers that live renew their leases meanwhile, as they do every second."""
         await pass_time(self._steps.connection, self._steps.redis, seconds)
-        await self._steps.parser.renew([hand.job["token"] for hand in self._in_hand])
+        await self._steps.parser.renew_leases([hand.job["token"] for hand in self._in_hand])
 
     @step("runs", "runs twice at once", weight=3)
     async def sweep(self, how: str, _: int) -> None:
@@ -378,7 +378,7 @@ class JobsWay(RuleBasedStateMachine):
 
 def _read(taken: TakenMessage) -> InHand:
     """A message of either list, as the listener reads it."""
-    work = decode(taken)
+    work = decode_job(taken)
     return InHand(taken, json.loads(work.raw), work.slot)
 
 

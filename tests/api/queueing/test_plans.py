@@ -21,8 +21,8 @@ from api_service.endings.repository import EndingRepository
 from api_service.idempotency.repository import IdempotencyRepository
 from api_service.page.facts import ErrorFacts, PageFacts
 from api_service.queueing.repository import QueueRepository
-from api_service.repository import ParseRequestRepository, RequestKey
-from api_service.retention import DELETE_BATCH
+from api_service.repository import OwnedRequestId, ParseRequestRepository
+from api_service.retention import CLEANUP_BATCH_SIZE
 from tests.support.servers import dsn
 
 pytestmark = pytest.mark.slow
@@ -145,9 +145,11 @@ CASES = {
         _on_endings("mark_attempts_failed", [A_FAILURE], POLICY), {OPEN, PRIMARY}, 10
     ),
     "API: status": Case(
-        _on_requests("find_statuses", [RequestKey(i, None) for i in (1, 5, 500_000)]), {PRIMARY}, 3
+        _on_requests("find_statuses", [OwnedRequestId(i, None) for i in (1, 5, 500_000)]),
+        {PRIMARY},
+        3,
     ),
-    "API: result": Case(_on_requests("find_result", RequestKey(500_000, None)), {PRIMARY}, 1),
+    "API: result": Case(_on_requests("find_result", OwnedRequestId(500_000, None)), {PRIMARY}, 1),
     "API: admission": Case(
         _on_requests("count_unfinished", limit=250_000), {OPEN, NEXT}, UNFINISHED
     ),
@@ -158,17 +160,17 @@ CASES = {
         _on_keys("find", "somebody", "key-5", age=timedelta(hours=24)), {KEYS_PRIMARY}, 1
     ),
     "clean-up: requests": Case(
-        _on_requests("delete_ended", timedelta(days=30), after=None, limit=DELETE_BATCH),
+        _on_requests("delete_ended", timedelta(days=30), after=None, limit=CLEANUP_BATCH_SIZE),
         {CREATED, PRIMARY},
-        2 * DELETE_BATCH + 100,
+        2 * CLEANUP_BATCH_SIZE + 100,
     ),
     "clean-up: what has expired": Case(
-        _on_endings("lock_unfinished_older_than", timedelta(days=30), limit=DELETE_BATCH),
+        _on_endings("lock_unfinished_older_than", timedelta(days=30), limit=CLEANUP_BATCH_SIZE),
         {OPEN},
         UNFINISHED,
     ),
     "clean-up: expire": Case(
-        _on_endings("mark_expired", PUSHED_IDS[:DELETE_BATCH], TIMEOUT),
+        _on_endings("mark_expired", PUSHED_IDS[:CLEANUP_BATCH_SIZE], TIMEOUT),
         {OPEN, PRIMARY},
         UNFINISHED,
     ),

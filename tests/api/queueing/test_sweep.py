@@ -88,7 +88,7 @@ async def test_a_parser_that_was_silent_and_renews_in_time_keeps_its_job(
     token = (await steps.take())["token"]
     for _ in range(3):
         assert (await steps.later(16)).died == 0
-        await steps.parser.renew([token])
+        await steps.parser.renew_leases([token])
         assert (await steps.later(6)).died == 0
     assert await steps.redis.llen(QUEUE) == 0
 

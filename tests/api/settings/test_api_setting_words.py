@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import BaseModel, Field, ValidationError
 
-from api_service.settings.kinds import Bytes, Seconds, TextFormat, check_network
-from api_service.settings.sentences import limits, sentence, wanted
+from api_service.settings.kinds import Bytes, Seconds, TextFormat, require_network
+from api_service.settings.sentences import describe_limits, describe_wanted_value, explain_error
 
 
 class _Example(BaseModel):
@@ -31,17 +31,17 @@ class _Example(BaseModel):
     ],
 )
 def test_a_setting_says_what_it_must_be(name: str, words: str) -> None:
-    assert wanted(_Example.model_fields[name]) == words
+    assert describe_wanted_value(_Example.model_fields[name]) == words
 
 
 def test_a_limit_of_its_own_replaces_that_of_the_kind() -> None:
-    assert limits(_Example.model_fields["pause"]) == "above 0, at most 10"
+    assert describe_limits(_Example.model_fields["pause"]) == "above 0, at most 10"
 
 
 def test_a_long_value_is_cut_and_that_of_a_url_is_not_shown() -> None:
     with pytest.raises(ValidationError) as refused:
         _Example(name="y" * 1000, site_url="secret")
-    found = [sentence(item, _Example.model_fields) for item in refused.value.errors()]
+    found = [explain_error(item, _Example.model_fields) for item in refused.value.errors()]
     assert found == [
         f"NAME is '{'y' * 100}'; it must be an x.",
         "SITE_URL is wrong; it must be an x.",
@@ -59,4 +59,4 @@ def test_a_long_value_is_cut_and_that_of_a_url_is_not_shown() -> None:
 )
 def test_what_is_no_network_is_refused(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        check_network(text)
+        require_network(text)

@@ -95,7 +95,7 @@ TASKS = """
 
     @celery_app.task(name="counting.count")
     def count_once(number: int = 0) -> None:
-        current_worker().run(lambda here: count(here, number))
+        current_worker().run_or_log_outage(lambda here: count(here, number))
 """
 WIRING = """
     from contextlib import asynccontextmanager

@@ -51,7 +51,7 @@ async def _persisting(jobs: WorkerContext) -> AsyncIterator[None]:
     loop = build_result_loop(jobs)
     task = asyncio.create_task(loop.run())
     yield
-    loop.stop()
+    loop.request_stop()
     await task
 
 

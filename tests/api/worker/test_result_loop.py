@@ -30,7 +30,7 @@ async def _running(jobs: WorkerContext) -> AsyncIterator[ResultLoop]:
     loop = build_result_loop(jobs)
     task = asyncio.create_task(loop.run())
     yield loop
-    loop.stop()
+    loop.request_stop()
     await task
 
 
@@ -132,7 +132,7 @@ async def test_a_stop_drains_what_was_announced(
         await _store(redis, job, token=job["token"])
         await redis.rpush(DONE, json.dumps({"id": job["id"], "token": job["token"]}))
     async with _running(jobs) as loop:
-        loop.stop()
+        loop.request_stop()
     assert await _statuses(database_url) == ["success"] * 3
 
 
@@ -157,10 +157,10 @@ async def test_a_late_announcement_leaves_the_result_of_the_current_attempt(
     await _store(redis, job, token=job["token"])
     await redis.rpush(DONE, json.dumps({"id": job["id"], "token": "another"}))
     async with _running(jobs) as loop:
-        loop.stop()
+        loop.request_stop()
     assert await _drained(redis)
     assert await _statuses(database_url) == ["processing"]
     await redis.rpush(DONE, json.dumps({"id": job["id"], "token": job["token"]}))
     async with _running(jobs) as loop:
-        loop.stop()
+        loop.request_stop()
     assert await _statuses(database_url) == ["success"]

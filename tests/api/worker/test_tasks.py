@@ -12,7 +12,7 @@ from api_service.celery_app import celery_app
 from api_service.process import current as process
 from api_service.process.collaborators import Collaborators
 from api_service.queueing.handover import Handover
-from api_service.queueing.sweep import Cooldown, Sweep
+from api_service.queueing.sweep import Sweep, SweepCooldown
 from api_service.retention import CleanupProgress
 
 T = TypeVar("T")
@@ -25,7 +25,7 @@ class Process:
         self._outcomes: Iterator[Any] = iter(outcomes)
         self.left = len(outcomes)
 
-    def run(self, _: Callable[..., Any]) -> Any:
+    def run_or_log_outage(self, _: Callable[..., Any]) -> Any:
         self.left -= 1
         return next(self._outcomes)
 
@@ -61,7 +61,7 @@ class Context:
     def __init__(self, *collaborators: object) -> None:
         self._collaborators = Given(*collaborators)
 
-    def run(self, call: process.CallWithCollaborators[Any]) -> Any:
+    def run_or_log_outage(self, call: process.CallWithCollaborators[Any]) -> Any:
         return asyncio.run(call(self._collaborators))
 
 
@@ -72,7 +72,7 @@ class CountedSweep(Sweep):
         self.runs = 0
         self._fault = fault
 
-    async def run(self) -> None:
+    async def run_or_log_outage(self) -> None:
         self.runs += 1
         if self._fault:
             raise self._fault
@@ -81,7 +81,7 @@ class CountedSweep(Sweep):
 @pytest.mark.parametrize("fault", [None, RuntimeError("of a kind that nothing foresaw")])
 def test_sweeps_that_have_piled_up_are_skipped(fault: Exception | None) -> None:
     sweep = CountedSweep(fault)
-    process.set_current_worker(Context(sweep, Cooldown(3600)))
+    process.set_current_worker(Context(sweep, SweepCooldown(3600)))
     for _ in range(3):
         tasks.sweep.apply()
     assert sweep.runs == 1
@@ -122,4 +122,4 @@ def test_traces_come_with_the_message_of_an_api_of_any_version(
 
 def test_a_task_without_a_worker_process_says_so() -> None:
     with pytest.raises(RuntimeError, match="not been initialised"):
-        tasks.pulse.apply(throw=True)
+        tasks.record_pulse.apply(throw=True)

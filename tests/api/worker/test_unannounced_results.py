@@ -9,7 +9,7 @@ import redis.asyncio as aioredis
 from api_service.assembly.worker import WorkerContext
 from api_service.database import Database
 from api_service.worker import unannounced_results
-from api_service.worker.unannounced_results import POLL_SECONDS, UnannouncedResults
+from api_service.worker.unannounced_results import POLL_PERIOD_SECONDS, UnannouncedResultPoller
 from tests.support.clock import Clock
 from tests.support.keys import result_key
 from tests.support.rows import add_request
@@ -29,15 +29,15 @@ async def test_each_poll_looks_further_and_then_begins_again(
         ids = [await add_request(session) for _ in range(9)]
     await jobs.handover.hand_over_pending(ids)
     clock = Clock()
-    polling = UnannouncedResults(
+    polling = UnannouncedResultPoller(
         database=database, results=jobs.results, endings=jobs.endings, clock=clock
     )
 
     async def polls_until_ended(request_id: int) -> int:
         await redis.set(result_key(request_id), RESULT)
         for number in range(1, 10):
-            clock.now += POLL_SECONDS
-            await polling.poll()
+            clock.now += POLL_PERIOD_SECONDS
+            await polling.persist_if_due()
             query = "SELECT status FROM parse_requests WHERE id = $1"
             if await connection.fetchval(query, request_id) == "success":
                 return number

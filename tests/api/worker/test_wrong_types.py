@@ -56,5 +56,5 @@ async def test_the_results_process_names_the_key(
     with structlog.testing.capture_logs() as lines:
         running = asyncio.create_task(loop.run())
         await until(is_named, seconds=5)
-        loop.stop()
+        loop.request_stop()
         await running

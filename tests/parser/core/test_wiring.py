@@ -9,7 +9,7 @@ from parser_service.alive import touch_while_alive
 from parser_service.config import Settings
 from parser_service.dependencies import (
     REDIS_COMMAND_TIMEOUT_SECONDS,
-    host_limits,
+    make_host_limits_if_set,
     open_listener,
     open_redis,
 )
@@ -30,8 +30,8 @@ async def test_a_blpop_that_would_outlast_its_command_is_refused(settings: Setti
 async def test_without_limits_in_the_settings_no_host_is_limited(settings: Settings) -> None:
     none = settings.model_copy(update={"host_max_concurrent": 0, "host_min_interval": 0})
     async with open_redis(settings) as redis:
-        assert host_limits(redis, none) is None
-        assert host_limits(redis, settings) is not None
+        assert make_host_limits_if_set(redis, none) is None
+        assert make_host_limits_if_set(redis, settings) is not None
 
 
 async def test_the_http_side_touches_its_file_as_long_as_it_lives(
@@ -45,7 +45,7 @@ async def test_the_http_side_touches_its_file_as_long_as_it_lives(
 async def test_a_file_is_touched_again_and_again_and_no_longer_than_its_block(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("parser_service.alive.TOUCH_SECONDS", 0.01)
+    monkeypatch.setattr("parser_service.alive.TOUCH_PERIOD_SECONDS", 0.01)
     file = tmp_path / "alive"
     async with touch_while_alive(file):
         for _ in range(2):

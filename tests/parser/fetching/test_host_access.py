@@ -9,7 +9,7 @@ import redis.asyncio as aioredis
 
 from parser_service.config import Settings
 from parser_service.exceptions import BusyError
-from parser_service.fetching.host_access import RequestAccess
+from parser_service.fetching.host_access import SyncPageAccess
 from parser_service.fetching.places import FetchPlaces
 from parser_service.fetching.url_guard import VettedUrl, parse_url
 from parser_service.redis_queue.host_limits import HostLimits
@@ -33,14 +33,14 @@ async def test_a_redis_that_hangs_during_a_wait_does_not_make_it_longer(
     assert await limits.acquire_or_park("a.example", b"{}")
     places = FetchPlaces(2, share=0.5)
     started = perf_counter()
-    async with RequestAccess(limits, places, patience=0.6) as access:
-        waiting = asyncio.create_task(access.obtain_permission(TARGET, ()))
+    async with SyncPageAccess(limits, places, patience=0.6) as access:
+        waiting = asyncio.create_task(access.obtain_host_access(TARGET, ()))
         await until(lambda: redis.exists(KEYS.host_tickets("a.example")))
         await redis.client_pause(2000)
         with pytest.raises(BusyError):
             await waiting
     assert perf_counter() - started < 1.4
-    assert places.has_room_for("a.example")
+    assert places.has_room_in_share("a.example")
     await until(lambda: _is_missing(redis, KEYS.host_tickets("a.example")))
     await limits.close()
 

@@ -107,7 +107,7 @@ async def test_slots_that_were_given_in_time_and_used_late_keep_the_distance(
     limits = HostLimits(
         redis, keys=Keys.of(Settings()), max_concurrent=8, min_interval=0.3, lease=10
     )
-    pauses = [await limits.reserve_request_time("a", longest=1) for _ in range(5)]
+    pauses = [await limits.reserve_request_time("a", max_wait=1) for _ in range(5)]
     assert pauses[0] == 0
     assert all(pause is not None for pause in pauses[:4])
     assert all(abs((pause or 0) - 0.3 * n) < 0.1 for n, pause in enumerate(pauses[:4]))

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from parser_service.exceptions import BadContentEncodingError
-from parser_service.fetching.response import body_decoder, has_redirect_status, retry_after
+from parser_service.fetching.response import body_decoder, has_redirect_status, retry_after_seconds
 
 
 def _response(status: int = 503, **headers: str) -> httpx.Response:
@@ -29,7 +29,7 @@ def _response(status: int = 503, **headers: str) -> httpx.Response:
     ],
 )
 def test_retry_after_is_read_in_seconds(text: str, seconds: float | None) -> None:
-    assert retry_after(_response(retry_after=text)) == seconds
+    assert retry_after_seconds(_response(retry_after=text)) == seconds
 
 
 def test_retry_after_may_be_a_date() -> None:
@@ -38,7 +38,7 @@ def test_retry_after_may_be_a_date() -> None:
         format_datetime(moment, usegmt=True),
         format_datetime(moment.replace(tzinfo=None)),
     ):
-        seconds = retry_after(_response(retry_after=text))
+        seconds = retry_after_seconds(_response(retry_after=text))
         assert seconds is not None
         assert 50 < seconds <= 60
 

@@ -10,7 +10,7 @@ from parser_service.fetching import robots
 from parser_service.fetching.robots import (
     RULES_LIFETIME_SECONDS,
     UNREACHABLE_LIFETIME_SECONDS,
-    RobotsRules,
+    RobotsRulesCache,
 )
 from parser_service.fetching.url_guard import UrlGuard, VettedUrl
 
@@ -46,11 +46,13 @@ def _url(text: str) -> VettedUrl:
     return UrlGuard(allowed_ports=[80, 443, 8080]).vet(text)
 
 
-def _rules(site: Site, clock: Clock | None = None, user_agent: str = "MyBot/1.0") -> RobotsRules:
-    return RobotsRules(site, user_agent=user_agent, clock=clock or Clock())
+def _rules(
+    site: Site, clock: Clock | None = None, user_agent: str = "MyBot/1.0"
+) -> RobotsRulesCache:
+    return RobotsRulesCache(site, user_agent=user_agent, clock=clock or Clock())
 
 
-async def _is_allowed(rules: RobotsRules, url: str) -> bool:
+async def _is_allowed(rules: RobotsRulesCache, url: str) -> bool:
     try:
         await rules.require_allowed(_url(url))
     except RobotsDisallowedError:

@@ -10,7 +10,7 @@ from parser_service.config import Settings
 from parser_service.dependencies import open_redis
 from parser_service.jobs.backoff import Backoff
 from parser_service.jobs.heartbeat import Heartbeat
-from parser_service.jobs.work import RunnableJob
+from parser_service.jobs.runnable import RunnableJob
 from parser_service.redis_queue.host_limits import HostLimits
 from parser_service.redis_queue.job_queue import JobQueue, TakenMessage
 from parser_service.redis_queue.keys import Keys
@@ -114,7 +114,7 @@ async def test_a_fault_of_the_parser_is_seen_in_its_file(
     async def crash(_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(heartbeat._queue, "renew", crash)
+    monkeypatch.setattr(heartbeat._queue, "renew_leases", crash)
     await heartbeat.beat()
     assert not (tmp_path / "alive").exists()
 

@@ -16,7 +16,7 @@ from redis.exceptions import DataError, RedisError, ResponseError
 
 from parser_service import log
 from parser_service.config import Settings
-from parser_service.dependencies import job_queue, open_pipeline, open_redis
+from parser_service.dependencies import make_job_queue, open_pipeline, open_redis
 from parser_service.exceptions import BlockedAddressError, ConnectError
 from parser_service.jobs import listener as listener_module
 from parser_service.jobs import runners
@@ -168,12 +168,12 @@ def test_what_a_job_raises_anywhere_is_its_failure(
     async def faulty(*_: object) -> bytes:
         raise fault
 
-    runners.RUNNERS["faulty"] = faulty
+    runners.RUNNER_BY_KIND["faulty"] = faulty
     try:
         nobody_listens = settings.model_copy(update={"fetch_allowed_ports": frozenset({1})})
         result = asyncio.run(_outcome(nobody_listens, place, fault))
     finally:
-        del runners.RUNNERS["faulty"]
+        del runners.RUNNER_BY_KIND["faulty"]
     assert (result["status"], result["token"]) == ("failure", "t")
     # Host limits are best effort, and a slot is left when the result is stored already.
     is_harmless = place == "leaving" or (place == "access" and isinstance(fault, RedisError))
@@ -320,7 +320,7 @@ async def test_a_broken_list_of_ready_jobs_loses_no_job_that_waits(
 
 async def test_a_call_that_is_no_text_fails_alone(settings: Settings, redis_url: str) -> None:
     async with aioredis.Redis.from_url(redis_url) as raw:
-        queue = job_queue(raw, settings, name="test")
+        queue = make_job_queue(raw, settings, name="test")
         outcomes = await asyncio.gather(
             queue.finish("\ud800", b"a", token=None, reply=None),
             queue.finish(1, b"b", token=None, reply=None),

@@ -17,7 +17,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from local.valkey import Valkey
 from parser_service.config import Settings
-from parser_service.dependencies import job_queue
+from parser_service.dependencies import make_job_queue
 from parser_service.jobs.listener import Listener
 from tests.support.keys import DONE, DONE_BYTES, LEASES, QUEUE, result_key, waiting_key
 from tests.support.listening import listening
@@ -85,7 +85,7 @@ async def test_a_job_is_leased_in_the_moment_that_it_leaves_the_list(
     await redis.rpush(QUEUE, *(_job(number, "http://a.example/") for number in range(5)))
     await redis.rpush(QUEUE, "nonsense", '{"id": 9, "url": "http://a.example/"}')
     async with aioredis.Redis.from_url(redis_url) as client:
-        queue = job_queue(client, Settings(redis_url=redis_url), name="a")
+        queue = make_job_queue(client, Settings(redis_url=redis_url), name="a")
         assert len(await queue.take(3)) == 3
         assert await redis.zrange(LEASES, 0, -1) == ["0-token", "1-token", "2-token"]
         assert await redis.llen(QUEUE) == 4
@@ -121,9 +121,9 @@ async def test_a_late_renewal_leases_nothing_that_has_left_the_parsers_hands(
     redis: aioredis.Redis, redis_url: str
 ) -> None:
     async with aioredis.Redis.from_url(redis_url) as client:
-        queue = job_queue(client, Settings(redis_url=redis_url), name="a")
+        queue = make_job_queue(client, Settings(redis_url=redis_url), name="a")
         await redis.zadd(LEASES, {"held": 1})
-        await queue.renew(["held", "handed-back"])
+        await queue.renew_leases(["held", "handed-back"])
     assert await redis.zrange(LEASES, 0, -1) == ["held"]
     assert await _seconds_left(redis, "held") > 10
 
@@ -252,7 +252,7 @@ async def test_what_was_taken_and_did_not_arrive_is_given_again(
 ) -> None:
     await redis.rpush(QUEUE, *(_job(number, "http://a.example/") for number in range(4)))
     async with aioredis.Redis.from_url(settings.redis_url) as client:
-        queue = job_queue(client, settings, name="parser")
+        queue = make_job_queue(client, settings, name="parser")
         take = queue._take
 
         async def lose_the_answer(**call: Any) -> None:

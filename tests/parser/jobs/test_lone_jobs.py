@@ -1,7 +1,7 @@
 """A lone job runs when no other does; meanwhile nothing else starts."""
 
 from parser_service.jobs.lone import LoneJobs
-from parser_service.jobs.work import RunnableJob
+from parser_service.jobs.runnable import RunnableJob
 from parser_service.redis_queue.job_queue import TakenMessage
 from parser_service.redis_queue.messages import Job
 
@@ -14,25 +14,25 @@ def _lone(number: int, *, source: str = "jobs") -> RunnableJob:
 
 def test_without_lone_jobs_any_number_may_run() -> None:
     lone = LoneJobs()
-    assert lone.may_take(are_others_running=False)
-    assert lone.may_take(are_others_running=True)
-    assert lone.pop_preferred_list() is None
+    assert lone.may_take_jobs(are_others_running=False)
+    assert lone.may_take_jobs(are_others_running=True)
+    assert lone.pop_list_with_lone_job() is None
 
 
 def test_a_lone_job_starts_if_no_other_runs_and_nothing_starts_until_it_has_ended() -> None:
     lone, job = LoneJobs(), _lone(1)
     assert lone.admit_or_defer(job, are_others_running=False)
-    assert not lone.may_take(are_others_running=True)
-    lone.job_ended(job)
-    assert lone.may_take(are_others_running=False)
+    assert not lone.may_take_jobs(are_others_running=True)
+    lone.note_job_end(job)
+    assert lone.may_take_jobs(are_others_running=False)
 
 
 def test_after_a_lone_job_its_list_is_the_next_to_be_looked_in_once() -> None:
     lone, job = LoneJobs(), _lone(1, source="jobs:ready")
     lone.admit_or_defer(job, are_others_running=False)
-    lone.job_ended(job)
-    assert lone.pop_preferred_list() == "jobs:ready"
-    assert lone.pop_preferred_list() is None
+    lone.note_job_end(job)
+    assert lone.pop_list_with_lone_job() == "jobs:ready"
+    assert lone.pop_list_with_lone_job() is None
 
 
 def test_a_lone_job_that_finds_others_is_for_the_head_of_its_list() -> None:
@@ -46,15 +46,15 @@ def test_a_lone_job_that_finds_others_is_for_the_head_of_its_list() -> None:
 def test_nothing_starts_while_a_lone_job_waits_for_the_others_to_end() -> None:
     lone = LoneJobs()
     lone.admit_or_defer(_lone(1), are_others_running=True)
-    assert not lone.may_take(are_others_running=True)
-    assert lone.may_take(are_others_running=False)
-    assert lone.pop_preferred_list() == "jobs"
-    assert lone.may_take(are_others_running=True)
+    assert not lone.may_take_jobs(are_others_running=True)
+    assert lone.may_take_jobs(are_others_running=False)
+    assert lone.pop_list_with_lone_job() == "jobs"
+    assert lone.may_take_jobs(are_others_running=True)
 
 
 def test_the_end_of_another_job_does_not_end_the_wait() -> None:
     lone = LoneJobs()
     lone.admit_or_defer(_lone(1), are_others_running=True)
-    lone.job_ended(_lone(2, source="another"))
-    assert not lone.may_take(are_others_running=True)
-    assert lone.pop_preferred_list() == "jobs"
+    lone.note_job_end(_lone(2, source="another"))
+    assert not lone.may_take_jobs(are_others_running=True)
+    assert lone.pop_list_with_lone_job() == "jobs"

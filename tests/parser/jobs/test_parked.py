@@ -8,7 +8,7 @@ import redis.asyncio as aioredis
 
 from parser_service.fetching.fetcher import Hop
 from parser_service.jobs.parked import ParkedJob, ReadyJob
-from parser_service.jobs.work import decode
+from parser_service.jobs.runnable import decode_job
 from parser_service.redis_queue.host_limits import HostLimits, Slot
 from parser_service.redis_queue.job_queue import JobQueue, TakenMessage
 from parser_service.redis_queue.keys import Keys
@@ -38,7 +38,7 @@ def test_what_is_written_is_one_object_of_json() -> None:
 def test_what_robots_txt_allowed_is_remembered(*, is_allowed: bool) -> None:
     parked = ParkedJob.of(RAW, url="http://c.example/", is_allowed=is_allowed)
     taken = TakenMessage("jobs:ready", b"r7\na.example\n" + parked.encode(), is_ready=True)
-    assert decode(taken).is_allowed is is_allowed
+    assert decode_job(taken).is_allowed is is_allowed
 
 
 @pytest.mark.parametrize("hops", [[], HOPS])
@@ -56,14 +56,14 @@ def test_what_is_written_is_read(hops: list[Hop]) -> None:
 )
 def test_a_message_that_is_something_else_is_refused(message: bytes) -> None:
     with pytest.raises(ValueError):
-        decode(TakenMessage("jobs:ready", message, is_ready=True))
+        decode_job(TakenMessage("jobs:ready", message, is_ready=True))
 
 
 @pytest.mark.parametrize("job", ["", "nonsense", "[]", '{"id": 1}'])
 def test_a_parked_job_that_is_no_job_is_refused(job: str) -> None:
     parked = ParkedJob.of(job.encode(), url="http://c.example/")
     with pytest.raises(ValueError):
-        decode(TakenMessage("jobs:ready", b"r1\nhost\n" + parked.encode(), is_ready=True))
+        decode_job(TakenMessage("jobs:ready", b"r1\nhost\n" + parked.encode(), is_ready=True))
 
 
 async def test_a_job_that_lua_hands_on_is_read_in_python_and_leased_in_lua(
@@ -80,7 +80,7 @@ async def test_a_job_that_lua_hands_on_is_read_in_python_and_leased_in_lua(
     (taken,) = await queue.take(5)
     assert (taken.list, taken.is_ready) == (KEYS.ready_jobs, True)
     assert await redis.zrange(KEYS.leases, 0, -1) == [b"1-t"]
-    runnable = decode(taken)
+    runnable = decode_job(taken)
     assert (runnable.raw, runnable.url, runnable.hops) == (RAW, "http://c.example/", HOPS)
     assert (runnable.job.id, runnable.job.trace) == (1, "\N{SNOWMAN}\x00\n")
     assert runnable.slot == Slot("a.example", "r1")

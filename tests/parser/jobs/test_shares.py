@@ -9,7 +9,7 @@ import pytest
 import redis.asyncio as aioredis
 
 from parser_service.config import Settings
-from parser_service.fetching.host_access import Progress
+from parser_service.fetching.host_access import PageProgress
 from parser_service.fetching.url_guard import VettedUrl, parse_url
 from parser_service.jobs.access import JobAccess, ParkedError
 from parser_service.jobs.shares import QUICK_SECONDS, HostShares
@@ -33,13 +33,13 @@ class FarAccess(JobAccess):
         super().__init__(limits, b"{}", shares=shares)
         self._slots = [Slot("a", "one")]
 
-    async def _acquire_slot(self, _limits: HostLimits, _progress: Progress) -> Slot:
+    async def _acquire_slot(self, _limits: HostLimits, _progress: PageProgress) -> Slot:
         if not self._slots:
-            self._leave_joined_host(has_ended=False)
+            self._give_back_share_and_place(has_ended=False)
             raise ParkedError
         return self._slots.pop()
 
-    async def _take_request_time(self, _limits: HostLimits, _host: str) -> bool:
+    async def _wait_and_take_request_time(self, _limits: HostLimits, _host: str) -> bool:
         return False
 
 
@@ -49,7 +49,7 @@ class Occupant:
     def __init__(self) -> None:
         self.given_up = 0
 
-    def give_up(self) -> None:
+    def give_up_place(self) -> None:
         self.given_up += 1
 
 
@@ -71,7 +71,7 @@ def test_a_share_is_of_whole_places_and_at_least_one(places: int, share: float, 
     for _ in range(places):
         shares.enter("a", Occupant())
     clock.now += QUICK_SECONDS + 1
-    assert len(list(shares.excess())) == places - most
+    assert len(list(shares.occupants_beyond_share())) == places - most
 
 
 def test_a_host_is_limited_only_while_its_pages_are_slow() -> None:
@@ -81,23 +81,23 @@ def test_a_host_is_limited_only_while_its_pages_are_slow() -> None:
     for job in jobs:
         assert shares.has_room_for("a"), "it is not known to be slow"
         shares.enter("a", job)
-    assert list(shares.excess()) == []
+    assert list(shares.occupants_beyond_share()) == []
     clock.now += QUICK_SECONDS + 0.1
-    assert list(shares.excess()) == jobs[2:], "the newest"
+    assert list(shares.occupants_beyond_share()) == jobs[2:], "the newest"
     assert not shares.has_room_for("a")
     assert shares.has_room_for("b")
     shares.leave("a", jobs[3], has_ended=True)
     assert not shares.has_room_for("a"), "a page that took long is no sign of speed"
     for job in jobs[1:3]:
         shares.leave("a", job, has_ended=False)
-    assert shares.room_for("a") == 1
+    assert shares.max_more_jobs("a") == 1
     quick = Occupant()
     shares.enter("a", quick)
     shares.leave("a", quick, has_ended=False)
-    assert shares.room_for("a") == 1, "nor is a page that was parked"
+    assert shares.max_more_jobs("a") == 1, "nor is a page that was parked"
     shares.enter("a", quick)
     shares.leave("a", quick, has_ended=True)
-    assert shares.room_for("a") == 4
+    assert shares.max_more_jobs("a") == 4
 
 
 @pytest.fixture
@@ -152,18 +152,18 @@ async def test_a_job_that_redis_does_not_take_back_begins_again(site: Site) -> N
         async def work() -> bytes:
             nonlocal begun
             begun += 1
-            await access.obtain_permission(target, ())
+            await access.obtain_host_access(target, ())
             if begun == 1:
-                access.give_up()
-                access.give_up()
+                access.give_up_place()
+                access.give_up_place()
                 await asyncio.sleep(30)
             return b"done"
 
         async with access:
             assert await access.run(work) == b"done"
-            access.give_up()  # too late: nothing happens
+            access.give_up_place()  # too late: nothing happens
         assert begun == 2
-        assert shares.room_for(target.host_key) == 1
+        assert shares.max_more_jobs(target.host_key) == 1
 
 
 async def _push(redis: aioredis.Redis, name: str, url: str) -> None:
@@ -265,5 +265,5 @@ async def test_a_job_that_waits_for_its_moment_is_no_sign_of_a_quick_host() -> N
         limits = HostLimits(away, keys=KEYS, max_concurrent=1, min_interval=9, lease=9)
         async with FarAccess(limits, shares) as access:
             with pytest.raises(ParkedError):
-                await access.obtain_permission(target, [])
-    assert shares.room_for("a") == 1, "the host has shown no page"
+                await access.obtain_host_access(target, [])
+    assert shares.max_more_jobs("a") == 1, "the host has shown no page"

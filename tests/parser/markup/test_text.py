@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parser_service.markup.text import collapse, storable
+from parser_service.markup.text import collapse_whitespace, make_storable_text
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from parser_service.markup.text import collapse, storable
     ],
 )
 def test_only_ascii_whitespace_is_collapsed(text: str, collapsed: str) -> None:
-    assert collapse(text) == collapsed
+    assert collapse_whitespace(text) == collapsed
 
 
 @pytest.mark.parametrize(
@@ -26,12 +26,12 @@ def test_only_ascii_whitespace_is_collapsed(text: str, collapsed: str) -> None:
     [("a", "a"), ("a\0b", "a\ufffdb"), ("\ud800", "\ufffd"), ("\U0001f600", "\U0001f600")],
 )
 def test_what_cannot_be_stored_is_replaced(text: str, stored: str) -> None:
-    assert storable(text) == stored
+    assert make_storable_text(text) == stored
 
 
 @given(st.text(st.characters() | st.just("\0") | st.just("\udc00")))
 def test_every_text_becomes_storable_and_stays_so(text: str) -> None:
-    stored = storable(text)
+    stored = make_storable_text(text)
     assert "\0" not in stored
-    assert stored.encode().decode() == stored == storable(stored)
+    assert stored.encode().decode() == stored == make_storable_text(stored)
     assert len(stored) == len(text)

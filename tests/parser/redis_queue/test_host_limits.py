@@ -13,7 +13,7 @@ from parser_service.config import Settings
 from parser_service.fetching.url_guard import parse_url
 from parser_service.jobs.listener import Listener
 from parser_service.jobs.parked import ReadyJob
-from parser_service.redis_queue.host_limits import MAX_WAITERS_PER_HOST, HostLimits
+from parser_service.redis_queue.host_limits import MAX_HANDED_OUT_PER_HOST, HostLimits
 from parser_service.redis_queue.keys import Keys
 from tests.support.app_client import OpenApp
 from tests.support.keys import QUEUE, result_key, waiting_key
@@ -176,18 +176,18 @@ async def test_a_line_of_jobs_without_a_place_is_not_handed_over_all_at_once(
     await older_keys(redis, 2)
     for _ in range(3):
         await limits.hand_out_due_slots()
-    assert len(await _ready(redis)) == 1 + MAX_WAITERS_PER_HOST
+    assert len(await _ready(redis)) == 1 + MAX_HANDED_OUT_PER_HOST
 
 
 async def test_a_clock_that_is_set_back_holds_up_no_host(redis: aioredis.Redis) -> None:
     limits = _limits(redis, max_concurrent=5, min_interval=0.3)
-    assert await limits.reserve_request_time("a", longest=1) == 0
+    assert await limits.reserve_request_time("a", max_wait=1) == 0
     assert await limits.acquire_or_park("b", b"{}")
     assert await limits.acquire_or_park("b", b"parked") is None
     await older_keys(redis, -3600)
     for key in (KEYS.host_next_request_time("a"), KEYS.host_next_slot_time("b")):
         await redis.incrby(key, 3_600_000)
-    assert await limits.reserve_request_time("a", longest=1) == 0
+    assert await limits.reserve_request_time("a", max_wait=1) == 0
     await limits.hand_out_due_slots()
     assert [job.parked for job in await _ready(redis)] == [b"parked"]
 

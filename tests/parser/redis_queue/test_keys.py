@@ -8,7 +8,7 @@ import redis.asyncio as aioredis
 from parser_service.config import Settings
 from parser_service.redis_queue.host_limits import HostLimits
 from parser_service.redis_queue.job_queue import JobQueue
-from parser_service.redis_queue.keys import Keys, reply_bytes_key
+from parser_service.redis_queue.keys import Keys, unpersisted_bytes_key
 
 KEYS = Keys(task_queue="jobs", result_prefix="results:")
 
@@ -42,7 +42,7 @@ async def test_the_scripts_of_host_limits_use_the_keys_that_python_names(
     assert await _keys_in(redis) == {
         KEYS.host_slots("a"),
         KEYS.host_next_slot_time("a"),
-        KEYS.host_waiting("a"),
+        KEYS.host_waiting_jobs("a"),
         KEYS.host_tickets("a"),
         KEYS.hosts_with_waiters,
         KEYS.leases,
@@ -53,7 +53,7 @@ async def test_the_scripts_of_host_limits_use_the_keys_that_python_names(
         KEYS.host_slots("a"),
         KEYS.host_next_slot_time("a"),
         KEYS.ready_jobs,
-        KEYS.holder_counter,
+        KEYS.handed_over_holder_counter,
         KEYS.leases,
     }
 
@@ -62,18 +62,18 @@ async def test_the_scripts_of_begin_and_put_aside_use_the_keys_that_python_names
     redis: aioredis.Redis,
 ) -> None:
     limits = HostLimits(redis, keys=KEYS, max_concurrent=1, min_interval=60, lease=10)
-    assert await limits.reserve_request_time("a", longest=1) == 0
-    assert await limits.reserve_request_time("a", longest=1) is None
+    assert await limits.reserve_request_time("a", max_wait=1) == 0
+    assert await limits.reserve_request_time("a", max_wait=1) is None
     assert await _keys_in(redis) == {KEYS.host_next_request_time("a")}
     slot = await limits.acquire_or_park("b", b"{}")
     await redis.zadd(KEYS.leases, {"token": 1, "other": 1})
     await limits.park("b", b"aside", slot=slot, token="token")
     assert await redis.zrange(KEYS.leases, 0, -1) == ["other"]
-    assert await redis.lrange(KEYS.host_waiting("b"), 0, -1) == ["aside"]
+    assert await redis.lrange(KEYS.host_waiting_jobs("b"), 0, -1) == ["aside"]
     assert await _keys_in(redis) == {
         KEYS.host_next_request_time("a"),
         KEYS.host_next_slot_time("b"),
-        KEYS.host_waiting("b"),
+        KEYS.host_waiting_jobs("b"),
         KEYS.hosts_with_waiters,
         KEYS.leases,
     }
@@ -93,6 +93,6 @@ async def test_the_queue_uses_the_keys_that_are_named(redis: aioredis.Redis) -> 
         str(taking),
         KEYS.result(1),
         KEYS.api_reply_list,
-        KEYS.api_reply_bytes,
+        KEYS.api_unpersisted_bytes,
     }
-    assert KEYS.api_reply_bytes == reply_bytes_key(KEYS.api_reply_list)
+    assert KEYS.api_unpersisted_bytes == unpersisted_bytes_key(KEYS.api_reply_list)

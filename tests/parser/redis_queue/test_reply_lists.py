@@ -7,7 +7,7 @@ import redis.asyncio as aioredis
 
 from parser_service.redis_queue import reply_lists
 from parser_service.redis_queue.job_queue import JobQueue
-from parser_service.redis_queue.keys import Keys, reply_bytes_key
+from parser_service.redis_queue.keys import Keys, unpersisted_bytes_key
 
 KEYS = Keys(task_queue="jobs", result_prefix="results:")
 
@@ -27,7 +27,7 @@ async def test_the_apis_results_count_before_any_job_names_its_list(
     redis: aioredis.Redis, queue: JobQueue
 ) -> None:
     assert await queue.unpersisted_result_bytes() == 0
-    await redis.set(KEYS.api_reply_bytes, 700)
+    await redis.set(KEYS.api_unpersisted_bytes, 700)
     assert await queue.unpersisted_result_bytes() == 700
 
 
@@ -38,9 +38,9 @@ async def test_the_results_of_all_producers_add_up_until_they_are_persisted(
     await queue.finish("a", b"x" * 100, token="t", reply="second:done")
     await queue.finish("b", b"x" * 1000, token="t", reply="third:done")
     assert await queue.unpersisted_result_bytes() == 1110
-    await redis.decrby(reply_bytes_key("second:done"), 100)
+    await redis.decrby(unpersisted_bytes_key("second:done"), 100)
     assert await queue.unpersisted_result_bytes() == 1010
-    await redis.delete(reply_bytes_key("third:done"), KEYS.api_reply_bytes)
+    await redis.delete(unpersisted_bytes_key("third:done"), KEYS.api_unpersisted_bytes)
     assert await queue.unpersisted_result_bytes() == 0
     await queue.finish("c", b"x" * 5, token="t", reply="second:done")
     assert await queue.unpersisted_result_bytes() == 5
@@ -74,9 +74,9 @@ async def test_a_key_that_a_producer_spoils_counts_as_nothing(
 ) -> None:
     await queue.finish("a", b"x" * 100, token="t", reply="second:done")
     await queue.finish("b", b"x" * 100, token="t", reply="third:done")
-    await redis.set(reply_bytes_key("second:done"), "many")
-    await redis.delete(reply_bytes_key("third:done"))
-    await redis.rpush(reply_bytes_key("third:done"), "many")
+    await redis.set(unpersisted_bytes_key("second:done"), "many")
+    await redis.delete(unpersisted_bytes_key("third:done"))
+    await redis.rpush(unpersisted_bytes_key("third:done"), "many")
     assert await queue.unpersisted_result_bytes() == 0
 
 

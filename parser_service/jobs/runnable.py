@@ -31,7 +31,7 @@ class RunnableJob:
     is_allowed: bool = False
 
 
-def decode(taken: TakenMessage) -> RunnableJob:
+def decode_job(taken: TakenMessage) -> RunnableJob:
     """Read a message: a new job, or one that waited for its host and goes on.
 
     Raises:

@@ -21,6 +21,8 @@ async def touch_while_alive(path: Path | None) -> AsyncIterator[None]:
             await asyncio.sleep(TOUCH_PERIOD_SECONDS)
 
     touching = asyncio.create_task(keep_touching(path)) if path else None
-    yield
-    if touching:
-        touching.cancel()
+    try:
+        yield
+    finally:
+        if touching:
+            touching.cancel()

@@ -55,6 +55,18 @@ async def test_a_file_is_touched_again_and_again_and_no_longer_than_its_block(
     assert not file.exists()
 
 
+async def test_an_error_of_the_process_stops_the_touching(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("parser_service.alive.TOUCH_PERIOD_SECONDS", 0.01)
+    file = tmp_path / "alive"
+    with pytest.raises(LookupError):
+        async with touch_while_alive(file):
+            raise LookupError
+    await asyncio.sleep(0.05)
+    assert not file.exists()
+
+
 async def test_without_a_file_nothing_is_touched() -> None:
     async with touch_while_alive(None):
         await asyncio.sleep(0)

@@ -65,7 +65,7 @@ JOBS_TAKEN = Counter(
 )
 JOBS_INVALID = Counter(
     "page_parser_jobs_refused_total",
-    "Messages taken that were not jobs and were set aside.",
+    "Messages taken that were not jobs and were dropped.",
     registry=REGISTRY,
 )
 JOBS_HANDED_BACK = Counter(
@@ -86,9 +86,9 @@ BACKPRESSURE_SECONDS = Counter(
 )
 
 
-def _codes_of(kind: type[FetchError]) -> Iterator[str]:
-    yield kind.code
-    for narrower in kind.__subclasses__():
+def _codes_of(error_class: type[FetchError]) -> Iterator[str]:
+    yield error_class.code
+    for narrower in error_class.__subclasses__():
         yield from _codes_of(narrower)
 
 

@@ -138,7 +138,7 @@ class Listener:
             except Exception as error:  # noqa: BLE001 - a stranger's bytes: whatever it is, go on
                 metrics.JOBS_INVALID.inc()
                 log.error(
-                    "message set aside: not a job",
+                    "message dropped: not a job",
                     size=len(message.raw),
                     error=type(error).__name__,
                 )

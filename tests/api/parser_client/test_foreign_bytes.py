@@ -300,7 +300,7 @@ async def test_an_announcement_counts_whatever_it_says_of_its_size(
     await raw.rpush(DONE, f'{{"id":1,"token":"1-a","bytes":{raw_bytes}}}')
     await raw.set(DONE_BYTES, "not a size")
     taken = await store.take_announcements(limit=9, max_bytes=100)
-    if taken[0].id:  # pydantic does not read NaN at all: that announcement is set aside
+    if taken[0].id:  # pydantic does not read NaN at all: that announcement is dropped
         assert [(one.id, one.token, one.bytes) for one in taken] == [(1, "1-a", size)]
     await store.acknowledge(taken, [1])
     assert not await raw.keys(f"{QUEUE}:taken:*")

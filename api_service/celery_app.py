@@ -61,7 +61,10 @@ class MonotonicInterval(schedule):  # type: ignore[misc] # Celery carries no typ
     _due_at = 0.0
 
     def is_due(self, last_run_at: datetime) -> schedstate:  # noqa: ARG002 - a time of day
-        """Return whether it is due, and the seconds until the next look."""
+        """Return whether it is due, and the seconds until the next look.
+
+        If it is due, its next period begins.
+        """
         if (left := self._due_at - monotonic()) > 0:
             return schedstate(is_due=False, next=left)
         self._due_at = monotonic() + self.seconds
@@ -126,7 +129,11 @@ def _load_configuration_or_exit() -> dict[str, Any]:
 
 
 def _task_modules_and_schedule() -> dict[str, Any]:
-    """List the modules with tasks, and what beat sends: the core's, then the capabilities'."""
+    """List the modules with tasks, and what beat sends: the core's, then the capabilities'.
+
+    Raises:
+        SystemExit: two capabilities, or two entries of the schedule, have one name.
+    """
     # By its name, as all that Celery loads from above this module.
     listed = import_module("api_service.capabilities")
     listed.exit_on_wrong_names(listed.CAPABILITIES)

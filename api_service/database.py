@@ -112,6 +112,7 @@ class Database:
 
     @asynccontextmanager
     async def _translated_errors(self, seconds: float) -> AsyncIterator[None]:
+        """Raise our errors in place of the driver's; end the block with one after `seconds`."""
         try:
             async with asyncio.timeout(seconds):
                 yield
@@ -140,9 +141,9 @@ class Database:
             raise DatabaseUnavailableError from error
 
     async def wait_and_require_usable(self) -> None:
-        """Refuse to work on a schema that is older than the code.
+        """Wait for the database; refuse a schema that is older than the code.
 
-        Waits up to `STARTUP_WAIT_SECONDS` for a database that is itself starting.
+        A database that is itself starting is waited for up to `STARTUP_WAIT_SECONDS`.
 
         Raises:
             SchemaOutdatedError: it says what to run.
@@ -157,6 +158,7 @@ class Database:
             )
 
     async def _revision_once_it_answers(self) -> str | None:
+        """Wait for the database, refuse a pooler that shares sessions, and read the migration."""
         end = monotonic() + STARTUP_WAIT_SECONDS
         while True:
             try:

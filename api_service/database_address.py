@@ -102,6 +102,7 @@ def _split(url: str) -> SplitResult:
 
 
 def _read_options(query: str) -> dict[str, Any]:
+    """Read a URL's options; refuse unknown ones, wrong values and files that do not exist."""
     given: defaultdict[str, list[str]] = defaultdict(list)
     for name, value in parse_qsl(query, keep_blank_values=True):
         given[name].append(value)

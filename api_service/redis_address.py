@@ -94,15 +94,15 @@ def _split_or_refuse(url: str) -> tuple[SplitResult, int]:
     return parts, DEFAULT_PORT if port is None else port
 
 
-def _database_number(path: str, chosen: int | None) -> int:
+def _database_number(path: str, from_query: int | None) -> int:
     text = path.strip("/")
     if text and not (text.isascii() and text.isdecimal()):
         raise ValueError(
             f"{'/' + text!r} is not the number of a database; write a number, such as /0"
         )
-    if text and chosen is not None and int(text) != chosen:
-        raise ValueError(f"the path says database {text}, and db={chosen} another; write one")
-    return int(text) if text else chosen or 0
+    if text and from_query is not None and int(text) != from_query:
+        raise ValueError(f"the path says database {text}, and db={from_query} another; write one")
+    return int(text) if text else from_query or 0
 
 
 def _query_options(query: str, *, has_tls: bool) -> dict[str, Any]:

@@ -77,10 +77,13 @@ async def _sweep_unless_recent(here: Collaborators) -> None:
 
 @celery_app.task(name=CLEANUP_TASK, bind=True, max_retries=None)
 def cleanup_parse_requests(self: Task) -> int:
-    """Delete requests that ended `RETENTION_DAYS` ago, and expire others; return how many.
+    """Delete requests that ended `RETENTION_DAYS` ago, and expire others.
 
     Deletes in short slices with pauses, so that few requests and sweeps wait for it: this worker
     does one thing at a time.
+
+    Returns:
+        How many the last slice deleted.
     """
     progress = current_worker().run_or_log_outage(
         lambda here: here.get(Retention).expire_and_delete_old(seconds=CLEANUP_SLICE_SECONDS)

@@ -60,14 +60,14 @@ def open_listening_socket(host: str, port: int, variable: str) -> socket.socket:
     return listening
 
 
-def require_listener(places: Sequence[tuple[str, int]], variable: str) -> None:
+def require_listener(endpoints: Sequence[tuple[str, int]], variable: str) -> None:
     """Check that something listens on one of these hosts and ports, unless there are none.
 
     Raises:
         StartError: nothing listens there.
     """
     reasons = []
-    for host, port in places:
+    for host, port in endpoints:
         try:
             socket.create_connection((host, port), timeout=5).close()
         except OSError as error:

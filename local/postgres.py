@@ -198,6 +198,11 @@ def _all_users_may_enter(path: Path) -> bool:
 
 
 def _copy_binaries(binaries: Path) -> Path:
+    """Return a copy of the binaries in /var/tmp, which is made once.
+
+    Raises:
+        StartError: somebody else owns it.
+    """
     install = binaries.parent
     package = install.parent
     name = sha256(bytes(package) + str(package.stat().st_mtime_ns).encode()).hexdigest()[:12]

@@ -87,7 +87,11 @@ class Server(ABC):
 
 
 def require_wheel_folder(package: str) -> Path:
-    """Return the folder of an installed package that carries binaries."""
+    """Return the folder of an installed package that carries binaries.
+
+    Raises:
+        StartError: it is not installed.
+    """
     spec = find_spec(package)
     if spec is None or spec.origin is None:
         raise StartError(f"The package {package.replace('_', '-')} is not installed; run: make run")

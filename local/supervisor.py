@@ -15,7 +15,9 @@ from local.parent_death import make_die_with_parent
 FIRST_RESTART_PAUSE_SECONDS = 0.5
 MAX_RESTART_PAUSE_SECONDS = 10.0
 HEALTHY_SECONDS = 30
+"""Seconds of running after which the next restart comes after the first pause again."""
 WATCH_SECONDS = 120
+"""Seconds that a process may leave its alive file untouched, unless its spec says otherwise."""
 ALIVE_CHECK_PERIOD_SECONDS = 5
 
 

@@ -50,7 +50,10 @@ def configure(service: str, level: str) -> None:
 
 
 def loggable_url(url: str) -> str:
-    """Return a URL without what a log must not hold: user information, query, fragment."""
+    """Return a URL without what a log must not hold: user information, query, fragment.
+
+    It is cut at 300 characters; a URL that cannot be read is "?".
+    """
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -89,6 +89,7 @@ def _title(document: Document, *, fallback: bool) -> tuple[str, TitleSource | No
 
 
 def _read_html(raw: RawPage) -> tuple[str, str, Document]:
+    """Return a page's text, the name of its encoding, and its document."""
     body = raw.body
     name = (
         charset.by_byte_order_mark(body)
@@ -120,6 +121,7 @@ def _charset_of_late_meta(tree: LexborHTMLParser) -> str | None:
 
 
 def _read_xhtml(raw: RawPage) -> tuple[str, str, Document]:
+    """Return the same of an XHTML page."""
     name = (
         charset.by_byte_order_mark(raw.body)
         or charset.by_label(raw.declared_charset)

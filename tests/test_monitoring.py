@@ -37,7 +37,7 @@ def _of_registry(registry: CollectorRegistry, service: str) -> dict[str, Facts]:
 def _in_the_code() -> dict[str, Facts]:
     reading = GaugeSnapshot(
         unfinished={"pending": UnfinishedSummary()},
-        queue=RedisSnapshot(QueueDepths(0, 0, 0, 0, 0, 0), 0, 0, {"api": 0}),
+        redis=RedisSnapshot(QueueDepths(0, 0, 0, 0, 0, 0), 0, 0, {"api": 0}),
         limit=1,
     )
     gauges: dict[str, Facts] = {

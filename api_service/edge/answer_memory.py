@@ -63,7 +63,7 @@ class AnswerMemory:
         self._making = asyncio.Lock()
 
     async def wait_and_hold(self, body: bytes) -> HeldAnswer:
-        """Hold a body that is already there.
+        """Hold a body that is already there, once there is room for it.
 
         Raises:
             AnswerMemoryFullError: the memory did not become free in time.
@@ -81,7 +81,7 @@ class AnswerMemory:
         Args:
             size: bytes that the body will have, about.
             make_body: makes it.
-            one_at_a_time: one at a time, because making it takes several times its size.
+            one_at_a_time: because making it takes several times its size.
 
         Raises:
             AnswerMemoryFullError: the memory did not become free in time.
@@ -112,7 +112,10 @@ class AnswerMemory:
                 turn.set_result(None)
 
     async def _acquire_share(self, size: int, *, one_at_a_time: bool = False) -> int:
-        """Wait for a share of the memory, and for the right to make an answer alone."""
+        """Wait for a share of the memory; if `one_at_a_time`, also take the lock `_making`.
+
+        The caller releases the lock.
+        """
         wanted = min(size, self._limit)
         taken = 0
         try:
@@ -129,6 +132,7 @@ class AnswerMemory:
         return wanted
 
     async def _acquire_bytes(self, wanted: int) -> None:
+        """Wait in turn for free bytes, and take them; the caller limits the wait."""
         if not self._waiting and wanted <= self._free:
             self._free -= wanted
             return

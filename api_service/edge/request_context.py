@@ -91,6 +91,7 @@ class _Answer:
         self._has_body = has_body
 
     async def send(self, message: Message) -> None:
+        """Send a message, with the headers of every answer and, for HEAD, without the body."""
         if message["type"] == "http.response.start":
             self.has_begun = True
             self.status = message["status"]

@@ -101,7 +101,10 @@ class EndingRepository:
         return [job_from_row(row) for row in rows if row.status != StatusEnum.FAILURE], failed
 
     async def lock_unfinished_older_than(self, age: timedelta, *, limit: int) -> list[int]:
-        """Lock and return up to `limit` unfinished requests accepted longer than `age` ago."""
+        """Lock and return up to `limit` unfinished requests accepted longer than `age` ago.
+
+        Those that another session has locked are left out.
+        """
         parameters = {"age": age, "limit": limit}
         return list(
             (

@@ -22,7 +22,10 @@ log = structlog.get_logger()
 async def run_steps(
     session: Session, steps: Sequence[EndingStep], ended: Sequence[AttemptOutcome]
 ) -> None:
-    """Show each step, in this order, the requests that end in the session's transaction."""
+    """Show each step, in this order, the requests that end in the session's transaction.
+
+    What fails by a step's own fault is logged and left out; an outage is raised.
+    """
     for step in steps:
         if len(ended) > 1 and await _run_and_return_fault(session, step, ended) is None:
             continue

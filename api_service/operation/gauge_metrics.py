@@ -33,7 +33,7 @@ class GaugeSnapshot(Collector):
 
     Args:
         unfinished: requests by state; None if PostgreSQL did not answer.
-        queue: None if Redis did not answer.
+        redis: None if Redis did not answer.
         limit: of unfinished requests.
     """
 
@@ -41,15 +41,15 @@ class GaugeSnapshot(Collector):
         self,
         *,
         unfinished: Mapping[str, UnfinishedSummary] | None,
-        queue: RedisSnapshot | None,
+        redis: RedisSnapshot | None,
         limit: int,
     ) -> None:
         self._unfinished = unfinished
-        self._queue = queue
+        self._redis = redis
         self._limit = limit
 
     def collect(self) -> Iterable[Metric]:
-        parts = {"database": self._unfinished, "redis": self._queue}
+        parts = {"database": self._unfinished, "redis": self._redis}
         yield _gauge_by_label(
             "part",
             "page_parser_up",
@@ -63,8 +63,8 @@ class GaugeSnapshot(Collector):
         )
         if self._unfinished is not None:
             yield from _database_gauges(self._unfinished)
-        if self._queue is not None:
-            yield from _redis_gauges(self._queue)
+        if self._redis is not None:
+            yield from _redis_gauges(self._redis)
 
 
 def _database_gauges(unfinished: Mapping[str, UnfinishedSummary]) -> Iterable[Metric]:
@@ -87,8 +87,8 @@ def _database_gauges(unfinished: Mapping[str, UnfinishedSummary]) -> Iterable[Me
     )
 
 
-def _redis_gauges(queue: RedisSnapshot) -> Iterable[Metric]:
-    depths = queue.depths
+def _redis_gauges(redis: RedisSnapshot) -> Iterable[Metric]:
+    depths = redis.depths
     yield _gauge_by_label(
         "place",
         "page_parser_queue_jobs",
@@ -114,13 +114,13 @@ def _redis_gauges(queue: RedisSnapshot) -> Iterable[Metric]:
         "queue",
         "page_parser_celery_messages",
         "Celery's messages, by queue; unacked are those that workers hold.",
-        queue.messages,
+        redis.messages,
     )
     yield _gauge_by_label(
         "kind",
         "page_parser_processes_seen",
         "Parsers and workers that sent a heartbeat in the last seconds.",
-        {"parser": queue.parsers, "worker": queue.workers},
+        {"parser": redis.parsers, "worker": redis.workers},
     )
 
 

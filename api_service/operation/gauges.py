@@ -72,7 +72,7 @@ class Gauges:
 
     async def _read(self) -> GaugeSnapshot:
         started = self._clock()
-        unfinished, queue = await asyncio.gather(
+        unfinished, redis = await asyncio.gather(
             self._answer_or_none("database", self._ask_database()),
             self._answer_or_none("redis", self._ask_redis()),
         )
@@ -82,7 +82,7 @@ class Gauges:
             max(MIN_SNAPSHOT_SECONDS, (ended - started) * SNAPSHOT_SECONDS_PER_READ_SECOND),
         )
         self._fresh_until = ended + pause
-        return GaugeSnapshot(unfinished=unfinished, queue=queue, limit=self._limit)
+        return GaugeSnapshot(unfinished=unfinished, redis=redis, limit=self._limit)
 
     async def _answer_or_none(self, part: str, question: Coroutine[Any, Any, T]) -> T | None:
         """Return the answer, or None from a server that is silent or fails."""

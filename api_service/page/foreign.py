@@ -148,7 +148,7 @@ def read_facts(text: str | None) -> PageFacts:
 
 
 def read_error(text: str | None) -> ErrorFacts | None:
-    """Read why a row has no page."""
+    """Read why a row has no page: None without a text, `internal_error` if it cannot be read."""
     if text is None:
         return None
     try:

@@ -63,6 +63,8 @@ class RedisCensus:
     async def request_ids_in_redis(self) -> AsyncIterator[int]:
         """List the ids of all requests that a job, a lease or an announcement represents.
 
+        An id may come twice; 0 stands for a foreign job.
+
         Each place is read after those from which a job may move to it, so that a moving job
         is seen at least once: the list, from its tail so that pops skip nothing, then what
         waits for hosts, what is ready, what parsers hold, and what is announced.
@@ -121,7 +123,7 @@ class RedisCensus:
                 log.error(WRONG_TYPE_LOG_EVENT, key=key)
 
     async def _members(self, name: str) -> list[str]:
-        """Return the members of a sorted set."""
+        """Return the members of a sorted set; log a key of another type, which has none."""
         try:
             found = await self._redis.zrange(name, 0, -1)
         except ResponseError as error:
@@ -130,6 +132,10 @@ class RedisCensus:
         return [member.decode() for member in found if isinstance(member, bytes)]
 
     async def _items_from_the_end(self, name: str) -> AsyncIterator[bytes]:
+        """List a list's items chunk by chunk from its tail, so that pops at its head skip none.
+
+        A key of another type is logged and has none.
+        """
         end = -1
         while True:
             try:

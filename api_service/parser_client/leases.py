@@ -26,7 +26,7 @@ class Leases:
         return [token.decode() for token in found]
 
     async def drop(self, tokens: Sequence[str]) -> None:
-        """Forget leases that have been dealt with."""
+        """Delete the leases, and the notes that they ended, of tokens that have been dealt with."""
         if tokens:
             async with self._redis.pipeline(transaction=True) as pipe:
                 for key in self._keys:

@@ -52,7 +52,13 @@ class ResultStore:
         self._heads_script = redis.register_script(read_script("result_heads"))
 
     async def wait_and_take_announcement(self, seconds: float) -> None:
-        """Wait until a result is announced, and take that announcement."""
+        """Wait until a result is announced, and take that announcement.
+
+        It is read by `take_announcements`.
+
+        Args:
+            seconds: the longest wait; 0 for no limit.
+        """
         await self._redis.execute_command(
             "BLMOVE", self._keys.reply_list, self._taken, "LEFT", "RIGHT", seconds
         )
@@ -60,7 +66,8 @@ class ResultStore:
     async def take_announcements(self, *, limit: int, max_bytes: int) -> list[ResultAnnouncement]:
         """Return what this process has taken, filled up from the list within both limits.
 
-        It stays this process's until it is acknowledged.
+        It stays this process's, and is returned again, until it is acknowledged. An announcement
+        that cannot be read has the id 0.
         """
         keys = [self._keys.reply_list, self._taken, self._keys.announcement_takers]
         args: list[str | int] = [
@@ -74,7 +81,7 @@ class ResultStore:
             try:
                 announcements.append(ResultAnnouncement.model_validate_json(raw))
             except ValidationError:
-                log.error("announcement set aside", size=len(raw))
+                log.error("announcement dropped", size=len(raw))
                 announcements.append(ResultAnnouncement(id=0, token=""))
         return announcements
 
@@ -191,6 +198,6 @@ class ResultStore:
 
 
 def _sizes_with_wrong_types_as_1(answers: Sequence[object]) -> list[int]:
-    """Return sizes of values; one of another type has some size, too."""
+    """Return sizes of values, 1 for a value of another type; raise any other error."""
     raise_unless_wrong_type(answers)
     return [1 if is_wrong_type_error(size) else int(str(size)) for size in answers]

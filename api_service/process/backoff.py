@@ -2,7 +2,7 @@
 
 
 class Backoff:
-    """Hand out pauses that double from `first` to `limit` seconds."""
+    """Hand out pauses that double from `first` to `limit` seconds, without jitter."""
 
     def __init__(self, *, first: float = 0.1, limit: float = 5.0) -> None:
         self._first = self._next = first

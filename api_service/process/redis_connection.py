@@ -17,7 +17,7 @@ from api_service.redis_address import RedisAddress
 
 
 class _UvloopSafe:
-    """Translate uvloop's errors; mixed into a connection class of redis-py."""
+    """Mix into a connection of redis-py: its ConnectionError replaces uvloop's RuntimeError."""
 
     async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
         """Raise a closed transport's error as one of Redis."""

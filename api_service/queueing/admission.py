@@ -60,6 +60,8 @@ class Admission:
     def reserve_place(self) -> Iterator[None]:
         """Reserve a place for one more request while it is being stored.
 
+        Afterwards it counts as accepted, even if storing it failed.
+
         Raises:
             QueueFullError: the limit is reached.
         """

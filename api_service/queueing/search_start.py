@@ -28,7 +28,10 @@ class SearchStart(Generic[T]):
         return self._found[0]
 
     def record_first(self, first: T) -> None:
-        """Record the first row that a search has left, or where the next one may come."""
+        """Record the first row that a search has left, or where the next one may come.
+
+        `get` returns it after the next record.
+        """
         self._found = (self._found[1], first)
 
     def reset(self) -> None:

@@ -13,7 +13,7 @@ from api_service.exceptions import CannotStartError
 from api_service.process.redis_connection import open_redis, raise_if_redis_refuses
 
 MAX_SLEEP_SECONDS = 60
-"""Longest sleep in seconds."""
+"""Longest sleep of beat, in seconds, before it looks at its schedule again."""
 REDIS_TIMEOUT_SECONDS = 3
 """Seconds that a starting beat waits for an answer of Redis."""
 

@@ -13,6 +13,8 @@ ContextT = TypeVar("ContextT")
 class TaskRunner(Generic[ContextT]):
     """Runs coroutine functions on one event loop and one context of this process.
 
+    The calling thread waits until they end.
+
     A database engine belongs to one loop, so both are made once and kept.
     """
 

@@ -86,7 +86,9 @@ class HostAccess(Protocol):
     async def obtain_host_access(
         self, target: VettedUrl, hops: Sequence[Hop], *, is_allowed: bool = False
     ) -> None:
-        """Return when a request to this host may be sent. The fetcher calls it before each request.
+        """Wait until a request to this host may be sent, and hold what it needs.
+
+        The fetcher calls it before each request.
 
         Args:
             target: what is requested, now or after its robots.txt.

@@ -86,6 +86,10 @@ class HostAccessBase:
             await self._leave_host(has_ended=False)
 
     async def _ensure_slot(self, progress: PageProgress) -> None:
+        """Hold a slot of the host, unless hosts have no limit or Redis is down.
+
+        A slot of another host is released.
+        """
         if self._slot is not None and self._slot.host != progress.host:
             await self._release_slot()
         if self._slot is not None or self._limits is None or self._limits.is_unlimited:
@@ -96,7 +100,12 @@ class HostAccessBase:
             log.warning("host limits unavailable; fetching without them", error=repr(error))
 
     async def _join_host_share(self, progress: PageProgress) -> None:
-        """Join those of this process that have to do with a host."""
+        """Count this page in its host's share of the places; if that is full, wait for it.
+
+        Raises:
+            BusyError: that takes too long for the client that waits.
+            NotFetchedYetError: a job is parked instead.
+        """
         raise NotImplementedError
 
     async def _take_place(self) -> None:
@@ -115,6 +124,12 @@ class HostAccessBase:
         raise NotImplementedError
 
     async def _acquire_slot(self, limits: HostLimits, progress: PageProgress) -> Slot:
+        """Take a slot of the host, waiting for it.
+
+        Raises:
+            BusyError: that takes too long for the client that waits.
+            NotFetchedYetError: a job is parked instead.
+        """
         raise NotImplementedError
 
     def _max_waiters_to_call(self, _host: str) -> int:

@@ -118,7 +118,7 @@ class RobotsRulesCache:
         return cached is not None and self._clock() < cached[0]
 
     async def require_allowed(self, target: VettedUrl) -> None:
-        """Return if the rules allow a URL.
+        """Return if the rules of the site allow a URL; fetch them unless they are cached.
 
         Raises:
             RobotsDisallowedError: they do not, or they could not be fetched.
@@ -132,6 +132,7 @@ class RobotsRulesCache:
             raise RobotsDisallowedError
 
     async def _get_or_fetch_rules(self, target: VettedUrl) -> Protego | None:
+        """Return the rules of a site; None if nothing may be fetched there."""
         origin = target.origin
         if (cached := self._cache.get(origin)) and self._clock() < cached[0]:
             self._cache.move_to_end(origin)

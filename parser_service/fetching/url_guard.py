@@ -72,7 +72,7 @@ class ParsedUrl:
 
     @property
     def host_key(self) -> str:
-        """Return what is counted as one host: its name, with any port besides 80 and 443."""
+        """Return the key of requests to one host: its name, with any port besides 80 and 443."""
         return self.host if self.port in (80, 443) else f"{self.host}:{self.port}"
 
     @property

@@ -48,7 +48,9 @@ class JobAccess(HostAccessBase):
         self._work: asyncio.Timeout | None = None
 
     async def run(self, work: Callable[[], Awaitable[bytes]]) -> bytes:
-        """Do the work of the job, unless it must give up its place.
+        """Do the work of the job; park the job if it must give up its place.
+
+        If Redis does not take it then, the work begins again.
 
         Raises:
             ParkedError: the job waits for its host.
@@ -60,7 +62,6 @@ class JobAccess(HostAccessBase):
             except TimeoutError:
                 if not self._work or not self._work.expired():
                     raise
-                # If Redis does not take the job, it keeps its place and begins again.
                 await self._raise_parked_or_keep_place()
             finally:
                 self._work = None

@@ -11,7 +11,7 @@ class Backoff:
         self._next = FIRST_PAUSE_SECONDS
 
     def next_pause(self) -> float:
-        """Return the seconds to wait before the next try."""
+        """Return the seconds to wait before the next try, and double the pause after it."""
         pause = self._next
         self._next = min(pause * 2, MAX_PAUSE_SECONDS)
         return pause

@@ -61,7 +61,7 @@ class HostShares:
         found.entered_at[occupant] = now
 
     def leave(self, host: str, occupant: Occupant, *, has_ended: bool) -> None:
-        """Count a job no longer.
+        """Count a job no longer; if it ended quickly, its host is quick.
 
         Args:
             host: where it was counted.

@@ -113,6 +113,11 @@ def _run_prescan(head: bytes) -> str | None:
 
 
 def _position_after(head: bytes, mark: bytes, position: int) -> int:
+    """Return the position after the next mark.
+
+    Raises:
+        _PrescanCutShortError: there is none.
+    """
     found = head.find(mark, position)
     if found == -1:
         raise _PrescanCutShortError

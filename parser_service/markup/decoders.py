@@ -104,7 +104,7 @@ _USER_DEFINED = {byte: 0xF780 + byte - 0x80 for byte in range(0x80, 0x100)}
 
 @cache
 def _register_error_handler(name: str) -> str:
-    """Return the name of the error handler for what an encoding's codec lacks."""
+    """Register an error handler for what an encoding's codec lacks, and return its name."""
     handler = f"page-parser-{name}"
     if name.startswith("windows-"):
         codecs.register_error(handler, _on_windows_error)
@@ -127,7 +127,7 @@ def _on_windows_error(error: UnicodeError) -> tuple[str, int]:
 
 
 def _make_multi_byte_handler(
-    characters: Callable[[bytes], tuple[str, int] | None],
+    extra: Callable[[bytes], tuple[str, int] | None],
 ) -> Callable[[UnicodeError], tuple[str, int]]:
     """Make an error handler for an encoding of several bytes per character.
 
@@ -135,19 +135,20 @@ def _make_multi_byte_handler(
     would also drop a second byte that is not ASCII.
 
     Args:
-        characters: returns the character that begins these bytes in the standard but not in
+        extra: returns the character that begins these bytes in the standard but not in
             the codec, and the number of bytes it takes.
     """
 
     def on_error(error: UnicodeError) -> tuple[str, int]:
         assert isinstance(error, UnicodeDecodeError)  # noqa: S101 - it only ever decodes
-        text, length = characters(error.object[error.start : error.start + 4]) or (REPLACEMENT, 1)
+        text, length = extra(error.object[error.start : error.start + 4]) or (REPLACEMENT, 1)
         return text, error.start + length
 
     return on_error
 
 
 def _gb18030_extras(rest: bytes) -> tuple[str, int] | None:
+    """Return the euro sign of GBK, or one U+FFFD for a character that the end cuts off."""
     if rest[0] == 0x80:
         return "\N{EURO SIGN}", 1
     return (REPLACEMENT, len(rest)) if _CUT_SHORT_GB18030.fullmatch(rest) else None

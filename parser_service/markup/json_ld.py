@@ -13,6 +13,7 @@ MAX_READ_LENGTH = 256 * 1024
 MAX_KEPT_LENGTH = 64 * 1024
 """Characters of JSON-LD that are kept of one page; objects that do not fit are left out."""
 MAX_DEPTH = 20
+"""Levels of objects and lists that are kept; what lies deeper becomes null."""
 MIN_MAGNITUDE_KEPT_AS_TEXT = 10**15
 """The magnitude from which numbers are kept as text: other readers would round them."""
 
@@ -42,12 +43,13 @@ class JsonLd:
         objects = list(_objects_within_limits(texts))
         return cls(objects, list(_json_ld_nodes(objects)))
 
-    def first_text(self, key: str, *keys_within: str) -> str | None:
+    def first_text(self, key: str, *alternative_keys_within: str) -> str | None:
         """Return the text of the first node that has a value under a key.
 
         Args:
             key: where to look; of a list under it, the first item counts.
-            keys_within: if the value is an object, its text is under the first of these.
+            alternative_keys_within: if the value is an object, its text is under the first of
+                these that has one.
 
         Returns:
             None if no node has the key, or if its value is not text.
@@ -57,14 +59,15 @@ class JsonLd:
             if isinstance(value, list):
                 value = next(iter(value), None)
             if value:
-                return text_of(value, *keys_within)
+                return text_of(value, *alternative_keys_within)
         return None
 
 
-def text_of(value: Any, *keys: str) -> str | None:
+def text_of(value: Any, *alternative_keys: str) -> str | None:
     """Return a value that is text, or the text that an object has under the first of keys."""
     if isinstance(value, dict):
-        value = next((value[key] for key in keys if isinstance(value.get(key), str)), None)
+        texts = (value[key] for key in alternative_keys if isinstance(value.get(key), str))
+        value = next(texts, None)
     return collapse_whitespace(value) or None if isinstance(value, str) else None
 
 
@@ -104,7 +107,10 @@ def _parse_storable_objects(text: str) -> Iterator[dict[str, Any]]:
 
 
 def _storable_value(value: Any, depth: int) -> Any:
-    """Make a value storable: no NUL, no infinite number, not too deep."""
+    """Make a value storable: no NUL, no infinite number, large numbers as text.
+
+    What is too deep becomes null.
+    """
     match value:
         case str():
             return make_storable_text(value)

@@ -59,6 +59,7 @@ def _first_title(page: LexborHTMLParser) -> LexborNode | None:
 
 
 def _tags_from_root(node: LexborNode, limit: int) -> list[str]:
+    """Return the tags from the root to a node; of a deeper node the innermost `limit`."""
     tags: list[str] = []
     above: LexborNode | None = node
     while above is not None and len(tags) < limit:

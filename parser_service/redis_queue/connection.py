@@ -15,7 +15,7 @@ from parser_service.redis_address import RedisAddress
 
 
 class _UvloopSafe:
-    """Mix into a connection of redis-py."""
+    """Mix into a connection of redis-py: its ConnectionError replaces uvloop's RuntimeError."""
 
     async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
         """Translate the error of a closed transport into one of Redis."""

@@ -49,7 +49,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Identify a place at a host, which is held until `release` or until its lease ends."""
+    """Identify a slot at a host, or the ticket for one; held until `release` or its lease's end."""
 
     host: str
     holder: str

@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class TakenMessage:
-    """Hold a message and the list that it was taken from.
+    """Hold a message as it lay in its list, and that list; it may still not be a job.
 
     Attributes:
         is_ready: whether that is the list of ready jobs, which waited for their host.
@@ -120,7 +120,7 @@ class JobQueue:
         return TakenMessage(name, raw, is_ready=name == self._keys.ready_jobs)
 
     async def record_heartbeat(self) -> None:
-        """Record that this parser lives."""
+        """Record that this parser lives; forget those not seen for `FORGET_PARSER_SECONDS`."""
         await self._heartbeat(keys=[self._keys.parsers], args=[self._name, FORGET_PARSER_SECONDS])
 
     async def renew_leases(self, tokens: Sequence[str]) -> None:

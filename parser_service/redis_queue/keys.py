@@ -61,9 +61,9 @@ class Keys:
         """Name the counter that names the holders of slots which are handed over."""
         return f"{self.task_queue}:holders"
 
-    def last_taken_messages(self, name: str) -> str:
-        """Name the list of what a parser took last."""
-        return f"{self.task_queue}:taking:{name}"
+    def last_taken_messages(self, parser_run: str) -> str:
+        """Name the list of what a parser took last, in one run of its process."""
+        return f"{self.task_queue}:taking:{parser_run}"
 
     def result(self, id: int | str) -> str:
         """Name the result of a job."""

@@ -40,6 +40,8 @@ class ReplyLists:
     async def unpersisted_bytes(self) -> int:
         """Return the bytes of results that were announced and are not persisted yet.
 
+        Lists of other producers that have none are forgotten.
+
         Raises:
             RedisError, OSError: Redis is unreachable or refuses.
         """

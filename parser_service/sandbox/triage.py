@@ -17,6 +17,7 @@ MAX_INLINE_XHTML_BYTES = 4 * 1024
 """Bytes of XHTML that are parsed on the event loop. BeautifulSoup, which parses it, is slow and
 holds the interpreter's lock, so longer pages go to a child at once."""
 MAX_START_TAGS = 8000
+"""Start tags above which a page goes to a child."""
 MAX_BYTES_BETWEEN_TAGS = 8 * 1024
 """Bytes in which at least one tag must begin or end."""
 

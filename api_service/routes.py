@@ -50,15 +50,27 @@ RequestIdPath = Annotated[
 ]
 
 
+def _link(operation_id: str, description: str) -> dict[str, object]:
+    return {
+        "operationId": operation_id,
+        "parameters": {"request_id": "$response.body#/request_id"},
+        "description": description,
+    }
+
+
 ACCEPTED_RESPONSE_DOCS: DeclaredAnswers = {
     202: {
+        "links": {
+            "status": _link("get_status", "The status of the request; `wait` for its end."),
+            "result": _link("get_result", "The result of the request; `wait` for its end."),
+        },
         "headers": {
             "Location": {
                 "description": "Path of the status.",
                 "schema": {"type": "string"},
             },
             "Retry-After": {"$ref": "#/components/headers/Retry-After"},
-        }
+        },
     }
 }
 
@@ -67,6 +79,7 @@ ACCEPTED_RESPONSE_DOCS: DeclaredAnswers = {
     "/parse_async",
     status_code=HTTPStatus.ACCEPTED,
     summary="Fetch and parse a page later",
+    response_description="The request is stored.",
     tags=["Pages"],
     responses=ACCEPTED_RESPONSE_DOCS
     | problems(
@@ -103,6 +116,7 @@ async def parse_async(
 @router.get(
     "/status/{request_id}",
     summary="Status of a request",
+    response_description="The status as it is now.",
     tags=["Pages"],
     responses=problems(NotFoundError, InvalidRequestError, DatabaseUnavailableError),
 )
@@ -120,6 +134,7 @@ async def get_status(
     "/result/{request_id}",
     response_model=ResultAnswer,
     summary="Result of a request",
+    response_description="The request as it is now; ended if `status` is `success` or `failure`.",
     tags=["Pages"],
     responses=problems(
         NotFoundError, InvalidRequestError, DatabaseUnavailableError, AnswerMemoryFullError
@@ -139,6 +154,7 @@ async def get_result(
     "/parse_sync",
     response_model=ParseSyncAnswer,
     summary="Fetch and parse a page now",
+    response_description="The page.",
     tags=["Pages"],
     responses=problems(
         InvalidRequestError,

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from fastapi import FastAPI
 
@@ -14,6 +14,32 @@ from parser_service.config import Settings
 from parser_service.dependencies import open_route_context
 from parser_service.exceptions import CannotStartError
 from parser_service.problems import add_problem_handlers
+from parser_service.responses import Problem
+
+
+class DescribedParser(FastAPI):
+    """An application whose schema makes good clients.
+
+    `Problem` is one component, to which all errors refer, and an operation's id is its handler's
+    name, which becomes a client's method. The framework's pages load other hosts' scripts, and
+    its redirects of paths that end with a slash name a host that clients may not reach, so there
+    are none.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            **options,
+            generate_unique_id_function=lambda route: route.name,
+            docs_url=None,
+            redoc_url=None,
+            redirect_slashes=False,
+        )
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the schema; it is made once."""
+        schema = super().openapi()
+        schema["components"]["schemas"].setdefault("Problem", Problem.model_json_schema())
+        return schema
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -31,14 +57,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             await stack.enter_async_context(touch_while_alive(current.http_alive_file))
             yield
 
-    app = FastAPI(
-        title="Page Parser: parser service",
+    app = DescribedParser(
+        title="Parser Service",
         version="0.1.0",
         summary="Turns a URL into facts. Internal: only the API service calls it.",
         lifespan=lifespan,
-        docs_url=None,  # the framework's pages load other hosts' scripts
-        redoc_url=None,
-        redirect_slashes=False,
     )
     app.include_router(routes.router)
     add_problem_handlers(app)

@@ -1,7 +1,8 @@
 """Describe a page: the options a client chooses and the facts that this service finds."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from enum import StrEnum
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -64,7 +65,12 @@ class Redirect(BaseModel):
     status: Annotated[int, Field(description="The HTTP status of its answer.")]
 
 
-TitleSource = Literal["title", "og:title", "h1"]
+class TitleSource(StrEnum):
+    """The element or property that a title is from."""
+
+    TITLE = "title"
+    OG_TITLE = "og:title"
+    H1 = "h1"
 
 
 class Page(BaseModel):

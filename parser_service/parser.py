@@ -84,7 +84,7 @@ def parse(raw: RawPage) -> ParsedPage:
 
 def _title(document: Document, *, fallback: bool) -> tuple[str, TitleSource | None]:
     if (own := title(document)) or (own is not None and not fallback):
-        return own, "title"
+        return own, TitleSource.TITLE
     return (fallback_title(document) if fallback else None) or ("", None)
 
 

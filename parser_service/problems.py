@@ -12,14 +12,29 @@ from parser_service.exceptions import FetchError
 from parser_service.responses import Problem
 
 MEDIA_TYPE = "application/problem+json"
+PROBLEM_REF = "#/components/schemas/Problem"
+"""Where the OpenAPI schema has `Problem`; see `main.py`."""
+_RETRY_AFTER = {
+    "description": "Seconds after which to ask again.",
+    "required": True,
+    "schema": {"type": "integer", "minimum": 0},
+}
 
 
-def problem_declaration(description: str) -> dict[str, Any]:
-    """Declare the error body of a route in its OpenAPI description."""
-    return {
+def problem_declaration(description: str, *, retry_after: bool = False) -> dict[str, Any]:
+    """Declare an error of a route in its OpenAPI description.
+
+    Args:
+        description: when the route answers with it.
+        retry_after: whether it always has that header.
+    """
+    declared: dict[str, Any] = {
         "description": description,
-        "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}},
+        "content": {MEDIA_TYPE: {"schema": {"$ref": PROBLEM_REF}}},
     }
+    if retry_after:
+        declared["headers"] = {"Retry-After": _RETRY_AFTER}
+    return declared
 
 
 def add_problem_handlers(app: FastAPI) -> None:
@@ -70,6 +85,7 @@ def _problem_response(
     page_status: int | None = None,
 ) -> Response:
     body = Problem(
+        type="about:blank",
         title=status.phrase,
         status=status,
         detail=detail,

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import structlog
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic.json_schema import SkipJsonSchema
 
 from parser_service import metrics
 from parser_service.dependencies import RouteContext
@@ -41,11 +42,13 @@ def _context(request: Request) -> RouteContext:
     "/fetch",
     response_model=FetchAnswer,
     summary="Fetch and parse a page",
+    response_description="The page.",
+    tags=["Pages"],
     responses={
         422: problem_declaration("The URL cannot be fetched; see `code` and `detail`."),
         502: problem_declaration("The page could not be fetched; see `code` and `detail`."),
         503: problem_declaration(
-            "The page could not be begun in time; try again after `Retry-After` seconds."
+            "The page could not be begun in time; `code` is `busy`.", retry_after=True
         ),
     },
 )
@@ -53,8 +56,11 @@ async def fetch(
     query: Annotated[FetchQuery, Query()],
     pipeline: Annotated[PagePipeline, Depends(page_pipeline)],
     access: Annotated[SyncPageAccess, Depends(host_access)],
-    x_request_id: Annotated[str | None, Header(max_length=64)] = None,
-    accept: Annotated[str, Header()] = "",
+    x_request_id: Annotated[
+        str | SkipJsonSchema[None],
+        Header(alias="X-Request-ID", max_length=64, description="Names this request in every log."),
+    ] = None,
+    accept: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Response:
     """Fetch a page now and answer with its title, HTML and metadata."""
     target = parse_url(query.url)
@@ -67,8 +73,13 @@ async def fetch(
     return Response(answer.model_dump_json(), media_type=media_type)
 
 
-@router.get("/health", summary="Show that this process lives")
-async def liveness() -> Health:
+@router.get(
+    "/health",
+    summary="Whether this process lives",
+    response_description="It lives.",
+    tags=["Operation"],
+)
+async def get_health() -> Health:
     """Answer as long as the event loop turns."""
     return Health()
 

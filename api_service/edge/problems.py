@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
+from pydantic.json_schema import SkipJsonSchema
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
@@ -29,6 +30,12 @@ PROBLEM_REF = "#/components/schemas/Problem"
 DeclaredAnswers = dict[int | str, dict[str, Any]]
 """The answers that a route declares, by status."""
 
+
+def _without_default(schema: dict[str, Any]) -> None:
+    """Describe a member that is absent unless it has a value: it is never null."""
+    del schema["default"]
+
+
 _ALWAYS_WITH_RETRY_AFTER = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
@@ -36,18 +43,24 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 class Problem(BaseModel):
     """An error body as RFC 9457 has it, served as `application/problem+json`."""
 
-    type: Annotated[str, Field(description="Always about:blank; `code` names the problem.")] = (
-        "about:blank"
-    )
+    type: Annotated[str, Field(description="Always about:blank; `code` names the problem.")]
     title: Annotated[str, Field(description="The HTTP status in words.")]
     status: Annotated[int, Field(description="The HTTP status.")]
     detail: Annotated[str, Field(description="One sentence that explains it.")]
     code: Annotated[str, Field(description="A stable name of the problem.")]
     retryable: Annotated[
-        bool | None, Field(description="If a page failed: whether asking again may help.")
+        bool | SkipJsonSchema[None],
+        Field(
+            description="If a page failed: whether asking again may help.",
+            json_schema_extra=_without_default,
+        ),
     ] = None
     page_status: Annotated[
-        int | None, Field(description="The page's own HTTP status, if that is the reason.")
+        int | SkipJsonSchema[None],
+        Field(
+            description="The page's own HTTP status, if that is the reason.",
+            json_schema_extra=_without_default,
+        ),
     ] = None
 
 
@@ -67,10 +80,11 @@ def _declaration(status: HTTPStatus, errors: Sequence[type[ApiError]]) -> dict[s
     code: dict[str, Any] = {"type": "string", "enum": sorted(codes)}
     if known:  # another program chooses the code, and a client must bear with any
         code = {"type": "string", "examples": sorted(codes | known)}
-    narrowed = {"type": "object", "required": ["code"], "properties": {"code": code}}
+    # Next to the reference, so that generators of clients make no class of its own of it.
+    narrowed = {"$ref": PROBLEM_REF, "properties": {"code": code}}
     declared: dict[str, Any] = {
         "description": "\n\n".join(named + others),
-        "content": {PROBLEM_MEDIA_TYPE: {"schema": {"allOf": [{"$ref": PROBLEM_REF}, narrowed]}}},
+        "content": {PROBLEM_MEDIA_TYPE: {"schema": narrowed}},
     }
     if status in _ALWAYS_WITH_RETRY_AFTER or any(error.retry_after for error in errors):
         declared["headers"] = {"Retry-After": {"$ref": "#/components/headers/Retry-After"}}
@@ -93,6 +107,7 @@ def problem_body(error: ApiError, *, status: int | None = None) -> bytes:
     """
     shown = HTTPStatus(status or error.http_status)
     problem = Problem(
+        type="about:blank",
         title=shown.phrase,
         status=shown,
         detail=error.message,

@@ -4,9 +4,12 @@ import hashlib
 from typing import Annotated
 
 from fastapi import Depends, Header, Request
+from pydantic.json_schema import SkipJsonSchema
 
 from api_service.dependencies import CurrentCaller
 from api_service.idempotency.service import ScopedKey
+
+_KEY_PATTERN = r"^[\x21-\x7e]+$"
 
 _SCOPE_PREFIXES = _OWNER, _HOST, _CREDENTIALS = ("owner ", "host ", "credentials ")
 
@@ -15,11 +18,13 @@ async def _scoped_key(
     request: Request,
     caller: CurrentCaller,
     idempotency_key: Annotated[
-        str | None,
+        str | SkipJsonSchema[None],
         Header(
+            alias="Idempotency-Key",
             min_length=1,
             max_length=255,
-            pattern=r"^[\x21-\x7e]+$",
+            pattern=_KEY_PATTERN,
+            json_schema_extra={"pattern": _KEY_PATTERN},  # which pydantic leaves out for `| None`
             description=(
                 "Any text of the client's own. A request that is sent again with the same key "
                 "within 24 hours gets the first answer again and creates one job. Keys are "

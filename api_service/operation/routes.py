@@ -18,7 +18,12 @@ ProvidedReadinessCheck = Annotated[ReadinessCheck, Depends(provided(ReadinessChe
 ProvidedGauges = Annotated[Gauges, Depends(provided(Gauges))]
 
 
-@router.get("/health", summary="Whether this process lives", tags=["Operation"])
+@router.get(
+    "/health",
+    summary="Whether this process lives",
+    response_description="It lives.",
+    tags=["Operation"],
+)
 async def get_health() -> Health:
     """Answer as long as the event loop turns; check nothing else."""
     return Health()
@@ -27,6 +32,7 @@ async def get_health() -> Health:
 @router.get(
     "/ready",
     summary="Whether requests can be served from end to end",
+    response_description="Nothing is missing.",
     tags=["Operation"],
     responses={503: {"description": "Something is missing.", "model": Readiness}},
 )

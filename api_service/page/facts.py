@@ -17,9 +17,14 @@ def _in_utc_or_none(time: datetime | None) -> datetime | None:
 
 
 class Facts(BaseModel):
-    """Base of all facts: frozen, and readable from any object with the same attributes."""
+    """Base of all facts: frozen, and readable from any object with the same attributes.
 
-    model_config = ConfigDict(frozen=True, from_attributes=True)
+    An answer has every member, null or not, so the schema requires them all.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, from_attributes=True, json_schema_serialization_defaults_required=True
+    )
 
 
 class ErrorFacts(Facts):
@@ -87,7 +92,11 @@ class PageFacts(Facts):
     """Hold the facts about a page besides title and HTML; null until it was fetched."""
 
     title_source: Annotated[
-        str | None, Field(description="Source of the title: `title`, `og:title` or `h1`.")
+        str | None,
+        Field(
+            description="Source of the title: `title`, `og:title` or `h1`.",
+            examples=["title", "og:title", "h1"],
+        ),
     ] = None
     metadata: Annotated[Metadata | None, Field(description="What the page says about itself.")] = (
         None

@@ -20,7 +20,7 @@ def fallback_title(document: Document) -> tuple[str, TitleSource] | None:
         The text, and its source: `og:title` or `h1`.
     """
     if text := document.first_meta("og:title"):
-        return text[:MAX_LENGTH], "og:title"
+        return text[:MAX_LENGTH], TitleSource.OG_TITLE
     if text := collapse_whitespace(document.heading or ""):
-        return text[:MAX_LENGTH], "h1"
+        return text[:MAX_LENGTH], TitleSource.H1
     return None

@@ -42,10 +42,14 @@ _ADD_REQUESTS = text("""
 
 _STATUS_COLUMNS = "r.id AS request_id, r.owner_id, r.status, r.attempts, r.created_at, r.updated_at"
 
+# By an array first: with old statistics, a join could read the whole index.
 _READ_STATUSES = text(f"""
-    SELECT {_STATUS_COLUMNS}
+    WITH found AS MATERIALIZED (
+        SELECT {_STATUS_COLUMNS} FROM parse_requests r WHERE r.id = ANY(CAST(:ids AS bigint[]))
+    )
+    SELECT found.*
     FROM unnest(CAST(:ids AS bigint[]), CAST(:owner_ids AS uuid[])) AS v(id, owner_id)
-    JOIN parse_requests r ON r.id = v.id AND r.owner_id IS NOT DISTINCT FROM v.owner_id
+    JOIN found ON found.request_id = v.id AND found.owner_id IS NOT DISTINCT FROM v.owner_id
 """)
 
 # For one alone: PostgreSQL plans the statement above again for each call on a large table.
@@ -81,15 +85,15 @@ _READ_HTML = text("""
     WHERE id = :id AND owner_id IS NOT DISTINCT FROM CAST(:owner_id AS uuid)
 """)
 
+# Ordered, for the partial index: else old statistics could have the whole table read.
 _COUNT_UNFINISHED = text(f"""
     SELECT count(*) FROM (
-        SELECT 1 FROM parse_requests WHERE {UNFINISHED_CONDITION} LIMIT :limit
+        SELECT 1 FROM parse_requests WHERE {UNFINISHED_CONDITION} ORDER BY id LIMIT :limit
     ) AS unfinished
 """)
 
-# A request ends after it was accepted, so the index on `created_at` leads to all of them. Its
-# `updated_at` is its end: a row that has ended never changes. As an array, since a join could read
-# the whole table.
+# A request ends after it was accepted, so the index on `created_at` leads to all of them. An ended
+# row never changes, so `updated_at` is its end. As an array: a join could read the whole table.
 _DELETE_ENDED = text("""
     DELETE FROM parse_requests
     WHERE id = ANY(ARRAY(
@@ -233,11 +237,9 @@ class ParseRequestRepository:
                 parameters = {"id": one.request_id, "owner_id": one.owner_id}
                 result = await self._session.execute(_READ_STATUS, parameters)
             case _:
-                ids = [key.request_id for key in keys]
-                owner_ids = [key.owner_id for key in keys]
-                result = await self._session.execute(
-                    _READ_STATUSES, {"ids": ids, "owner_ids": owner_ids}
-                )
+                ids, owner_ids = [k.request_id for k in keys], [k.owner_id for k in keys]
+                both = {"ids": ids, "owner_ids": owner_ids}
+                result = await self._session.execute(_READ_STATUSES, both)
         return result.all()
 
     async def find_result(self, key: OwnedRequestId) -> StoredResult | None:

@@ -72,6 +72,7 @@ class QueueRepository:
     ) -> Sequence[Row[int, str]]:
         """Read `id, token` of pushed requests neither seen in Redis nor touched since `before`."""
         await self._session.execute(statements.FORCE_CUSTOM_PLAN)
+        await self._session.execute(statements.AVOID_WHOLE_TABLE)
         parameters = {"seen": list(seen), "before": before}
         return (await self._session.execute(statements.FIND_MISSING_FROM_REDIS, parameters)).all()
 

@@ -27,11 +27,19 @@ class Storm:
 
 @dataclass
 class Report:
-    """Collect the figures of one run."""
+    """Collect the figures of one run.
+
+    Attributes:
+        faults: number of faults of processes and servers, by kind.
+        data_faults: number of faults of data, by kind.
+        whole_reads: how often a table was read whole while statistics were old.
+        notes: what this machine could not do, or not as it should be.
+    """
 
     seed: int
     minutes: float
     faults: Counter[str] = field(default_factory=Counter)
+    data_faults: Counter[str] = field(default_factory=Counter)
     storms: list[Storm] = field(default_factory=list)
     breaches: list[str] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)
@@ -42,6 +50,9 @@ class Report:
     ended: dict[str, int] = field(default_factory=dict)
     unfinished: int = 0
     slowest_end: float = 0.0
+    whole_reads: int = 0
+    ends_on_full_disk: int = 0
+    notes: set[str] = field(default_factory=set)
 
     def take(self, load: Load) -> None:
         """Copy what clients received; an undeclared answer is a breach."""
@@ -71,11 +82,14 @@ class Report:
                 "slowest answer to a client, the API itself stopped or killed meanwhile",
                 f"{self.slowest_answer:.1f} s",
             ),
+            ("times that PostgreSQL ended on its full disk", f"{self.ends_on_full_disk}"),
+            ("times that a table was read whole by old statistics", f"{self.whole_reads}"),
             ("answers", _counts(self.answers)),
             ("connections cut without an answer (the API killed)", _counts(self.broken)),
         ]
         verdict = "**breaches**" if self.breaches else "nothing lost, nothing doubled"
-        run = f"Seed {self.seed}, {self.minutes:g} minutes, {self.faults.total()} faults"
+        number = self.faults.total() + self.data_faults.total()
+        run = f"Seed {self.seed}, {self.minutes:g} minutes, {number} faults"
         lines = [
             f"{run}: {verdict}.",
             "",
@@ -83,8 +97,11 @@ class Report:
             "| --- | --- |",
             *[f"| {name} | {figure} |" for name, figure in rows],
             "",
-            f"Faults: {_counts(self.faults)}.",
+            f"Faults of processes and servers: {_counts(self.faults)}.",
             "",
+            f"Faults of data: {_counts(self.data_faults)}.",
+            "",
+            *[line for note in sorted(self.notes) for line in (f"Note: {note}.", "")],
             "| storm | faults | accepted so far | processes back, s | recovered, s |",
             "| --- | --- | --- | --- | --- |",
             *[

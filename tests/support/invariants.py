@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Collection, Iterable
 from time import monotonic
+from typing import Any
 
 import psutil
 import redis.asyncio as aioredis
@@ -116,11 +117,11 @@ async def unaccounted(deployment: Deployment, ids: Collection[int]) -> set[int]:
 
 async def _published(redis: aioredis.Redis) -> set[int]:
     """Return the requests for which Celery has a message, taken by a worker or not."""
-    waiting = await redis.lrange(CELERY_QUEUE, 0, -1)
-    taken = [json.loads(raw)[0] for raw in await redis.hvals(CELERY_UNACKED)]
+    waiting = [_read(raw) for raw in await redis.lrange(CELERY_QUEUE, 0, -1)]
+    taken = [_read(raw) for raw in await redis.hvals(CELERY_UNACKED)]
     ids = set()
-    for message in [*map(json.loads, waiting), *taken]:
-        if message["headers"]["task"] in PARSE:
+    for message in [*waiting, *(message for message, *_ in filter(None, taken))]:
+        if message and message["headers"]["task"] in PARSE:
             (first, *_), *_ = json.loads(base64.b64decode(message["body"]))
             ids |= set(first) if isinstance(first, list) else {first}
     return ids
@@ -134,9 +135,18 @@ async def _tokens_in_redis(redis: aioredis.Redis) -> set[str]:
     jobs = [raw for name in (QUEUE, READY, *hosts) for raw in await _all(redis, name)]
     takers = [key async for key in redis.scan_iter(taken_key("*"))]
     announced = [raw for name in (DONE, *takers) for raw in await _all(redis, name)]
-    stored = [raw for raw in announced if await redis.exists(result_key(json.loads(raw)["id"]))]
+    read = [(raw, _read(raw)) for raw in announced]
+    stored = [raw for raw, it in read if it and await redis.exists(result_key(it["id"]))]
     found = {token.decode() for token in leased if isinstance(token, bytes)}
     return found | {token[1].decode() for raw in [*jobs, *stored] if (token := _TOKEN.search(raw))}
+
+
+def _read(raw: bytes | str) -> Any:
+    """Read a message; None for what a fault has left there instead of one."""
+    try:
+        return json.loads(raw)
+    except ValueError:
+        return None
 
 
 async def _all(redis: aioredis.Redis, name: str | bytes) -> Iterable[bytes]:

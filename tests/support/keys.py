@@ -19,7 +19,10 @@ WORKERS = f"{QUEUE}:workers"
 RESULTS = "parser:results:"
 
 CELERY_QUEUE = "api"
+CELERY_CONTROL_QUEUE = "api.control"
 CELERY_UNACKED = "unacked"
+CELERY_UNACKED_INDEX = "unacked_index"
+CELERY_BINDING = "_kombu.binding.api"
 
 
 def result_key(job_id: object) -> str:

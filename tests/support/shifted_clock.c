@@ -5,6 +5,7 @@
  * times do not change, as when an operator sets a clock.
  */
 #define _GNU_SOURCE
+#include <ctype.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -19,8 +20,18 @@
 static const char *const words[] = {
     "api_service.main", "parser_service.main", "parser_service.redis_listener",
     "api_service.worker", "api_service.worker.results", "api_service.worker.beat",
+    "postgres", "valkey-server",
 };
 static const volatile int64_t *shift;
+
+/* A whole word: `api_service.worker` is not `api_service.worker.results`. */
+static int names(const char *command, const char *word) {
+    for (const char *at = command; (at = strstr(at, word)); at++) {
+        char next = at[strlen(word)];
+        if (next != '.' && next != '_' && next != '-' && !isalnum((unsigned char)next)) return 1;
+    }
+    return 0;
+}
 
 __attribute__((constructor)) static void find_own_file(void) {
     const char *folder = getenv("CLOCK_FOLDER");
@@ -33,7 +44,7 @@ __attribute__((constructor)) static void find_own_file(void) {
         if (!command[i]) command[i] = ' ';
     command[length] = 0;
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        if (!strstr(command, words[i])) continue;
+        if (!names(command, words[i])) continue;
         snprintf(path, sizeof path, "%s/%s", folder, words[i]);
         file = open(path, O_RDONLY);
         if (file < 0) return;

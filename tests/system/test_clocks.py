@@ -1,58 +1,24 @@
 """The clock of a service is set, an hour forward or back."""
 
 import asyncio
-import shutil
-import struct
-import subprocess
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
 from tests.support import invariants
+from tests.support.clocks import WORDS, Clocks, can_shift_clocks
 from tests.support.deployment import Deployment, deployed
 from tests.support.load import Load
-from tests.support.system import ROOT
 from tests.support.waiting import until
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.slow,
-    pytest.mark.skipif(not shutil.which("cc"), reason="needs a C compiler, to shift clocks"),
+    pytest.mark.skipif(not can_shift_clocks(), reason="needs a C compiler, to shift clocks"),
 ]
 
 HOUR = 3600
-WORDS = (
-    "api_service.main",
-    "parser_service.main",
-    "parser_service.redis_listener",
-    "api_service.worker",
-    "api_service.worker.results",
-    "api_service.worker.beat",
-)
-
-
-class Clocks:
-    """Set the clock of each process by itself."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        for word in WORDS:
-            self._set(word, 0)
-
-    @contextmanager
-    def shifted(self, word: str, seconds: int) -> Iterator[None]:
-        self._set(word, seconds)
-        try:
-            yield
-        finally:
-            self._set(word, 0)
-
-    def _set(self, word: str, seconds: int) -> None:
-        with (self._folder / word).open("r+b" if (self._folder / word).exists() else "wb") as file:
-            file.write(struct.pack("q", seconds))
 
 
 @pytest.fixture(scope="module")
@@ -60,24 +26,15 @@ def clocks(tmp_path_factory: pytest.TempPathFactory) -> Clocks:
     return Clocks(tmp_path_factory.mktemp("clocks"))
 
 
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    built = tmp_path_factory.mktemp("library") / "shifted_clock.so"
-    source = ROOT / "tests" / "support" / "shifted_clock.c"
-    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", built, source], check=True)
-    return built
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def deployment(
-    tmp_path_factory: pytest.TempPathFactory, clocks: Clocks, library: Path
+    tmp_path_factory: pytest.TempPathFactory, clocks: Clocks
 ) -> AsyncIterator[Deployment]:
     environment = {
         "LOST_AFTER": "6",
         "FETCH_TIMEOUT": "5",
-        "LD_PRELOAD": str(library),
-        "CLOCK_FOLDER": str(clocks._folder),
         "WATCH_SECONDS": "15",
+        **clocks.environment,
     }
     async with deployed(tmp_path_factory.mktemp("shifted"), **environment) as opened:
         yield opened

@@ -7,7 +7,7 @@ import sys
 from time import monotonic
 
 from alembic import context
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -26,17 +26,19 @@ for module in pkgutil.walk_packages(api_service.__path__, "api_service."):
 # An arbitrary number for the lock that keeps two migrations from running at once.
 MIGRATION_LOCK = 7_214_090_531
 
-LOCK_SECONDS = 1.5
-"""Seconds that a statement waits for a lock: all later statements on the table wait behind it.
-
-Longer than PostgreSQL's `deadlock_timeout`, after which an autovacuum that is in the way gives up.
-"""
-PAUSE_SECONDS = 1.0
+LOCK_SECONDS = 0.06
+"""Seconds that a statement waits for a lock: all later statements on the table wait behind it."""
+AUTOVACUUM_SECONDS = 1.5
+"""Longer than PostgreSQL's `deadlock_timeout`, after which an autovacuum in the way gives up."""
+PAUSE_SECONDS = 0.5
 """Seconds between two tries, in which others get their locks."""
 WAIT_SECONDS = 45.0
 """Seconds after which a migration that gets no lock gives up; `-x wait=SECONDS` changes it."""
 
-LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED, MISSING_RIGHT = "55P03", "40P01", "42501"
+LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED = "55P03", "40P01"
+MISSING_RIGHT, MISSING_TABLE = "42501", "42P01"
+
+SHARE_WITH_REQUESTS = text("LOCK TABLE parse_requests IN SHARE UPDATE EXCLUSIVE MODE")
 
 # Who has used a table of ours for the longest time.
 HOLDER = text("""
@@ -60,21 +62,60 @@ class LockedError(Exception):
 
 
 def run_offline(url: str) -> None:
-    context.configure(url=url, target_metadata=Base.metadata, literal_binds=True)
+    context.configure(
+        url=url,
+        target_metadata=Base.metadata,
+        literal_binds=True,
+        transaction_per_migration=True,
+    )
     with context.begin_transaction():
         context.run_migrations()
 
 
-def run(connection: Connection) -> None:
-    """Run the command in one transaction, which ends at once if another process migrates."""
-    context.configure(connection=connection, target_metadata=Base.metadata)
-    with context.begin_transaction():
-        connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
-        lock = text(f"SELECT pg_try_advisory_xact_lock({MIGRATION_LOCK})")
-        if not connection.execute(lock).scalar_one():
+def run(connection: Connection, begun_at: list[tuple[str, ...]]) -> None:
+    """Run each migration in a transaction of its own, unless another process migrates.
+
+    Args:
+        connection: without an open transaction.
+        begun_at: the state of the database at each earlier try; the one of this try is added.
+
+    Raises:
+        LockedError: another process migrates.
+        MigrationError: an earlier try has made some of the steps that a relative command counts.
+    """
+    with connection.begin():
+        is_ours = connection.execute(text(f"SELECT pg_try_advisory_lock({MIGRATION_LOCK})"))
+        if not is_ours.scalar_one():
             raise LockedError
-        if not is_newer_than_this_version():
-            context.run_migrations()
+    try:
+        context.configure(
+            connection=connection, target_metadata=Base.metadata, transaction_per_migration=True
+        )
+        with context.begin_transaction():
+            begun_at.append(context.get_context().get_current_heads())
+            if is_relative() and len(set(begun_at)) > 1:
+                raise MigrationError(
+                    f"Some steps are done, and then a lock was not free. The database is at "
+                    f"migration {', '.join(begun_at[-1]) or 'none'}."
+                )
+            if not is_newer_than_this_version():
+                context.run_migrations()
+    finally:
+        if not connection.invalidated and not connection.closed:
+            connection.rollback()
+            with connection.begin():
+                connection.execute(text(f"SELECT pg_advisory_unlock({MIGRATION_LOCK})"))
+
+
+def is_relative() -> bool:
+    """Return whether the command names a number of steps, such as `-1`."""
+    revision = getattr(context.config.cmd_opts, "revision", None) or ""
+    return revision.startswith(("+", "-"))
+
+
+def limit_waits(connection: Connection) -> None:
+    """Have statements of each transaction that begins wait for a lock for a short time only."""
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
 
 
 def is_newer_than_this_version() -> bool:
@@ -104,25 +145,38 @@ async def run_until_unlocked(connection: AsyncConnection, seconds: float) -> Non
         MigrationError: others held the locks for `seconds`, or PostgreSQL refuses a statement.
     """
     end = monotonic() + seconds
+    begun_at: list[tuple[str, ...]] = []
     while True:
         try:
-            return await connection.run_sync(run)
+            return await connection.run_sync(run, begun_at)
         except LockedError:
             reason = "Another process is migrating this database. Wait for its end, then try again."
         except DBAPIError as error:
             if sqlstate(error) not in (LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED):
                 raise MigrationError(explain(error)) from error
             reason = await describe_holder(connection, seconds)
+            await send_autovacuum_away(connection)
         if monotonic() > end:
             raise MigrationError(reason)
         await asyncio.sleep(PAUSE_SECONDS)
+
+
+async def send_autovacuum_away(connection: AsyncConnection) -> None:
+    """Wait, for a lock that no request waits behind, until an autovacuum of the table gives up."""
+    try:
+        async with connection.begin():
+            await connection.execute(text(f"SET LOCAL lock_timeout = '{AUTOVACUUM_SECONDS}s'"))
+            await connection.execute(SHARE_WITH_REQUESTS)
+    except DBAPIError as error:
+        if sqlstate(error) not in (LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED, MISSING_TABLE):
+            raise MigrationError(explain(error)) from error
 
 
 async def describe_holder(connection: AsyncConnection, seconds: float) -> str:
     """Say who holds the lock that a migration needs, and how to get it."""
     row = (await connection.execute(HOLDER)).one_or_none()
     await connection.rollback()
-    failed = f"Nothing was migrated: no lock within {seconds:g} s"
+    failed = f"Not migrated: no lock within {seconds:g} s"
     if row is None:
         return f"{failed}. Try again, or wait longer: alembic -x wait=600 upgrade head"
     return (
@@ -144,7 +198,7 @@ def explain(error: DBAPIError) -> str:
         return explain_refusal(error)
     words = str(error.orig.__cause__ if error.orig else error).splitlines()[0].rstrip(".")
     advice = " Migrate as the owner of the tables." if code == MISSING_RIGHT else ""
-    return f"Nothing was migrated: PostgreSQL refuses a statement: {words}.{advice}"
+    return f"Not migrated: PostgreSQL refuses a statement: {words}.{advice}"
 
 
 def read_wait() -> float:
@@ -163,6 +217,7 @@ async def run_online(address: DatabaseAddress, seconds: float) -> None:
         connection = await engine.connect()
     except ERRORS_WHILE_CONNECTING as error:
         sys.exit(explain_refusal(error))
+    event.listen(connection.sync_connection, "begin", limit_waits)
     try:
         await run_until_unlocked(connection, seconds)
     except MigrationError as error:

@@ -85,13 +85,6 @@ _READ_HTML = text("""
     WHERE id = :id AND owner_id IS NOT DISTINCT FROM CAST(:owner_id AS uuid)
 """)
 
-# Ordered, for the partial index: else old statistics could have the whole table read.
-_COUNT_UNFINISHED = text(f"""
-    SELECT count(*) FROM (
-        SELECT 1 FROM parse_requests WHERE {UNFINISHED_CONDITION} ORDER BY id LIMIT :limit
-    ) AS unfinished
-""")
-
 # A request ends after it was accepted, so the index on `created_at` leads to all of them. An ended
 # row never changes, so `updated_at` is its end. As an array: a join could read the whole table.
 _DELETE_ENDED = text("""
@@ -106,21 +99,6 @@ _DELETE_ENDED = text("""
         FOR UPDATE SKIP LOCKED
     ))
     RETURNING created_at
-""")
-
-# Through the partial index: ended requests cost nothing.
-SUMMARISE_UNFINISHED = text(f"""
-    SELECT state, count(*) AS requests, count(suspect_since) AS suspects,
-        extract(epoch FROM clock_timestamp() - min(created_at))::float8 AS oldest_age
-    FROM (
-        SELECT created_at, suspect_since, CASE
-            WHEN status = 'pending' THEN 'pending'
-            WHEN next_attempt_at IS NULL THEN 'processing'
-            ELSE 'retrying' END AS state
-        FROM parse_requests WHERE {UNFINISHED_CONDITION}
-        ORDER BY id LIMIT :limit
-    ) AS unfinished
-    GROUP BY state
 """)
 
 
@@ -194,20 +172,6 @@ class StoredResult:
     html_bytes: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class UnfinishedSummary:
-    """The unfinished requests of one state.
-
-    Attributes:
-        suspects: those among them of which the sweep found no trace in Redis.
-        oldest_age: seconds since the oldest was accepted.
-    """
-
-    requests: int = 0
-    suspects: int = 0
-    oldest_age: float = 0.0
-
-
 class ParseRequestRepository:
     """Add and read requests within the session's transaction."""
 
@@ -259,18 +223,6 @@ class ParseRequestRepository:
             await self._session.execute(_READ_HTML, parameters)
         ).scalar_one_or_none()
         return html
-
-    async def count_unfinished(self, *, limit: int) -> int:
-        """Count the requests that have not ended, up to `limit`."""
-        result = await self._session.execute(_COUNT_UNFINISHED, {"limit": limit})
-        return int(result.scalar_one())
-
-    async def summarise_unfinished(self, *, limit: int) -> dict[str, UnfinishedSummary]:
-        """Summarise up to `limit` unfinished requests as `pending`, `processing`, `retrying`."""
-        found = {state: UnfinishedSummary() for state in ("pending", "processing", "retrying")}
-        for row in await self._session.execute(SUMMARISE_UNFINISHED, {"limit": limit}):
-            found[row.state] = UnfinishedSummary(row.requests, row.suspects, row.oldest_age)
-        return found
 
     async def delete_ended(
         self, age: timedelta, *, accepted_from: datetime | None, limit: int

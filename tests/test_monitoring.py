@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from api_service.metrics import api, beat, worker
 from api_service.operation.gauge_metrics import GaugeSnapshot, RedisSnapshot
 from api_service.parser_client.census import QueueDepths
-from api_service.repository import UnfinishedSummary
+from api_service.queueing.repository import StateSummary
 from parser_service import metrics as parser
 from tests.support.system import ROOT
 
@@ -36,7 +36,7 @@ def _of_registry(registry: CollectorRegistry, service: str) -> dict[str, Facts]:
 
 def _in_the_code() -> dict[str, Facts]:
     reading = GaugeSnapshot(
-        unfinished={"pending": UnfinishedSummary()},
+        unfinished={"pending": StateSummary()},
         redis=RedisSnapshot(QueueDepths(0, 0, 0, 0, 0, 0), 0, 0, {"api": 0}),
         limit=1,
     )

@@ -1,5 +1,8 @@
 """Add facts about a page besides its text, and the count and time of attempts.
 
+The index is built next to other statements, outside the transaction. If that fails, the migration
+runs again from its beginning: so it passes over the columns that it has added.
+
 Revision: 0002
 Follows: 0001
 """
@@ -12,6 +15,9 @@ revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
+
+INDEX_WAIT_SECONDS = 45
+"""Nothing waits behind the building of an index while that waits for older transactions."""
 
 
 def upgrade() -> None:
@@ -28,13 +34,19 @@ def upgrade() -> None:
         sa.Column("elapsed_ms", sa.Integer()),
     )
     for column in columns:
-        op.add_column("parse_requests", column)
-    op.create_index(
-        "ix_parse_requests_next_attempt_at",
-        "parse_requests",
-        ["next_attempt_at"],
-        postgresql_where=sa.text("next_attempt_at IS NOT NULL"),
-    )
+        op.add_column("parse_requests", column, if_not_exists=True)
+    name = "ix_parse_requests_next_attempt_at"
+    with op.get_context().autocommit_block():
+        op.execute(f"SET lock_timeout = '{INDEX_WAIT_SECONDS}s'")
+        # One whose building failed is there and not valid.
+        op.drop_index(name, "parse_requests", postgresql_concurrently=True, if_exists=True)
+        op.create_index(
+            name,
+            "parse_requests",
+            ["next_attempt_at"],
+            postgresql_where=sa.text("next_attempt_at IS NOT NULL"),
+            postgresql_concurrently=True,
+        )
 
 
 def downgrade() -> None:

@@ -15,6 +15,7 @@ from api_service.parser_client.http import ParserHttp
 from api_service.process.collaborators import Collaborators
 from api_service.queueing.admission import Admission
 from api_service.queueing.enqueue import Publisher
+from api_service.queueing.unfinished import UnfinishedCount
 from api_service.service import ParseRequestService
 
 
@@ -41,11 +42,10 @@ async def open_api(settings: Settings, draining: Draining) -> AsyncIterator[Coll
             celery_app, timeout=settings.publish_timeout, broker_options=broker_options(settings)
         )
         stack.push_async_callback(publisher.close)
-        ending_listener = EndingListener(settings.database_address)
-        ending_listener.open()
-        stack.push_async_callback(ending_listener.close)
-        draining.on_begin(ending_listener.end_waits)
-        admission = await Admission.open(stores.database, max_unfinished=settings.max_queue_depth)
+        ending_listener = _open_ending_listener(settings, draining, stack)
+        limit = settings.max_queue_depth
+        unfinished = UnfinishedCount(stores.database, ending_listener, limit=limit)
+        admission = await Admission.open(unfinished, max_unfinished=limit)
         service = ParseRequestService(
             database=stores.database,
             publisher=publisher,
@@ -58,9 +58,20 @@ async def open_api(settings: Settings, draining: Draining) -> AsyncIterator[Coll
         endings = build_endings(settings, stores.database, CAPABILITIES)
         collaborators = Collaborators(
             *(stores.database, stores.redis, stores.queues, ending_listener, draining),
-            *(service, publisher, endings),
+            *(service, publisher, endings, unfinished),
         )
         for capability in CAPABILITIES:
             if capability.open is not None:
                 await stack.enter_async_context(capability.open(settings, collaborators))
         yield collaborators
+
+
+def _open_ending_listener(
+    settings: Settings, draining: Draining, stack: AsyncExitStack
+) -> EndingListener:
+    """Begin to listen for ended requests; stop with the process."""
+    listener = EndingListener(settings.database_address)
+    listener.open()
+    stack.push_async_callback(listener.close)
+    draining.on_begin(listener.end_waits)
+    return listener

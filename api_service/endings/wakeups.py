@@ -29,12 +29,18 @@ class EndingListener:
 
     Args:
         address: of the database.
+
+    Attributes:
+        ended: requests that have ended while it listened.
+        connected: how often it began to listen: before each but the first, it may have missed some.
     """
 
     def __init__(self, address: DatabaseAddress) -> None:
         self._arguments = {"timeout": CONNECT_TIMEOUT_SECONDS} | dict(address.driver_arguments)
         self._waiters: defaultdict[int, set[asyncio.Event]] = defaultdict(set)
         self._closing = False
+        self.ended = 0
+        self.connected = 0
         self._listening: asyncio.Task[None] | None = None
 
     def open(self) -> None:
@@ -81,6 +87,7 @@ class EndingListener:
                 connection = await asyncpg.connect(**self._arguments)
                 connection.add_termination_listener(lambda *_, lost=lost: lost.set())
                 await connection.add_listener(ENDED_CHANNEL, self._on_notice)
+                self.connected += 1
                 await lost.wait()
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 log.warning("not listening for ended requests", error=repr(error))
@@ -95,6 +102,7 @@ class EndingListener:
         except ValueError:
             log.debug("notice of another program ignored", payload=payload[:100])
             return
+        self.ended += len(request_ids)
         for request_id in request_ids:
             for event in self._waiters.get(request_id, ()):
                 event.set()

@@ -8,7 +8,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from api_service.parser_client.census import QueueDepths
-from api_service.repository import UnfinishedSummary
+from api_service.queueing.repository import StateSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class GaugeSnapshot(Collector):
     def __init__(
         self,
         *,
-        unfinished: Mapping[str, UnfinishedSummary] | None,
+        unfinished: Mapping[str, StateSummary] | None,
         redis: RedisSnapshot | None,
         limit: int,
     ) -> None:
@@ -67,11 +67,11 @@ class GaugeSnapshot(Collector):
             yield from _redis_gauges(self._redis)
 
 
-def _database_gauges(unfinished: Mapping[str, UnfinishedSummary]) -> Iterable[Metric]:
+def _database_gauges(unfinished: Mapping[str, StateSummary]) -> Iterable[Metric]:
     yield _gauge_by_label(
         "state",
         "page_parser_requests_unfinished",
-        "Unfinished requests, by state; counted up to the limit.",
+        "Unfinished requests, by state; counted up to twice the limit.",
         {state: found.requests for state, found in unfinished.items()},
     )
     yield _gauge_by_label(

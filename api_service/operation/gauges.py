@@ -14,11 +14,11 @@ import redis.asyncio as aioredis
 import structlog
 
 from api_service.celery_app import API_QUEUE, CONTROL_QUEUE
-from api_service.database import Database
 from api_service.operation.gauge_metrics import GaugeSnapshot, RedisSnapshot
 from api_service.parser_client.census import RedisCensus
 from api_service.process.deadline import AbandoningTimeout
-from api_service.repository import ParseRequestRepository, UnfinishedSummary
+from api_service.queueing.repository import StateSummary
+from api_service.queueing.unfinished import UnfinishedCount
 
 ANSWER_TIMEOUT_SECONDS = 2.5
 MIN_SNAPSHOT_SECONDS = 1.0
@@ -38,6 +38,7 @@ class Gauges:
     """Read how much waits in PostgreSQL and Redis, at most once in a while.
 
     Args:
+        unfinished: asks PostgreSQL, at least whether it answers.
         limit: of unfinished requests.
         celery_prefix: what precedes the names of Celery's keys.
         clock: seconds that only ever grow.
@@ -46,14 +47,14 @@ class Gauges:
     def __init__(
         self,
         *,
-        database: Database,
+        unfinished: UnfinishedCount,
         census: RedisCensus,
         redis: aioredis.Redis,
         limit: int,
         celery_prefix: str = "",
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self._database = database
+        self._unfinished = unfinished
         self._census = census
         self._redis = redis
         self._limit = limit
@@ -94,9 +95,9 @@ class Gauges:
             log.warning("metrics not read", part=part, error=repr(error)[:200])
             return None
 
-    async def _ask_database(self) -> Mapping[str, UnfinishedSummary]:
-        async with self._database.transaction() as session:
-            return await ParseRequestRepository(session).summarise_unfinished(limit=self._limit)
+    async def _ask_database(self) -> Mapping[str, StateSummary]:
+        await self._unfinished.look()
+        return self._unfinished.states
 
     async def _ask_redis(self) -> RedisSnapshot:
         depths = await self._census.read_depths()

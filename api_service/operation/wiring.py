@@ -12,6 +12,7 @@ from api_service.operation.gauges import Gauges
 from api_service.operation.readiness import ReadinessCheck
 from api_service.parser_client.queues import ParserQueues
 from api_service.process.collaborators import Collaborators
+from api_service.queueing.unfinished import UnfinishedCount
 
 
 @asynccontextmanager
@@ -22,7 +23,7 @@ async def open_operation(settings: Settings, collaborators: Collaborators) -> As
     collaborators.add(ReadinessCheck(database=database, census=census))
     collaborators.add(
         Gauges(
-            database=database,
+            unfinished=collaborators.get(UnfinishedCount),
             census=census,
             redis=collaborators.get(aioredis.Redis),
             limit=settings.max_queue_depth,

@@ -1,10 +1,9 @@
 """Reject requests while too many are unfinished.
 
-Admission counts the unfinished requests in the database once a second or less often, and adds
-what was accepted since. A count reads all unfinished rows, so it is made less often if it is slow.
-It does not see what is being stored while it runs, so that is added as well. One process never
-accepts more than the limit; several that share a database may exceed it by what the others accept
-between two counts.
+Admission looks once a second how many are unfinished, and adds what it has accepted since. A look
+does not see what is being stored meanwhile, so that is added as well. One process never accepts
+more than the limit; several that share a database may exceed it by what the others accept between
+two looks.
 """
 
 import asyncio
@@ -14,21 +13,16 @@ from time import monotonic
 
 import structlog
 
-from api_service.database import Database
 from api_service.exceptions import DatabaseUnavailableError, QueueFullError
-from api_service.repository import ParseRequestRepository
+from api_service.queueing.unfinished import UnfinishedCount
 
-RECOUNT_SECONDS_NEAR_LIMIT = 1.0
-RECOUNT_SECONDS_FAR_FROM_LIMIT = 5.0
-MAX_RECOUNT_SECONDS = 10.0
-PAUSE_PER_COUNT_DURATION = 20
-"""The pause between counts is this many times as long as a count, within the bounds above."""
+LOOK_SECONDS = 1.0
 
 log = structlog.get_logger()
 
 
 class Admission:
-    """Estimates how many requests are unfinished, and admits others up to a limit.
+    """Admits requests up to a limit of unfinished ones.
 
     Args:
         max_unfinished: unfinished requests from which on no more are accepted.
@@ -36,24 +30,32 @@ class Admission:
     """
 
     def __init__(
-        self, database: Database, *, max_unfinished: int, clock: Callable[[], float] = monotonic
+        self,
+        unfinished: UnfinishedCount,
+        *,
+        max_unfinished: int,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
-        self._database = database
+        self._unfinished = unfinished
         self._max_unfinished = max_unfinished
         self._clock = clock
-        self._counted = 0
+        self._seen = 0
         self._accepted_since = 0
         self._being_stored = 0
-        self._next_count = 0.0
-        self._counting: asyncio.Task[None] | None = None
+        self._next_look = 0.0
+        self._looking: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(
-        cls, database: Database, *, max_unfinished: int, clock: Callable[[], float] = monotonic
+        cls,
+        unfinished: UnfinishedCount,
+        *,
+        max_unfinished: int,
+        clock: Callable[[], float] = monotonic,
     ) -> "Admission":
-        """Make one that has counted."""
-        admission = cls(database, max_unfinished=max_unfinished, clock=clock)
-        await admission.recount_unfinished()
+        """Make one that has looked."""
+        admission = cls(unfinished, max_unfinished=max_unfinished, clock=clock)
+        await admission.look()
         return admission
 
     @contextlib.contextmanager
@@ -65,9 +67,9 @@ class Admission:
         Raises:
             QueueFullError: the limit is reached.
         """
-        if self._counting is None and self._clock() >= self._next_count:
-            self._counting = asyncio.create_task(self.recount_unfinished())
-        if self._estimated_unfinished >= self._max_unfinished:
+        if self._looking is None and self._clock() >= self._next_look:
+            self._looking = asyncio.create_task(self.look())
+        if self._seen + self._accepted_since + self._being_stored >= self._max_unfinished:
             raise QueueFullError
         self._being_stored += 1
         try:
@@ -76,25 +78,14 @@ class Admission:
             self._being_stored -= 1
             self._accepted_since += 1  # after a failure also: it may be stored all the same
 
-    async def recount_unfinished(self) -> None:
-        """Recount unfinished requests; on failure keep the last count."""
-        accepted_before, started = self._accepted_since, self._clock()
-        cost = 0.0
+    async def look(self) -> None:
+        """Look how many are unfinished; on failure keep what was seen last."""
+        accepted_before = self._accepted_since
         try:
-            async with self._database.read_session() as session:
-                repository = ParseRequestRepository(session)
-                self._counted = await repository.count_unfinished(limit=self._max_unfinished)
+            self._seen = await self._unfinished.look()
             self._accepted_since -= accepted_before
-            cost = self._clock() - started
         except DatabaseUnavailableError:
             log.warning("requests not counted")
         finally:
-            is_far = self._estimated_unfinished < self._max_unfinished / 2
-            pause = RECOUNT_SECONDS_FAR_FROM_LIMIT if is_far else RECOUNT_SECONDS_NEAR_LIMIT
-            slow = min(MAX_RECOUNT_SECONDS, cost * PAUSE_PER_COUNT_DURATION)
-            self._next_count = self._clock() + max(pause, slow)
-            self._counting = None
-
-    @property
-    def _estimated_unfinished(self) -> int:
-        return self._counted + self._accepted_since + self._being_stored
+            self._next_look = self._clock() + LOOK_SECONDS
+            self._looking = None

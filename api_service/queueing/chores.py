@@ -21,3 +21,8 @@ class PeriodicChores:
         """Claim a chore unless a worker claimed it within the last `every` seconds."""
         key = self._keys.chore_cooldown(chore)
         return bool(await self._redis.set(key, self._name, nx=True, px=int(every * 1000)))
+
+    async def postpone(self, chore: str, *, seconds: float) -> None:
+        """Have no worker claim a chore for some seconds from now on."""
+        key = self._keys.chore_cooldown(chore)
+        await self._redis.set(key, self._name, px=int(seconds * 1000))

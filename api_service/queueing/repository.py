@@ -1,6 +1,7 @@
 """All SQL on the way of requests to the parsers. One method for each move; nothing here commits."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import DateTime, Row, func, select
@@ -8,6 +9,42 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api_service.queueing import statements
 from api_service.repository import JobToPush, job_from_row
+
+STATES = ("pending", "processing", "retrying")
+
+
+@dataclass(frozen=True, slots=True)
+class StateSummary:
+    """The unfinished requests of one state.
+
+    Attributes:
+        suspects: those among them of which the sweep found no trace in Redis.
+        oldest_age: seconds since the oldest was accepted.
+    """
+
+    requests: int = 0
+    suspects: int = 0
+    oldest_age: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedSummary:
+    """The unfinished requests of one moment.
+
+    Attributes:
+        states: `pending`, `processing` and `retrying`.
+        newest: the highest id of all requests.
+        first: an id below which none is unfinished.
+    """
+
+    states: Mapping[str, StateSummary] = field(default_factory=dict)
+    newest: int = 0
+    first: int = 0
+
+    @property
+    def requests(self) -> int:
+        """Return how many there are."""
+        return sum(state.requests for state in self.states.values())
 
 
 class QueueRepository:
@@ -68,13 +105,24 @@ class QueueRepository:
         return [job_from_row(row) for row in result]
 
     async def find_missing_from_redis(
-        self, seen: Sequence[int], *, before: datetime
+        self, seen: Sequence[int], *, before: datetime, first: int | None = None
     ) -> Sequence[Row[int, str]]:
-        """Read `id, token` of pushed requests neither seen in Redis nor touched since `before`."""
+        """Read `id, token` of pushed requests neither seen in Redis nor touched since `before`.
+
+        Args:
+            seen: ids.
+            before: leave out what changed later.
+            first: leave out lower ids.
+        """
         await self._session.execute(statements.FORCE_CUSTOM_PLAN)
         await self._session.execute(statements.AVOID_WHOLE_TABLE)
-        parameters = {"seen": list(seen), "before": before}
+        parameters = {"seen": list(seen), "before": before, "first": first or 0}
         return (await self._session.execute(statements.FIND_MISSING_FROM_REDIS, parameters)).all()
+
+    async def find_first_unfinished(self, *, first: int | None = None) -> int:
+        """Read the lowest id from `first` on that is unfinished, or could be the next to be."""
+        result = await self._session.execute(statements.FIRST_UNFINISHED, {"first": first or 0})
+        return int(result.scalar_one())
 
     async def clear_suspects_except(self, missing: Sequence[int]) -> None:
         """Clear the suspect mark of every request not in `missing`."""
@@ -92,6 +140,23 @@ class QueueRepository:
         return list(
             (await self._session.execute(statements.FIND_NEXT_IDS_TO_POLL, parameters)).scalars()
         )
+
+    async def summarise_unfinished(
+        self, *, limit: int, first: int | None = None
+    ) -> UnfinishedSummary:
+        """Summarise up to `limit` unfinished requests with ids from `first` on."""
+        parameters = {"limit": limit, "first": first or 0}
+        rows = (await self._session.execute(statements.SUMMARISE_UNFINISHED, parameters)).all()
+        states = dict.fromkeys(STATES, StateSummary())
+        found = [row for row in rows if row.state is not None]
+        for row in found:
+            states[row.state] = StateSummary(row.requests, row.suspects, row.oldest_age)
+        newest = rows[0].newest
+        return UnfinishedSummary(states, newest, min((row.first for row in found), default=newest))
+
+    async def find_newest(self) -> int:
+        """Read the highest id of all requests."""
+        return int((await self._session.execute(statements.NEWEST)).scalar_one())
 
     async def read_database_clock(self) -> datetime:
         """Read the database's clock, the only one that counts."""

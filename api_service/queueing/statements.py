@@ -75,6 +75,26 @@ FIND_DUE_SEARCH_START = text(f"""
     )) - interval '{MAX_COMMIT_DELAY_SECONDS} seconds'
 """)
 
+# Through the partial index: ended requests cost nothing. One row even if none is unfinished, for
+# the newest id of the same moment.
+SUMMARISE_UNFINISHED = text(f"""
+    SELECT newest, state, count(state) AS requests, count(suspect_since) AS suspects,
+        min(id) AS first,
+        coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8 AS oldest_age
+    FROM (SELECT coalesce(max(id), 0) AS newest FROM parse_requests) AS all_requests
+    LEFT JOIN (
+        SELECT id, created_at, suspect_since, CASE
+            WHEN status = 'pending' THEN 'pending'
+            WHEN next_attempt_at IS NULL THEN 'processing'
+            ELSE 'retrying' END AS state
+        FROM parse_requests WHERE {UNFINISHED_CONDITION} AND id >= :first
+        ORDER BY id LIMIT :limit
+    ) AS unfinished ON true
+    GROUP BY newest, state
+""")
+
+NEWEST = text("SELECT coalesce(max(id), 0) FROM parse_requests")
+
 # PostgreSQL's cached generic plan is quadratic on long arrays: plan for the actual sizes.
 FORCE_CUSTOM_PLAN = text("SET LOCAL plan_cache_mode = 'force_custom_plan'")
 
@@ -87,7 +107,17 @@ FIND_MISSING_FROM_REDIS = text(f"""
     SELECT id, token FROM parse_requests
     WHERE {UNFINISHED_CONDITION} AND status = 'processing'
         AND next_attempt_at IS NULL AND updated_at < :before
-        AND id <> ALL(CAST(:seen AS bigint[]))
+        AND id >= :first AND id <> ALL(CAST(:seen AS bigint[]))
+""")
+
+# If none is unfinished, the next one follows the newest row.
+FIRST_UNFINISHED = text(f"""
+    SELECT coalesce(
+        (SELECT id FROM parse_requests
+            WHERE {UNFINISHED_CONDITION} AND id >= :first ORDER BY id LIMIT 1),
+        (SELECT max(id) FROM parse_requests),
+        0
+    )
 """)
 
 CLEAR_SUSPECTS_EXCEPT = text("""

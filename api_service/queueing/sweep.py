@@ -9,14 +9,14 @@ finds such rows and pushes them again. Under a lock, so that only one sweep runs
 3. Recover the jobs of dead parsers, proved dead by ended leases: count an attempt, and push the
    job again. The last attempt runs alone in its parser; after it the request fails.
 4. Give back the announcements that a dead results process had taken.
-5. Every few seconds, look for lost requests: read the id of every message, lease and
-   announcement in Redis, then the rows that were pushed. Announce a missing request that has a
-   result stored. Otherwise mark it suspect; push it again if it is still missing after
-   `lost_after` seconds. This is not an attempt: no parser tried.
+5. Every few seconds, or less often if that takes long, look for lost requests: read the id of
+   every message, lease and announcement in Redis, then the rows that were pushed. Announce a
+   missing request that has a result stored. Otherwise mark it suspect; push it again if it is
+   still missing after `lost_after` seconds. This is not an attempt: no parser tried.
 
 If a step fails, the log names it and the next ones run.
 Neither a long wait nor list position causes a second push. Ended requests cost nothing: steps 1
-and 2 start behind them, see `search_start.py`.
+and 2 start behind them, as does the look, see `search_start.py`.
 """
 
 from collections.abc import Callable, Sequence
@@ -46,6 +46,9 @@ MAX_CLAIMED_PER_STEP = 1000
 MAX_ROWS_PER_LOST_BATCH = 10_000
 MAX_LOST_PUSHED_PER_SWEEP = 50_000
 """Pushed again after one look, so that the worker runs other tasks between two."""
+LOOK_COST_FACTOR = 20
+"""The pause between two looks is this many times as long as one takes, if that is slow."""
+MAX_LOOK_PAUSE_SECONDS = 30.0
 MAX_SWEEP_SECONDS = 60
 """For one sweep, whose steps have limits of their own."""
 IDEMPOTENCY_CLEANUP_PERIOD_SECONDS = 60
@@ -63,7 +66,7 @@ class SweepDelays:
     Attributes:
         pending_after: seconds until a `pending` request is pushed without its message.
         lease_grace: seconds that an ended lease may still be renewed.
-        look_every: seconds between two looks for lost requests.
+        look_every: least seconds between two looks for lost requests.
         lost_after: seconds that a request must be missing; above a page's deadline.
     """
 
@@ -113,6 +116,7 @@ class Sweep:
         self._policy = policy
         self._pending_search = SearchStart[int]()
         self._due_search = SearchStart[datetime]()
+        self._first_unfinished = SearchStart[int]()
 
     async def run(self) -> SweepReport | None:
         """Sweep once; return None if another worker is sweeping."""
@@ -133,6 +137,7 @@ class Sweep:
         if await self._chores.try_claim("search", every=FULL_SEARCH_SECONDS):
             self._pending_search.reset()
             self._due_search.reset()
+            self._first_unfinished.reset()
         found: dict[str, int] = {}
         failed = []
         for step in (
@@ -199,12 +204,9 @@ class Sweep:
     async def _find_and_repair_lost(self) -> dict[str, int]:
         if not await self._chores.try_claim("look", every=self._policy.look_every):
             return {}
-        async with self._database.transaction() as session:
-            begun = await QueueRepository(session).read_database_clock()
-        seen = [request_id async for request_id in self._queues.census.request_ids_in_redis()]
-        async with self._database.transaction() as session:
-            missing = await QueueRepository(session).find_missing_from_redis(seen, before=begun)
-        tokens = {row.id: row.token for row in missing}
+        started = perf_counter()
+        tokens = await self._find_missing()
+        pause = min(MAX_LOOK_PAUSE_SECONDS, (perf_counter() - started) * LOOK_COST_FACTOR)
         announced = await self._announce_stored_results(tokens)
         suspects = [request_id for request_id in tokens if request_id not in announced]
         async with self._database.transaction() as session:
@@ -215,7 +217,24 @@ class Sweep:
                     suspects[start : start + MAX_ROWS_PER_LOST_BATCH]
                 )
         lost = await self._push_lost()
+        if (
+            pause > self._policy.look_every and lost < MAX_LOST_PUSHED_PER_SWEEP
+        ):  # else more are lost
+            await self._chores.postpone("look", seconds=pause)
         return {"announced": len(announced), "suspects": len(suspects), "lost": lost}
+
+    async def _find_missing(self) -> dict[int, str]:
+        """Return the requests that Redis lacks, with the tokens of their current attempts."""
+        async with self._database.transaction() as session:
+            begun = await QueueRepository(session).read_database_clock()
+        seen = [request_id async for request_id in self._queues.census.request_ids_in_redis()]
+        first = self._first_unfinished.get()
+        async with self._database.transaction() as session:
+            repository = QueueRepository(session)
+            missing = await repository.find_missing_from_redis(seen, before=begun, first=first)
+            next_unfinished = await repository.find_first_unfinished(first=first)
+        self._first_unfinished.record_first(next_unfinished)
+        return {row.id: row.token for row in missing}
 
     async def _push_lost(self) -> int:
         pushed = 0

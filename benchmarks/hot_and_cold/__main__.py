@@ -4,7 +4,10 @@
 2. The same with the statistics of 1,000 rows, and while a snapshot is held and 200,000 requests
    end.
 3. Compare layouts of the tables at as many ended rows (`layouts.py`).
-4. Time lone jobs of the whole system while it deletes 1,000,000 requests (`retention.py`).
+4. Time lone jobs of the whole system while it deletes 1,000,000 requests, then 100,000 with pages
+   of 200 KiB (`retention.py`).
+5. Run each migration backwards and forwards at as many ended rows, and time how long statements of
+   others wait (`migrations.py`).
 
 Its own PostgreSQL has its data in a temporary folder, about 6 GB.
 """
@@ -24,7 +27,7 @@ import asyncpg
 
 from api_service.database import Database
 from api_service.database_address import read_database_url
-from benchmarks.hot_and_cold import retention, rows
+from benchmarks.hot_and_cold import migrations, retention, rows
 from benchmarks.hot_and_cold.layouts import compare
 from benchmarks.hot_and_cold.rows import Sizes
 from benchmarks.hot_and_cold.statements import Cost, find_targets, measure, statements
@@ -32,7 +35,8 @@ from benchmarks.system import ROOT
 from local.postgres import Postgres
 
 SMALL = 1000
-PARTS = ("statements", "layouts", "retention")
+LONG_KIB = 200
+PARTS = ("statements", "layouts", "retention", "long-pages", "migrations")
 
 STARTED = monotonic()
 
@@ -110,6 +114,14 @@ async def run(url: str, sizes: Sizes) -> None:
     print_table(measured)
 
 
+async def migrate(url: str, ended: int) -> None:
+    """Fill the database, then measure its migrations."""
+    connection = await connect(url)
+    await rows.add_ended(connection, ended, progress=show)
+    await connection.close()
+    await migrations.measure(url, show)
+
+
 def print_table(measured: dict[str, dict[str, Cost]]) -> None:
     """Print milliseconds and blocks of each statement, with ratios to the first state."""
     (first, base), *others = measured.items()
@@ -131,6 +143,7 @@ def main() -> None:
     parser.add_argument("--unfinished", type=int, default=250_000)
     parser.add_argument("--ends", type=int, default=200_000, help="while a snapshot is held")
     parser.add_argument("--retained", type=int, default=1_000_000, help="to delete")
+    parser.add_argument("--long", type=int, default=100_000, help="to delete, of 200 KiB each")
     parser.add_argument("--only", choices=PARTS, action="append", help="measure this part only")
     arguments = parser.parse_args()
     sizes = Sizes(arguments.ended, arguments.unfinished, arguments.ends)
@@ -143,6 +156,11 @@ def main() -> None:
             asyncio.run(compare(lambda: connect(url), sizes.ended, show))
     if "retention" in parts:
         asyncio.run(retention.measure(arguments.retained, show))
+    if "long-pages" in parts:
+        asyncio.run(retention.measure(arguments.long, show, kib=LONG_KIB))
+    if "migrations" in parts:
+        with running_postgres() as url:
+            asyncio.run(migrate(url, sizes.ended))
 
 
 if __name__ == "__main__":

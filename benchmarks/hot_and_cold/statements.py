@@ -21,7 +21,7 @@ from api_service.repository import NewRequest, OwnedRequestId, ParseRequestRepos
 ROUNDS = 9
 LIMIT = 1000
 DEPTH = 250_000
-RARE = ("look: missing", "admission: count", "metrics: summary")
+RARE = ("look: missing", "API: count", "API: count from the bottom")
 """Statements that read all that has not ended, and are not sent each second."""
 BATCH = 50
 SECONDS = 120
@@ -46,6 +46,7 @@ class Targets:
     pushed: list[int]
     first_pending: int
     first_due: datetime
+    first_unfinished: int
 
 
 async def find_targets(connection: asyncpg.Connection, database: Database) -> Targets:
@@ -62,9 +63,10 @@ async def find_targets(connection: asyncpg.Connection, database: Database) -> Ta
     async with database.transaction(seconds=SECONDS) as session:
         first_pending = await QueueRepository(session).find_pending_search_start()
         first_due = await QueueRepository(session).find_due_search_start()
+        first = (await QueueRepository(session).summarise_unfinished(limit=DEPTH)).first
     (ended,) = await newest("success", 1)
     pending, pushed = await newest("pending", BATCH), await newest("processing", BATCH)
-    return Targets(ended, pending, pushed, first_pending, first_due)
+    return Targets(ended, pending, pushed, first_pending, first_due, first)
 
 
 def statements(targets: Targets) -> Mapping[str, Ask]:
@@ -110,11 +112,21 @@ def statements(targets: Targets) -> Mapping[str, Ask]:
             age=5, limit=LIMIT, first=targets.first_pending
         ),
         "look: lost": lambda s: QueueRepository(s).claim_lost(age=45, limit=LIMIT),
-        "look: missing": lambda s: QueueRepository(s).find_missing_from_redis(
-            targets.pushed, before=datetime.now(UTC) - timedelta(days=1)
+        "look: first": lambda s: QueueRepository(s).find_first_unfinished(
+            first=targets.first_unfinished
         ),
-        "admission: count": lambda s: ParseRequestRepository(s).count_unfinished(limit=DEPTH),
-        "metrics: summary": lambda s: ParseRequestRepository(s).summarise_unfinished(limit=DEPTH),
+        "look: missing": lambda s: QueueRepository(s).find_missing_from_redis(
+            targets.pushed,
+            before=datetime.now(UTC) - timedelta(days=1),
+            first=targets.first_unfinished,
+        ),
+        "API: newest": lambda s: QueueRepository(s).find_newest(),
+        "API: count": lambda s: QueueRepository(s).summarise_unfinished(
+            limit=DEPTH, first=targets.first_unfinished
+        ),
+        "API: count from the bottom": lambda s: QueueRepository(s).summarise_unfinished(
+            limit=DEPTH
+        ),
     }
 
 

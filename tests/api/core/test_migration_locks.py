@@ -17,7 +17,7 @@ from tests.support.waiting import until
 OLDER = "0003"
 """The migration after it changes a table that is in use."""
 MIGRATION_LOCK = 7_214_090_531
-MOST_SECONDS = 2.5
+MOST_SECONDS = 1.0
 """The wait of a migration for a lock, and some time for a busy machine."""
 
 
@@ -79,7 +79,7 @@ async def test_readers_do_not_wait_for_a_migration_that_waits_for_a_long_reader(
         assert migration.poll() is None
     assert await _finish(migration) == (0, [])
     assert max(waits) < MOST_SECONDS
-    assert len([wait for wait in waits if wait > 0.2]) >= 2  # it tried again
+    assert len([wait for wait in waits if wait > 0.03]) >= 2  # it tried again
     assert await _has_facts(other)
 
 
@@ -92,7 +92,7 @@ async def test_a_migration_that_gets_no_lock_names_who_holds_it_and_changes_noth
     pid = holder.get_server_pid()
     assert status == 1
     [line] = lines
-    assert line.startswith("Nothing was migrated: no lock within 1 s on parse_requests, ")
+    assert line.startswith("Not migrated: no lock within 1 s on parse_requests, ")
     assert f"process {pid} (long report)" in line
     assert f"pg_terminate_backend({pid})" in line
     assert len(line) < 300  # `make run` shows so much
@@ -153,7 +153,7 @@ async def test_a_missing_right_of_a_migration_is_said_in_one_sentence(
         assert result.returncode == 1
         assert result.stderr.splitlines() == [
             (
-                "Nothing was migrated: PostgreSQL refuses a statement: must be owner of table "
+                "Not migrated: PostgreSQL refuses a statement: must be owner of table "
                 "parse_requests. Migrate as the owner of the tables."
             )
         ]
@@ -180,3 +180,16 @@ async def test_a_server_that_stops_during_a_migration_is_said_in_one_sentence(
         status, [line] = await _finish(migration)
     assert status == 1
     assert line.startswith("DATABASE_URL: cannot use the database: ")
+
+
+async def test_a_relative_downgrade_that_gets_no_lock_half_way_goes_no_step_too_far(
+    database_url: str, connection: asyncpg.Connection
+) -> None:
+    async with connection.transaction():
+        await connection.fetch("SELECT count(*) FROM idempotency_keys")  # the second step drops it
+        result = await asyncio.to_thread(alembic, database_url, "downgrade", "-2")
+    assert result.returncode == 1
+    assert result.stderr.splitlines() == [
+        "Some steps are done, and then a lock was not free. The database is at migration 0003."
+    ]
+    assert await connection.fetchval("SELECT version_num FROM alembic_version") == "0003"

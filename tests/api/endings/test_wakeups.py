@@ -62,6 +62,18 @@ async def test_more_ends_than_one_notice_holds_wake_all(
             await event.wait()
 
 
+async def test_it_counts_the_ends_that_it_was_told_of(
+    listener: EndingListener, database: Database
+) -> None:
+    await until(lambda: listener.connected == 1)
+    with listener.subscription(3) as event:
+        await _end(database, 1, 2)
+        await _end(database, 3)
+        async with asyncio.timeout(5):
+            await event.wait()
+    assert listener.ended == 3
+
+
 @pytest.mark.parametrize("payload", ["", "abc", "1,", "1,x"])
 async def test_a_notice_of_another_program_is_ignored(
     listener: EndingListener, database: Database, connection: asyncpg.Connection, payload: str
@@ -74,6 +86,7 @@ async def test_a_notice_of_another_program_is_ignored(
         async with asyncio.timeout(5):
             await event.wait()
     assert not failures
+    assert listener.ended == 1
     assert [(line["log_level"], line["payload"]) for line in lines] == [("debug", payload)]
 
 
@@ -88,6 +101,7 @@ async def test_it_listens_again_after_its_connection_broke(
         return [row["pid"] for row in found] not in ([], [broken["pid"]])
 
     await until(is_listening_again)
+    await until(lambda: listener.connected == 2)
     with listener.subscription(1) as event:
         await _end(database, 1)
         async with asyncio.timeout(5):

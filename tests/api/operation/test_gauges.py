@@ -8,9 +8,12 @@ import pytest
 import redis.asyncio as aioredis
 
 from api_service.database import Database
+from api_service.database_address import read_database_url
+from api_service.endings.wakeups import EndingListener
 from api_service.operation.gauge_metrics import GaugeSnapshot
 from api_service.operation.gauges import MAX_SNAPSHOT_SECONDS, MIN_SNAPSHOT_SECONDS, Gauges
 from api_service.parser_client.census import QueueDepths, RedisCensus
+from api_service.queueing.unfinished import UnfinishedCount
 
 
 class _SlowCensus:
@@ -40,10 +43,11 @@ def census() -> _SlowCensus:
 
 @pytest.fixture
 def read(
-    census: _SlowCensus, database: Database, redis: aioredis.Redis
+    census: _SlowCensus, database: Database, database_url: str, redis: aioredis.Redis
 ) -> Callable[[], asyncio.Task[GaugeSnapshot]]:
+    listener = EndingListener(read_database_url(database_url))
     gauges = Gauges(
-        database=database,
+        unfinished=UnfinishedCount(database, listener, limit=10),
         census=cast("RedisCensus", census),
         redis=redis,
         limit=10,

@@ -10,7 +10,7 @@ import redis.asyncio as aioredis
 
 from api_service.config import Settings
 from api_service.operation.gauges import Gauges
-from api_service.repository import SUMMARISE_UNFINISHED
+from api_service.queueing.statements import SUMMARISE_UNFINISHED
 from tests.support.app_client import AppClient, OpenApp
 from tests.support.keys import (
     DONE,
@@ -73,7 +73,7 @@ async def test_ended_requests_are_not_looked_at(connection: asyncpg.Connection) 
         " FROM generate_series(1, 20000) AS n"
     )
     await connection.execute("ANALYZE parse_requests")
-    statement = str(SUMMARISE_UNFINISHED).replace(":limit", "250000")
+    statement = str(SUMMARISE_UNFINISHED).replace(":limit", "250000").replace(":first", "0")
     plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {statement}"))
     assert "ix_parse_requests_unfinished" in plan, plan
     assert "Seq Scan" not in plan, plan

@@ -10,8 +10,10 @@ import redis.asyncio as aioredis
 from api_service.config import Settings
 from api_service.database import Database
 from api_service.database_address import read_database_url
+from api_service.endings.wakeups import EndingListener
 from api_service.exceptions import QueueFullError
-from api_service.queueing.admission import RECOUNT_SECONDS_FAR_FROM_LIMIT, Admission
+from api_service.queueing.admission import LOOK_SECONDS, Admission
+from api_service.queueing.unfinished import UnfinishedCount
 from tests.support.app_client import OpenApp
 from tests.support.clock import Clock
 from tests.support.waiting import until
@@ -25,8 +27,18 @@ def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"max_queue_depth": MOST})
 
 
-def _is_counting(admission: Admission) -> bool:
-    return admission._counting is not None
+@pytest.fixture
+def unfinished(database: Database, database_url: str) -> UnfinishedCount:
+    return _count(database, database_url)
+
+
+def _count(database: Database, database_url: str) -> UnfinishedCount:
+    listener = EndingListener(read_database_url(database_url))  # it hears nothing
+    return UnfinishedCount(database, listener, limit=MOST)
+
+
+def _is_looking(admission: Admission) -> bool:
+    return admission._looking is not None
 
 
 async def _fill(connection: asyncpg.Connection, count: int) -> None:
@@ -94,12 +106,12 @@ async def test_many_at_once_overshoot_by_nothing(
 
 
 async def test_requests_under_way_while_it_is_counted_are_not_forgotten(
-    database: Database, connection: asyncpg.Connection
+    unfinished: UnfinishedCount, connection: asyncpg.Connection
 ) -> None:
     clock = Clock()
-    admission = await Admission.open(database, max_unfinished=MOST, clock=clock)
+    admission = await Admission.open(unfinished, max_unfinished=MOST, clock=clock)
     await _fill(connection, MOST - 10)
-    clock.now += RECOUNT_SECONDS_FAR_FROM_LIMIT
+    clock.now += LOOK_SECONDS
     stored = asyncio.Event()
 
     async def accept() -> bool:
@@ -110,10 +122,10 @@ async def test_requests_under_way_while_it_is_counted_are_not_forgotten(
             return False
         return True
 
-    # Until it was counted, they are measured by the count of an empty table.
+    # Until it has looked, they are measured by the count of an empty table.
     first = [asyncio.create_task(accept()) for _ in range(40)]
     await asyncio.sleep(0)
-    await until(lambda: not _is_counting(admission))
+    await until(lambda: not _is_looking(admission))
     then = [asyncio.create_task(accept()) for _ in range(40)]
     await asyncio.sleep(0)
     stored.set()
@@ -121,53 +133,27 @@ async def test_requests_under_way_while_it_is_counted_are_not_forgotten(
     assert not any(await asyncio.gather(*then))
 
 
-@pytest.mark.parametrize(
-    ("unfinished", "pause"), [(0, RECOUNT_SECONDS_FAR_FROM_LIMIT), (MOST // 2, 1.0)]
-)
-async def test_near_its_limit_it_counts_more_often(
-    database: Database, connection: asyncpg.Connection, unfinished: int, pause: float
-) -> None:
-    await _fill(connection, unfinished)
+async def test_it_looks_once_a_second(unfinished: UnfinishedCount) -> None:
     clock = Clock()
-    admission = await Admission.open(database, max_unfinished=MOST, clock=clock)
-    clock.now += pause - 0.1
+    admission = await Admission.open(unfinished, max_unfinished=MOST, clock=clock)
+    clock.now += LOOK_SECONDS - 0.1
     with admission.reserve_place():
-        assert not _is_counting(admission)
+        assert not _is_looking(admission)
     clock.now += 0.2
     with admission.reserve_place():
-        assert _is_counting(admission)
-    await until(lambda: not _is_counting(admission))
+        assert _is_looking(admission)
+    await until(lambda: not _is_looking(admission))
 
 
-async def test_slow_counts_are_further_apart(
-    full: None, database: Database, connection: asyncpg.Connection
-) -> None:
-    clock = Clock()
-    admission = await Admission.open(database, max_unfinished=2 * MOST, clock=clock)
-    async with connection.transaction():
-        await connection.execute("LOCK TABLE parse_requests")
-        counting = asyncio.create_task(admission.recount_unfinished())
-        await asyncio.sleep(0.2)
-        clock.now += 0.2  # what the count takes
-    await counting
-    clock.now += 3.9
-    with admission.reserve_place():
-        assert not _is_counting(admission)
-    clock.now += 0.2
-    with admission.reserve_place():
-        assert _is_counting(admission)
-    await until(lambda: not _is_counting(admission))
-
-
-async def test_a_count_that_fails_leaves_the_last_one(
-    database: Database, connection: asyncpg.Connection
+async def test_a_look_that_fails_leaves_the_last_one(
+    unfinished: UnfinishedCount, connection: asyncpg.Connection
 ) -> None:
     await _fill(connection, MOST)
-    admission = await Admission.open(database, max_unfinished=MOST)
-    nowhere = read_database_url("postgresql+asyncpg://postgres@127.0.0.1:1/none")
-    unreachable = Database(nowhere, timeout=1)
-    admission._database = unreachable
-    await admission.recount_unfinished()
+    admission = await Admission.open(unfinished, max_unfinished=MOST)
+    nowhere = "postgresql+asyncpg://postgres@127.0.0.1:1/none"
+    unreachable = Database(read_database_url(nowhere), timeout=1)
+    admission._unfinished = _count(unreachable, nowhere)
+    await admission.look()
     with pytest.raises(QueueFullError), admission.reserve_place():
         pass
     await unreachable.dispose()
@@ -193,13 +179,15 @@ async def test_finished_requests_take_no_room(
     assert (await client.post("/parse_async", json=BODY)).status_code == 503
 
 
-async def test_what_was_accepted_during_a_count_is_not_forgotten(database: Database) -> None:
-    admission = await Admission.open(database, max_unfinished=MOST, clock=Clock())
-    counting = asyncio.create_task(admission.recount_unfinished())
+async def test_what_was_accepted_during_a_look_is_not_forgotten(
+    unfinished: UnfinishedCount,
+) -> None:
+    admission = await Admission.open(unfinished, max_unfinished=MOST, clock=Clock())
+    looking = asyncio.create_task(admission.look())
     await asyncio.sleep(0)  # it has begun, and sees no row that is stored from now on
     for _ in range(MOST):
         with admission.reserve_place():
             pass
-    await counting
+    await looking
     with pytest.raises(QueueFullError), admission.reserve_place():
         pass

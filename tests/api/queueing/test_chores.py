@@ -20,3 +20,13 @@ async def test_a_turn_is_one_processs_for_its_time(redis: aioredis.Redis) -> Non
     assert not await workers[0].try_claim("look", every=5)
     await older_keys(redis, 2)
     assert await workers[1].try_claim("look", every=5)
+
+
+async def test_a_chore_that_is_postponed_is_nobodys_for_so_long(redis: aioredis.Redis) -> None:
+    chores = PeriodicChores(redis, Keys(QUEUE, RESULTS), name="1")
+    assert await chores.try_claim("look", every=5)
+    await chores.postpone("look", seconds=20)
+    await older_keys(redis, 19)
+    assert not await chores.try_claim("look", every=5)
+    await older_keys(redis, 2)
+    assert await chores.try_claim("look", every=5)

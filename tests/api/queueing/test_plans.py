@@ -150,11 +150,9 @@ CASES = {
         3,
     ),
     "API: result": Case(_on_requests("find_result", OwnedRequestId(500_000, None)), {PRIMARY}, 1),
-    "API: admission": Case(
-        _on_requests("count_unfinished", limit=250_000), {OPEN, NEXT}, UNFINISHED
-    ),
-    "metrics: what has not ended": Case(
-        _on_requests("summarise_unfinished", limit=250_000), {OPEN, NEXT}, 2 * UNFINISHED
+    "API: newest request": Case(_on_queue("find_newest"), {PRIMARY}, 1),
+    "API: unfinished requests": Case(
+        _on_queue("summarise_unfinished", limit=250_000), {OPEN, PRIMARY}, 2 * UNFINISHED
     ),
     "API: key": Case(
         _on_keys("find", "somebody", "key-5", age=timedelta(hours=24)), {KEYS_PRIMARY}, 1

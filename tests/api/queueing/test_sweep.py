@@ -7,6 +7,7 @@ import pytest
 
 from api_service.assembly.worker import open_worker
 from api_service.config import Settings
+from api_service.queueing import sweep
 from api_service.queueing.sweep import SweepReport
 from tests.support.keys import (
     DONE,
@@ -149,6 +150,35 @@ async def test_what_is_nowhere_is_pushed_when_it_has_been_missed_for_long_enough
     row = await steps.row(request_id)
     assert (row["attempts"], row["alone"], row["suspect_since"]) == (0, False, None)
     assert await steps.later(60) == SweepReport()
+
+
+async def test_a_slow_look_is_made_less_often(
+    steps: PipelineSteps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "LOOK_COST_FACTOR", 1_000_000)
+    await steps.later(6)
+    request_id = await steps.start()
+    await steps.redis.delete(QUEUE)
+    assert (await steps.later(sweep.MAX_LOOK_PAUSE_SECONDS - 2)).suspects == 0
+    assert (await steps.later(4)).suspects == 1
+    assert (await steps.row(request_id))["suspect_since"] is not None
+
+
+async def test_a_look_starts_behind_what_had_ended_and_now_and_then_at_the_bottom(
+    steps: PipelineSteps,
+) -> None:
+    early = await steps.start()
+    await steps.connection.execute("UPDATE parse_requests SET status = 'success'")
+    late = await steps.start()
+    for _ in range(3):
+        await steps.later(6)
+    # As a row does that is committed long after rows that it precedes.
+    await steps.connection.execute("UPDATE parse_requests SET status = 'processing'")
+    await steps.redis.delete(QUEUE)
+    assert (await steps.later(6)).suspects == 1
+    assert (await steps.row(late))["suspect_since"] is not None
+    await steps.later(61)
+    assert (await steps.row(early))["suspect_since"] is not None
 
 
 async def test_a_suspect_that_turns_up_is_none_any_more(steps: PipelineSteps) -> None:

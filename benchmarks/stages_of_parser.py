@@ -76,6 +76,8 @@ async def _fetch(
         guard,
         connect_timeout=settings.fetch_connect_timeout,
         dns_timeout=settings.fetch_dns_timeout,
+        max_header=settings.fetch_max_header,
+        max_idle=settings.fetch_max_idle_connections,
         ssl_context=make_client_tls_context(),
     )
     async with httpx.AsyncClient(transport=transport, trust_env=False, timeout=None) as client:

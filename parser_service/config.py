@@ -59,6 +59,14 @@ class Settings(BaseSettings):
     fetch_dns_timeout: Annotated[Seconds, Field(le=600)] = 5.0
     fetch_max_body: Annotated[Bytes, Field(ge=1024, le=BYTES_PER_GIB)] = 10 * MIB
     """Bytes of a body after decompression."""
+    fetch_body_budget: Annotated[Bytes, Field(ge=MIB, le=64 * BYTES_PER_GIB)] = 48 * MIB
+    """Bytes that all bodies over 64 KiB in one half of a parser have together, and one more."""
+    fetch_min_rate: Annotated[Bytes, Field(ge=1, le=BYTES_PER_GIB)] = 128 * 1024
+    """Bytes a second that a large body must arrive with while others wait for the budget."""
+    fetch_max_header: Annotated[Bytes, Field(ge=8192, le=16 * MIB)] = 256 * 1024
+    """Bytes of a response's header, and of what comes between two pieces of its body."""
+    fetch_max_idle_connections: Annotated[int, Field(ge=0, le=10_000)] = 200
+    """Connections to sites that are kept open for the next page, over all sites."""
     fetch_nameservers: Annotated[tuple[str, ...], NoDecode] = ()
     """DNS servers to ask instead of the machine's own, as `address` or `address:port`."""
     fetch_ca_bundle: CertificateFile | None = None

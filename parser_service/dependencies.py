@@ -120,6 +120,8 @@ async def open_pipeline(
         guard,
         connect_timeout=settings.fetch_connect_timeout,
         dns_timeout=settings.fetch_dns_timeout,
+        max_header=settings.fetch_max_header,
+        max_idle=settings.fetch_max_idle_connections,
         nameservers=settings.fetch_nameservers,
         ssl_context=make_client_tls_context(settings.fetch_ca_bundle),
         socket_class=socket_class,

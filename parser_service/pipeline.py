@@ -18,10 +18,10 @@ from parser_service.exceptions import FetchError, FetchTimeoutError, InternalErr
 from parser_service.fetching.fetcher import (
     FetchedPage,
     Fetcher,
-    Hop,
     HostAccess,
     NotFetchedYetError,
 )
+from parser_service.fetching.hop import Hop
 from parser_service.fetching.url_guard import ParsedUrl
 from parser_service.log import loggable_url
 from parser_service.page import Page, PageOptions, Redirect

@@ -8,7 +8,6 @@ For each URL on the way, the targets of redirects included:
 4. Send the request; a redirect starts the next round, any other response is read or refused.
 """
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -17,16 +16,19 @@ from typing import Protocol
 
 import httpx
 
-from parser_service.config import MIB, Settings
+from parser_service.config import Settings
 from parser_service.exceptions import (
     PageStatusError,
-    TooLargeError,
     TooManyRedirectsError,
     UnsupportedContentTypeError,
 )
+from parser_service.fetching.body import START_BYTES, BodyReader
+from parser_service.fetching.body_budget import BodyBudget
+from parser_service.fetching.cookies import bounded, cookie_header
+from parser_service.fetching.hop import Hop
 from parser_service.fetching.intervals import wait_and_take_request_time
 from parser_service.fetching.requester import Requester
-from parser_service.fetching.response import body_decoder, has_redirect_status, retry_after_seconds
+from parser_service.fetching.response import has_redirect_status, retry_after_seconds
 from parser_service.fetching.robots import (
     ROBOTS_TXT_TIMEOUT_SECONDS,
     RobotsRulesCache,
@@ -37,22 +39,8 @@ from parser_service.markup import content_type as ct
 from parser_service.page import PageOptions
 from parser_service.redis_queue.host_limits import HostLimits
 
-SNIFF_BYTES = 1445
-"""Bytes that decide the kind of a document without a type (MIME Sniffing Standard, 5.2)."""
-BIG_BODY_BYTES = MIB // 2
-MAX_BIG_BODIES = 4
-"""Bodies over `BIG_BODY_BYTES` bytes in memory at a time."""
-
 # RFC 9110: these successes carry no page.
 _EMPTY_SUCCESS_STATUSES = frozenset({204, 205})
-
-
-@dataclass(frozen=True, slots=True)
-class Hop:
-    """Hold one redirect: the URL that was requested and the status of its answer."""
-
-    url: str
-    status: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,17 +106,18 @@ class Fetcher:
         settings: Settings,
         limits: HostLimits | None = None,
     ) -> None:
-        self._max_body = settings.fetch_max_body
         self._respect_robots = settings.respect_robots
         self._max_redirects = settings.fetch_max_redirects
-        self._big_bodies = asyncio.Semaphore(MAX_BIG_BODIES)
+        self._bodies = BodyReader(
+            max_bytes=settings.fetch_max_body,
+            budget=BodyBudget(settings.fetch_body_budget, min_rate=settings.fetch_min_rate),
+        )
         self._requester = Requester(
             client=client, guard=guard, user_agent=settings.fetch_user_agent
         )
         robots_txt = RobotsTxtFetcher(
             self._requester,
             max_redirects=settings.fetch_max_redirects,
-            max_decoded=settings.fetch_max_body,
             pause=partial(wait_and_take_request_time, limits),
         )
         self._robots = RobotsRulesCache(
@@ -171,11 +160,14 @@ class Fetcher:
                 if not is_known:
                     await access.obtain_host_access(target, passed, is_allowed=True)
             is_allowed = False
-            response = await self._requester.send(target)
+            response = await self._requester.send(
+                target, cookies=cookie_header(passed, target) if passed else None
+            )
             try:
                 if not has_redirect_status(response):
                     return await self._read_page(response, target, passed, access)
-                passed.append(Hop(target.url, response.status_code))
+                set_cookies = bounded(response.headers.get_list("set-cookie"))
+                passed.append(Hop(target.url, response.status_code, set_cookies))
                 if len(passed) > self._max_redirects:
                     raise TooManyRedirectsError
                 target = self._requester.redirect_target(response, target)
@@ -197,8 +189,12 @@ class Fetcher:
         is_unknown = declared is None or declared.is_unknown
         if not is_unknown and ct.markup_of(declared, b"") is None:
             raise UnsupportedContentTypeError
-        body = await self._read_body(response, sniff=is_unknown, access=access)
-        markup = ct.markup_of(declared, body[:SNIFF_BYTES])
+        body = await self._bodies.read(
+            response,
+            hold=access.hold_until_delivered,
+            check_start=_require_markup if is_unknown else None,
+        )
+        markup = ct.markup_of(declared, body[:START_BYTES])
         if markup is None:
             raise UnsupportedContentTypeError
         return FetchedPage(
@@ -212,23 +208,7 @@ class Fetcher:
             redirects=tuple(hops),
         )
 
-    async def _read_body(
-        self, response: httpx.Response, *, sniff: bool, access: HostAccess
-    ) -> bytes:
-        decoder = body_decoder(response)
-        length = response.headers.get("content-length", "")
-        if length.isdecimal() and int(length[:20]) > self._max_body:
-            raise TooLargeError
-        body = bytearray()
-        is_big = False
-        async for chunk in response.aiter_raw():
-            body += decoder.feed(chunk, self._max_body - len(body))
-            if sniff and len(body) >= SNIFF_BYTES:
-                if ct.markup_of(None, bytes(body[:SNIFF_BYTES])) is None:
-                    raise UnsupportedContentTypeError
-                sniff = False
-            if len(body) > BIG_BODY_BYTES and not is_big:
-                is_big = True
-                await access.hold_until_delivered(self._big_bodies)
-        decoder.check_complete()
-        return bytes(body)
+
+def _require_markup(start: bytes) -> None:
+    if ct.markup_of(None, start) is None:
+        raise UnsupportedContentTypeError

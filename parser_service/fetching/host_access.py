@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from parser_service import metrics
 from parser_service.exceptions import BusyError
-from parser_service.fetching.fetcher import Hop
+from parser_service.fetching.hop import Hop
 from parser_service.fetching.intervals import REDIS_TIMEOUT_SECONDS, wait_and_take_near_request_time
 from parser_service.fetching.places import FetchPlaces
 from parser_service.fetching.url_guard import VettedUrl

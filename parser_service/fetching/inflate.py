@@ -1,26 +1,56 @@
-"""Decode Content-Encoding with a limit on the decoded size.
+"""Decode Content-Encoding in small pieces, so that the caller can stop.
 
-HTTP clients that decode automatically have no such limit: a few hundred bytes can become
-hundreds of megabytes in one step. Only the codings offered in Accept-Encoding are decoded,
+HTTP clients that decode automatically do not let it: a few hundred bytes can become hundreds of
+megabytes in one step. Only the codings offered in Accept-Encoding are decoded,
 and only one layer.
 """
 
 import zlib
+from collections.abc import Iterator
 from typing import Protocol
 
-from parser_service.exceptions import BadContentEncodingError, TooLargeError
+from parser_service.exceptions import BadContentEncodingError
 
 ACCEPT_ENCODING = "gzip, deflate"
+PIECE_BYTES = 64 * 1024
+"""Bytes of a decoded piece, at most."""
+MAX_GZIP_MEMBERS = 1000
+"""Members of one gzip stream: each costs time, also if it decodes to nothing."""
+
+_GZIP = zlib.MAX_WBITS | 16
+_GZIP_MAGIC = b"\x1f\x8b"
+# The codings that IANA has registered; only the first three were offered.
+_CODINGS = frozenset(
+    {
+        "gzip",
+        "x-gzip",
+        "deflate",
+        "aes128gcm",
+        "br",
+        "compress",
+        "dcb",
+        "dcz",
+        "exi",
+        "pack200-gzip",
+        "x-compress",
+        "zstd",
+    }
+)
 
 
 class Decoder(Protocol):
-    """Decode a body piece by piece, each within a limit."""
+    """Decode a body piece by piece.
 
-    def feed(self, data: bytes, max_bytes: int) -> bytes:
-        """Decode the next piece.
+    Attributes:
+        is_complete: the coding has ended; what follows is not part of the page.
+    """
+
+    is_complete: bool
+
+    def decode(self, data: bytes) -> Iterator[bytes]:
+        """Decode what came next, lazily, into pieces of up to `PIECE_BYTES` if it was compressed.
 
         Raises:
-            TooLargeError: it decodes to more than `max_bytes` bytes.
             BadContentEncodingError: it is not in the coding.
         """
 
@@ -35,15 +65,17 @@ class Decoder(Protocol):
 def decoder_for(content_encoding: str) -> Decoder:
     """Return the decoder for a Content-Encoding header.
 
+    Words that name no coding, such as `none` or `UTF-8`, mean nothing to browsers either.
+
     Raises:
         BadContentEncodingError: it names a coding that was not offered, or more than one.
     """
-    codings = [c for c in (c.strip().lower() for c in content_encoding.split(",")) if c]
-    match codings:
-        case [] | ["identity"]:
+    words = (word.strip().lower() for word in content_encoding.split(","))
+    match [word for word in words if word in _CODINGS]:
+        case []:
             return _Identity()
         case ["gzip" | "x-gzip"]:
-            return _Inflater(zlib.MAX_WBITS | 16)
+            return _Inflater(_GZIP)
         case ["deflate"]:
             return _Inflater(zlib.MAX_WBITS)
         case _:
@@ -51,10 +83,10 @@ def decoder_for(content_encoding: str) -> Decoder:
 
 
 class _Identity:
-    def feed(self, data: bytes, max_bytes: int) -> bytes:
-        if len(data) > max_bytes:
-            raise TooLargeError
-        return data
+    is_complete = False
+
+    def decode(self, data: bytes) -> Iterator[bytes]:
+        yield data
 
     def check_complete(self) -> None:
         pass
@@ -65,27 +97,51 @@ class _Inflater:
         self._wbits = wbits
         self._inflate = zlib.decompressobj(wbits)
         self._has_begun = False
+        self._members = 1
+        self._between = b""
+        self.is_complete = False
 
-    def feed(self, data: bytes, max_bytes: int) -> bytes:
-        if not self._has_begun and data:
-            self._has_begun = True
-            # Some servers send raw deflate for "deflate", which means zlib's format.
-            if self._wbits == zlib.MAX_WBITS and not _has_zlib_header(data):
-                self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-        if self._inflate.eof:
-            # Browsers also drop what follows the end.
-            return b""
-        try:
-            out = self._inflate.decompress(data, max_bytes + 1)
-        except zlib.error:
-            raise BadContentEncodingError from None
-        if len(out) > max_bytes:
-            raise TooLargeError
-        return out
+    def decode(self, data: bytes) -> Iterator[bytes]:
+        while data and not self.is_complete:
+            if self._inflate.eof:
+                data = self._begin_next_member(data)
+                continue
+            yield self._decompress(data)
+            data = self._inflate.unconsumed_tail or self._inflate.unused_data
 
     def check_complete(self) -> None:
         if self._has_begun and not self._inflate.eof:
             raise BadContentEncodingError("The compressed page ended early.", retryable=True)
+
+    def _decompress(self, data: bytes) -> bytes:
+        if not self._has_begun:
+            self._has_begun = True
+            # Some servers send raw deflate for "deflate", which means zlib's format.
+            if self._wbits == zlib.MAX_WBITS and not _has_zlib_header(data):
+                self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+        try:
+            out = self._inflate.decompress(data, PIECE_BYTES)
+        except zlib.error:
+            raise BadContentEncodingError from None
+        if self._inflate.eof and self._wbits != _GZIP:
+            self.is_complete = True
+        return out
+
+    def _begin_next_member(self, data: bytes) -> bytes:
+        """Begin the next member of a gzip stream (RFC 1952, 2.2), if one follows."""
+        data = self._between + data
+        if not data.startswith(_GZIP_MAGIC[: len(data)]):
+            self.is_complete = True  # something else follows: browsers also drop it
+            return b""
+        if len(data) < len(_GZIP_MAGIC):
+            self._between = data
+            return b""
+        self._between = b""
+        self._members += 1
+        if self._members > MAX_GZIP_MEMBERS:
+            raise BadContentEncodingError
+        self._inflate = zlib.decompressobj(_GZIP)
+        return data
 
 
 def _has_zlib_header(data: bytes) -> bool:

@@ -36,14 +36,19 @@ class Requester:
         """See `UrlGuard.vet`."""
         return self._guard.vet(url)
 
-    async def send(self, target: VettedUrl) -> httpx.Response:
+    async def send(self, target: VettedUrl, *, cookies: str | None = None) -> httpx.Response:
         """Send a request; the caller reads the body and closes the response.
+
+        Args:
+            target: what to request.
+            cookies: the value of the Cookie header.
 
         Raises:
             FetchError: the site sent no response that can be read.
         """
+        headers = self._headers | {"Cookie": cookies} if cookies else self._headers
         request = httpx.Request(
-            "GET", _PLACEHOLDER_URL, headers=self._headers, extensions={"target_url": target.url}
+            "GET", _PLACEHOLDER_URL, headers=headers, extensions={"target_url": target.url}
         )
         return await self._client.send(request, stream=True, follow_redirects=False)
 
@@ -62,9 +67,16 @@ class Requester:
         location = response.extensions["location"]
         if not location:
             raise MalformedResponseError("The redirect has no Location.")
-        # Browsers read bytes outside ASCII as UTF-8, which they are in practice.
-        text = location.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        text = _as_browsers_read(location.encode("utf-8", "surrogateescape"))
         try:
             return self._guard.vet(text, base=target.url)
         except InvalidUrlError:
             raise BadRedirectError from None
+
+
+def _as_browsers_read(location: bytes) -> str:
+    """Return a Location as text: UTF-8 in practice, else with each other byte escaped."""
+    try:
+        return location.decode()
+    except UnicodeDecodeError:
+        return "".join(chr(byte) if byte < 0x80 else f"%{byte:02X}" for byte in location)

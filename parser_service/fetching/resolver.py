@@ -1,13 +1,20 @@
-"""Resolve host names to addresses that the guard has vetted."""
+"""Resolve host names to addresses that the guard has vetted.
+
+A name that leads to a refused address and a name that does not exist fail alike: clients must not
+learn which names exist inside the network that this service runs in.
+"""
 
 import asyncio
 import socket
 
 import aiodns
+import structlog
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from parser_service.exceptions import DnsError
+from parser_service.exceptions import BlockedAddressError, DnsError
 from parser_service.fetching.url_guard import UrlGuard
+
+log = structlog.get_logger()
 
 
 class GuardedResolver(AbstractResolver):
@@ -41,8 +48,8 @@ class GuardedResolver(AbstractResolver):
         """Return the addresses of a name.
 
         Raises:
-            DnsError: there are none, or none came in time.
-            BlockedAddressError: one of them must not be connected to.
+            DnsError: there are none, none came in time, or one must not be connected to.
+            BlockedAddressError: it is a name of this machine (RFC 6761, 6.3), and that is refused.
         """
         try:
             async with asyncio.timeout(self._timeout), self._limit:
@@ -52,12 +59,13 @@ class GuardedResolver(AbstractResolver):
         except TimeoutError:
             raise DnsError("The host name could not be resolved in time.") from None
         except aiodns.error.DNSError as error:
-            raise DnsError(retryable=error.args[0] not in _FINAL_ERRORS) from None
+            if error.args[0] in _FINAL_ERRORS:
+                raise DnsError(_NO_ADDRESS, retryable=False) from None
+            raise DnsError from None
         addresses = [(node.family, _decoded(node.addr[0])) for node in answer.nodes]
         if not addresses:
-            raise DnsError(retryable=False)
-        for _, address in addresses:
-            self._guard.vet_address(address)
+            raise DnsError(_NO_ADDRESS, retryable=False)
+        self._vet(host, [address for _, address in addresses])
         return [
             ResolveResult(
                 hostname=host,
@@ -70,10 +78,22 @@ class GuardedResolver(AbstractResolver):
             for family, address in addresses
         ]
 
+    def _vet(self, host: str, addresses: list[str]) -> None:
+        try:
+            for address in addresses:
+                self._guard.vet_address(address)
+        except BlockedAddressError:
+            if host == "localhost" or host.endswith(".localhost"):
+                raise
+            log.warning("name leads to a refused address", host=host)
+            raise DnsError(_NO_ADDRESS, retryable=False) from None
+
     async def close(self) -> None:
         """Cancel the look-ups in flight."""
         await self._resolver.close()
 
+
+_NO_ADDRESS = "The host name has no address that may be fetched."
 
 # Errors that a retry will not change: no such name, no such record.
 _FINAL_ERRORS = frozenset(

@@ -3,6 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from time import monotonic
 from typing import Protocol
 
@@ -12,10 +13,15 @@ from protego import Protego
 from parser_service.exceptions import FetchError, RobotsDisallowedError, TooManyRedirectsError
 from parser_service.fetching.requester import Requester
 from parser_service.fetching.response import body_decoder, has_redirect_status
+from parser_service.fetching.robots_text import rules_for
 from parser_service.fetching.url_guard import VettedUrl
 
 MAX_KEPT_SITES = 2000
 """Origins whose rules are cached."""
+MAX_KEPT_LENGTH = 2 * 1024 * 1024
+"""Characters of all cached rules; as objects they take up to fifty times as much."""
+MAX_LENGTH_ON_LOOP = 8 * 1024
+"""Characters of rules that are read and compared on the event loop; longer ones in a thread."""
 RULES_LIFETIME_SECONDS = 3600.0
 """Seconds that rules are cached: RFC 9309, 2.4, allows 24 hours at most."""
 UNREACHABLE_LIFETIME_SECONDS = 60.0
@@ -43,7 +49,6 @@ class RobotsTxtFetcher:
     Args:
         requester: sends the requests.
         max_redirects: how many redirects are followed.
-        max_decoded: bytes that the body may decode to before the rest is left unread.
         pause: waits until a host may get the request that a redirect leads to. Whoever asked
             for the rules has waited for the first.
     """
@@ -53,13 +58,11 @@ class RobotsTxtFetcher:
         requester: Requester,
         *,
         max_redirects: int,
-        max_decoded: int,
         pause: Callable[[str], Awaitable[None]],
     ) -> None:
         self._requester = requester
         self._pause = pause
         self._max_redirects = max_redirects
-        self._max_decoded = max_decoded
 
     async def fetch(self, url: str) -> tuple[int, bytes]:
         """See `RobotsTxtSource`."""
@@ -81,10 +84,36 @@ class RobotsTxtFetcher:
         decoder = body_decoder(response)
         body = bytearray()
         async for chunk in response.aiter_raw():
-            body += decoder.feed(chunk, self._max_decoded - len(body))
-            if len(body) >= MAX_ROBOTS_BYTES:
+            for piece in decoder.decode(chunk):
+                body += piece
+                if len(body) >= MAX_ROBOTS_BYTES:
+                    return bytes(body[:MAX_ROBOTS_BYTES])
+            if decoder.is_complete:
                 break
-        return bytes(body[:MAX_ROBOTS_BYTES])
+        return bytes(body)
+
+
+@dataclass(frozen=True, slots=True)
+class _SiteRules:
+    """Hold the rules of one origin.
+
+    Attributes:
+        rules: None if they could not be fetched: then nothing may be.
+        length: characters that they were read from.
+        expires_at: by the clock of the cache.
+    """
+
+    rules: Protego | None
+    length: int
+    expires_at: float
+
+    async def allow(self, url: str, robot: str) -> bool:
+        """Return whether a robot may fetch a URL."""
+        if self.rules is None:
+            return False
+        if self.length <= MAX_LENGTH_ON_LOOP:
+            return self.rules.can_fetch(url, robot)
+        return await asyncio.to_thread(self.rules.can_fetch, url, robot)
 
 
 class RobotsRulesCache:
@@ -109,13 +138,14 @@ class RobotsRulesCache:
         self._seconds = seconds
         self._clock = clock
         self._robot = user_agent.partition("/")[0].partition(" ")[0] or "*"
-        self._cache: OrderedDict[str, tuple[float, Protego | None]] = OrderedDict()
-        self._in_flight: dict[str, asyncio.Future[Protego | None]] = {}
+        self._cache: OrderedDict[str, _SiteRules] = OrderedDict()
+        self._kept_length = 0
+        self._in_flight: dict[str, asyncio.Future[_SiteRules]] = {}
 
     def knows(self, target: VettedUrl) -> bool:
         """Return whether the rules for a URL are cached: no request is sent for them."""
         cached = self._cache.get(target.origin)
-        return cached is not None and self._clock() < cached[0]
+        return cached is not None and self._clock() < cached.expires_at
 
     async def require_allowed(self, target: VettedUrl) -> None:
         """Return if the rules of the site allow a URL; fetch them unless they are cached.
@@ -123,20 +153,20 @@ class RobotsRulesCache:
         Raises:
             RobotsDisallowedError: they do not, or they could not be fetched.
         """
-        rules = await self._get_or_fetch_rules(target)
-        if rules is None:
+        site = await self._get_or_fetch_rules(target)
+        if await site.allow(target.url, self._robot):
+            return
+        if site.rules is None:
             raise RobotsDisallowedError(
                 "The site's robots.txt could not be fetched.", retryable=True
             )
-        if not rules.can_fetch(target.url, self._robot):
-            raise RobotsDisallowedError
+        raise RobotsDisallowedError
 
-    async def _get_or_fetch_rules(self, target: VettedUrl) -> Protego | None:
-        """Return the rules of a site; None if nothing may be fetched there."""
+    async def _get_or_fetch_rules(self, target: VettedUrl) -> _SiteRules:
         origin = target.origin
-        if (cached := self._cache.get(origin)) and self._clock() < cached[0]:
+        if (cached := self._cache.get(origin)) and self._clock() < cached.expires_at:
             self._cache.move_to_end(origin)
-            return cached[1]
+            return cached
         if (fetching := self._in_flight.get(origin)) is not None:
             return await asyncio.shield(fetching)
         fetching = self._in_flight[origin] = asyncio.ensure_future(
@@ -150,24 +180,33 @@ class RobotsRulesCache:
             else:
                 fetching.add_done_callback(lambda _: self._in_flight.pop(origin, None))
 
-    async def _fetch_and_cache_rules(self, origin: str) -> Protego | None:
-        """Fetch the rules of an origin and cache them; return None if nothing may be fetched.
+    async def _fetch_and_cache_rules(self, origin: str) -> _SiteRules:
+        """Fetch the rules of an origin and cache them.
 
         RFC 9309, 2.3.1: 4xx allows everything; 5xx and silence disallow everything.
         """
-        rules: Protego | None = None
         try:
             async with asyncio.timeout(self._seconds):
                 status, body = await self._source.fetch(f"{origin}/robots.txt")
         except (FetchError, TimeoutError):
             status, body = 599, b""
-        if 200 <= status < 300:
-            rules = Protego.parse(body.decode("utf-8", "replace"))
-        elif 300 <= status < 500:
-            rules = Protego.parse("")
-        seconds = RULES_LIFETIME_SECONDS if rules is not None else UNREACHABLE_LIFETIME_SECONDS
-        self._cache[origin] = (self._clock() + seconds, rules)
-        self._cache.move_to_end(origin)
-        while len(self._cache) > MAX_KEPT_SITES:
-            self._cache.popitem(last=False)
-        return rules
+        if 200 <= status < 500:
+            text = rules_for(self._robot, body.decode("utf-8", "replace") if status < 300 else "")
+            is_short = len(text) <= MAX_LENGTH_ON_LOOP
+            rules = (
+                Protego.parse(text) if is_short else await asyncio.to_thread(Protego.parse, text)
+            )
+            site = _SiteRules(rules, len(text), self._clock() + RULES_LIFETIME_SECONDS)
+        else:
+            site = _SiteRules(None, 0, self._clock() + UNREACHABLE_LIFETIME_SECONDS)
+        self._keep(origin, site)
+        return site
+
+    def _keep(self, origin: str, site: _SiteRules) -> None:
+        self._kept_length += site.length
+        if (former := self._cache.pop(origin, None)) is not None:
+            self._kept_length -= former.length
+        self._cache[origin] = site
+        while len(self._cache) > MAX_KEPT_SITES or self._kept_length > MAX_KEPT_LENGTH:
+            _, oldest = self._cache.popitem(last=False)
+            self._kept_length -= oldest.length

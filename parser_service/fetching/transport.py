@@ -8,19 +8,20 @@ every socket's, literal addresses included, when the socket is made.
 import socket
 import ssl
 from collections.abc import AsyncIterator
+from functools import partial
 
 import aiohttp
 import httpx
 import yarl
 
 from parser_service.exceptions import FetchError
+from parser_service.fetching.connection import SiteConnection, SiteConnector
 from parser_service.fetching.connection_progress import ConnectionProgress, current_progress
 from parser_service.fetching.errors import fetch_error_of
 from parser_service.fetching.resolver import GuardedResolver
 from parser_service.fetching.url_guard import UrlGuard
 
-MAX_HEADER_LINE_BYTES = 64 * 1024
-MAX_HEADERS = 512
+MAX_HEADER_LINES = 2000
 READ_BUFFER_BYTES = 64 * 1024
 
 
@@ -37,12 +38,16 @@ class GuardedTransport(httpx.AsyncBaseTransport):
     - httpx parses a Location header itself, redirect or not, and fails on some. The header is
       therefore removed, and its value is in the response's extension `location`.
 
+    The extension `is_silent` says whether the site has sent nothing that is not read yet.
+
     Args:
         guard: vets every address.
         connect_timeout: seconds for one connection, its TLS handshake included.
         dns_timeout: seconds for one look-up.
         ssl_context: verifies certificates.
         nameservers: see `GuardedResolver`.
+        max_header: bytes of a response's header, see `SiteConnection`.
+        max_idle: idle connections that are kept, over all hosts.
         socket_class: the class of every connection's socket; tests pass one that records.
     """
 
@@ -53,6 +58,8 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         connect_timeout: float,
         dns_timeout: float,
         ssl_context: ssl.SSLContext,
+        max_header: int,
+        max_idle: int,
         nameservers: tuple[str, ...] = (),
         socket_class: type[socket.socket] = socket.socket,
     ) -> None:
@@ -62,6 +69,8 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         self._dns_timeout = dns_timeout
         self._ssl_context = ssl_context
         self._nameservers = nameservers
+        self._max_header = max_header
+        self._max_idle = max_idle
         self._resolver: GuardedResolver | None = None
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
@@ -88,7 +97,10 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             response.status,
             headers=[(n, v) for n, v in response.raw_headers if n.lower() != b"location"],
             stream=_Body(response),
-            extensions={"location": response.headers.get("Location")},
+            extensions={
+                "location": response.headers.get("Location"),
+                "is_silent": partial(_is_silent, response),
+            },
         )
 
     async def _send_through(
@@ -96,7 +108,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
     ) -> aiohttp.ClientResponse:
         return await session.request(
             request.method,
-            yarl.URL(request.extensions["target_url"], encoded=True),
+            _as_yarl(request.extensions["target_url"]),
             headers=[(n, v) for n, v in request.headers.items() if n != "host"],
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
             allow_redirects=False,
@@ -125,7 +137,9 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         self._resolver = self._resolver or GuardedResolver(
             self._guard, timeout=self._dns_timeout, nameservers=self._nameservers
         )
-        connector = aiohttp.TCPConnector(
+        connector = SiteConnector(
+            max_idle=self._max_idle,
+            max_overhead=self._max_header,
             resolver=self._resolver,
             socket_factory=self._make_vetted_socket,
             ssl=self._ssl_context,
@@ -140,9 +154,10 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             trust_env=False,
             # The page as a whole has a deadline of its own, see `pipeline.py`.
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_timeout),
-            max_line_size=MAX_HEADER_LINE_BYTES,
-            max_field_size=MAX_HEADER_LINE_BYTES,
-            max_headers=MAX_HEADERS,
+            # `SiteConnection` bounds the header as a whole.
+            max_line_size=self._max_header,
+            max_field_size=self._max_header,
+            max_headers=MAX_HEADER_LINES,
             read_bufsize=READ_BUFFER_BYTES,
         )
         self._sessions[force_close] = session
@@ -157,6 +172,20 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         if (progress := current_progress.get()) is not None:
             progress.has_dialled = True
         return made
+
+
+def _is_silent(response: aiohttp.ClientResponse) -> bool:
+    connection = response.connection
+    protocol = connection.protocol if connection else None
+    return not (isinstance(protocol, SiteConnection) and protocol.has_unread_bytes())
+
+
+def _as_yarl(url: str) -> yarl.URL:
+    """Return a URL that aiohttp requests to the character; yarl itself drops an empty query."""
+    made = yarl.URL(url, encoded=True)
+    if url.endswith("?"):
+        return made.with_path(made.raw_path + "?", encoded=True)
+    return made
 
 
 class _Body(httpx.AsyncByteStream):

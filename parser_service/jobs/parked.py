@@ -10,7 +10,7 @@ from typing import Self
 
 from pydantic import BaseModel
 
-from parser_service.fetching.fetcher import Hop
+from parser_service.fetching.hop import Hop
 from parser_service.redis_queue.host_limits import Slot
 
 
@@ -21,12 +21,14 @@ class ParkedJob(BaseModel):
         job: the message, unchanged.
         url: where to go on.
         redirects: the redirects that were followed, with their statuses.
+        set_cookies: for each of them the cookies that it set; absent if none set any.
         is_allowed: whether robots.txt was found to allow the URL; absent if not.
     """
 
     job: str
     url: str
     redirects: list[tuple[str, int]]
+    set_cookies: list[tuple[str, ...]] = []
     is_allowed: bool = False
 
     @classmethod
@@ -35,7 +37,14 @@ class ParkedJob(BaseModel):
     ) -> Self:
         """Describe a job that goes on at a URL after some redirects."""
         redirects = [(hop.url, hop.status) for hop in hops]
-        return cls(job=raw.decode(), url=url, redirects=redirects, is_allowed=is_allowed)
+        has_cookies = any(hop.set_cookies for hop in hops)
+        return cls(
+            job=raw.decode(),
+            url=url,
+            redirects=redirects,
+            set_cookies=[hop.set_cookies for hop in hops] if has_cookies else [],
+            is_allowed=is_allowed,
+        )
 
     @property
     def job_message(self) -> bytes:
@@ -45,7 +54,12 @@ class ParkedJob(BaseModel):
     @property
     def hops(self) -> list[Hop]:
         """Return the redirects that were followed."""
-        return [Hop(url, status) for url, status in self.redirects]
+        # An older parser parks a job without its cookies.
+        set_cookies = self.set_cookies or [()] * len(self.redirects)
+        return [
+            Hop(url, status, cookies)
+            for (url, status), cookies in zip(self.redirects, set_cookies, strict=True)
+        ]
 
     def encode(self) -> bytes:
         """Return what is put into the list of a host."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from parser_service.fetching.fetcher import Hop
+from parser_service.fetching.hop import Hop
 from parser_service.jobs.parked import ReadyJob
 from parser_service.redis_queue.host_limits import Slot
 from parser_service.redis_queue.job_queue import TakenMessage

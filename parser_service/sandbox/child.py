@@ -16,7 +16,7 @@ from selectolax.lexbor import SelectolaxError
 
 from parser_service.parser import ParsedPage, RawPage, parse
 
-MAX_ADDRESS_SPACE_BYTES = 768 * 1024 * 1024
+MAX_ADDRESS_SPACE_BYTES = 400 * 1024 * 1024
 PARSE_ALARM_SECONDS = 10
 
 

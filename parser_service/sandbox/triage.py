@@ -1,9 +1,16 @@
 """Decide where a page is parsed, by checks that take microseconds.
 
-lexbor is fast on pages as people write them, but its time grows with the square of how deep
-elements nest and of how many attributes a tag has: 400 KB of `<div>` take five seconds.
+lexbor is fast on pages as people write them. Its time and memory grow with a product on others:
+
+- with the square of how deep elements nest: 400 KB of `<div>` take five seconds;
+- with the square of how many attributes a tag has: 64 KB of them take a second;
+- with the number of formatting elements times that of paragraphs, each of which opens them all
+  again (HTML Standard, 13.2.4.3): 36 KB of them take 3 GB.
+
+Each check is a bound, so no page passes whose cost is above it; some pass that would be cheap.
 """
 
+import re
 from enum import Enum, auto
 
 from parser_service.markup.content_type import Markup
@@ -18,8 +25,18 @@ MAX_INLINE_XHTML_BYTES = 4 * 1024
 holds the interpreter's lock, so longer pages go to a child at once."""
 MAX_START_TAGS = 8000
 """Start tags above which a page goes to a child."""
-MAX_BYTES_BETWEEN_TAGS = 8 * 1024
-"""Bytes in which at least one tag must begin or end."""
+MAX_BYTES_BETWEEN_TAG_ENDS = 8 * 1024
+"""Bytes in which at least one tag must end for certain: no tag is longer than two times that."""
+MAX_TAG_ENDS_TRIED = 16
+MAX_REOPENED_ELEMENTS = 100_000
+"""Elements that formatting elements may become when they are opened again; each has 300 bytes."""
+
+# Those of the HTML Standard, 12.2.4.3, but for `a` and `nobr`, which end one before them. Of
+# each kind without attributes three are opened again at most.
+_FORMATTING = frozenset(b"b big code em font i s small strike strong tt u".split())
+_MAYBE_FORMATTING_TAG = re.compile(rb"<([bcefistuBCEFISTU][a-zA-Z]{0,5})([\s/>])")
+_MOST_WITHOUT_ATTRIBUTES = 3
+_BLANKS = b" \t\n\f\r"
 
 
 class ParseLocation(Enum):
@@ -47,13 +64,49 @@ def choose_parse_location(page: RawPage) -> ParseLocation:
 
 
 def parses_quickly(body: bytes) -> bool:
-    """Return whether a page of these bytes must parse quickly: few elements, no long tag.
-
-    A `<` in every block bounds the length of each tag, and so the number of its attributes.
-    """
-    if body.count(b"<") - body.count(b"</") > MAX_START_TAGS:
+    """Return whether a page of these bytes must parse quickly and in little memory."""
+    start_tags = body.count(b"<") - body.count(b"</")
+    if start_tags > MAX_START_TAGS:
         return False
-    return all(
-        body.find(b"<", start, start + MAX_BYTES_BETWEEN_TAGS) != -1
-        for start in range(0, len(body) - MAX_BYTES_BETWEEN_TAGS, MAX_BYTES_BETWEEN_TAGS)
-    )
+    # No page has more of the product than if one half of its tags are of each kind.
+    could_be_many = start_tags**2 > 4 * MAX_REOPENED_ELEMENTS
+    if could_be_many and (_count_formatting_elements(body) * start_tags > MAX_REOPENED_ELEMENTS):
+        return False
+    last = len(body) - MAX_BYTES_BETWEEN_TAG_ENDS
+    return all(_has_tag_end(body, start) for start in range(0, last, MAX_BYTES_BETWEEN_TAG_ENDS))
+
+
+def _count_formatting_elements(body: bytes) -> int:
+    """Return how many elements a paragraph may open again, at most."""
+    count, without_attributes = 0, set()
+    for name, behind in _MAYBE_FORMATTING_TAG.findall(body):
+        if (lower := name.lower()) not in _FORMATTING:
+            continue
+        if behind == b">":
+            without_attributes.add(lower)
+        else:
+            count += 1
+    return count + _MOST_WITHOUT_ATTRIBUTES * len(without_attributes)
+
+
+def _has_tag_end(body: bytes, start: int) -> bool:
+    """Return whether a tag ends for certain within some bytes, if one is open.
+
+    A `>` ends it unless it is in a quoted value. Then the quote before it follows a `=`.
+    """
+    at = start
+    for _ in range(MAX_TAG_ENDS_TRIED):
+        at = body.find(b">", at, start + MAX_BYTES_BETWEEN_TAG_ENDS)
+        if at == -1:
+            return False
+        if not (_may_open_value(body, b'"', at) or _may_open_value(body, b"'", at)):
+            return True
+        at += 1
+    return False
+
+
+def _may_open_value(body: bytes, quote: bytes, before: int) -> bool:
+    at = body.rfind(quote, 0, before)
+    while at > 0 and body[at - 1] in _BLANKS:
+        at -= 1
+    return at > 0 and body[at - 1] == ord("=")

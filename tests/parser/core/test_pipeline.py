@@ -5,7 +5,7 @@ import gzip
 
 import pytest
 
-from parser_service.config import Settings
+from parser_service.config import MIB, Settings
 from parser_service.dependencies import open_pipeline
 from parser_service.exceptions import FetchError
 from tests.support.pages import Pages
@@ -49,6 +49,43 @@ async def test_redirects_are_followed_by_hand(pages: Pages, site: Site) -> None:
     url = site.respond("/", 302, b"ignored", {"Location": site.url("/relative")})
     page = await pages.get(url)
     assert (page.title, page.final_url) == ("end", end)
+
+
+@pytest.mark.parametrize(
+    ("location", "path"),
+    [
+        (b"/caf\xe9", "/caf%E9"),
+        (b"/caf\xc3\xa9", "/caf%C3%A9"),
+        (b"/a?\xe9", "/a?%E9"),
+        (b"/a?", "/a?"),
+        (b"/a?#b", "/a?"),
+        (b"?", "/?"),
+    ],
+)
+async def test_a_redirect_leads_where_browsers_go(
+    pages: Pages, site: Site, location: bytes, path: str
+) -> None:
+    site.page(path, "<title>end</title>")
+    url = site.raw("/", b"HTTP/1.1 302 X\r\nLocation: " + location + b"\r\n\r\n")
+    page = await pages.get(url)
+    assert (page.title, page.final_url) == ("end", site.url(path))
+
+
+async def test_a_gzip_stream_ends_where_it_ends(pages: Pages, site: Site) -> None:
+    sent = 0
+    body = gzip.compress(b"<title>small</title>")
+
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        head = b"HTTP/1.1 200 X\r\nContent-Type: text/html\r\nContent-Encoding: gzip\r\n\r\n"
+        writer.write(head + body)
+        while sent < 50 * MIB:
+            writer.write(bytes(MIB))
+            sent += MIB
+            await writer.drain()
+
+    assert (await pages.get(site.answer("/", answer))).title == "small"
+    assert sent < 20 * MIB, "the connection was cut"
 
 
 async def test_a_redirect_loop_ends(pages: Pages, site: Site) -> None:
@@ -127,7 +164,7 @@ async def test_a_site_that_drips_meets_the_deadline(site: Site, settings: Settin
             b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 100\r\n\r\nshort",
             "malformed_response",
         ),
-        (b"HTTP/1.1 200 OK\r\nX: " + b"a" * 100_000 + b"\r\n\r\n", "too_large"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"a" * 300_000 + b"\r\n\r\n", "too_large"),
         (
             b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Encoding: br\r\n\r\nx",
             "bad_encoding",

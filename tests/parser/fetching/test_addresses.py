@@ -101,8 +101,8 @@ async def test_a_name_with_any_refused_address_is_never_dialled(
 ) -> None:
     pages, dialled = guarded
     names.names["bad.example"] = addresses
-    assert await _code(pages, "http://bad.example/") == "blocked_address"
-    assert await _code(pages, "https://bad.example/") == "blocked_address"
+    assert await _code(pages, "http://bad.example/") == "dns_error"
+    assert await _code(pages, "https://bad.example/") == "dns_error"
     assert dialled == []
 
 
@@ -124,8 +124,25 @@ async def test_names_of_the_inside_are_not_reached(
 ) -> None:
     pages, dialled = guarded
     names.names[name] = ["172.18.0.2"]
-    assert await _code(pages, f"http://{name}/") == "blocked_address"
+    expected = "blocked_address" if name == "localhost" else "dns_error"
+    assert await _code(pages, f"http://{name}/") == expected
     assert dialled == []
+
+
+@pytest.mark.parametrize("answer", [NXDOMAIN, []])
+async def test_a_name_of_the_inside_fails_as_one_that_does_not_exist(
+    guarded: tuple[Pages, Dialled], names: NameServer, answer: object
+) -> None:
+    pages, _ = guarded
+    names.names["db.internal"] = ["10.0.0.7"]
+    names.names["nothing.internal"] = answer  # type: ignore[assignment]
+    failures = []
+    for name in ("db.internal", "nothing.internal"):
+        with pytest.raises(FetchError) as caught:
+            await pages.get(f"http://{name}/")
+        error = caught.value
+        failures.append((error.code, error.message, error.retryable))
+    assert failures[0] == failures[1]
 
 
 @pytest.mark.parametrize(
@@ -191,7 +208,8 @@ async def test_a_redirect_to_a_refused_address_is_never_dialled(
     names.names["a.example"] = [PUBLIC]
     names.names["internal.example"] = ["10.1.2.3"]
     site.respond("/", 302, b"", {"Location": target})
-    assert await _code(pages, "http://a.example/") == "blocked_address"
+    expected = "dns_error" if "internal" in target else "blocked_address"
+    assert await _code(pages, "http://a.example/") == expected
     assert dialled == [(PUBLIC, 80)]
 
 

@@ -7,7 +7,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from parser_service.exceptions import BlockedAddressError, DnsError
+from parser_service.exceptions import DnsError
 from parser_service.fetching.resolver import GuardedResolver
 from parser_service.fetching.url_guard import UrlGuard
 from tests.support.dns import AAAA, NXDOMAIN, SERVFAIL, A, NameServer, open_name_server
@@ -47,8 +47,9 @@ async def test_one_refused_address_refuses_the_name(
     resolver: GuardedResolver, names: NameServer, refused: str
 ) -> None:
     names.names["bad.example"] = [PUBLIC, refused]
-    with pytest.raises(BlockedAddressError):
+    with pytest.raises(DnsError) as caught:
         await resolver.resolve("bad.example", 80)
+    assert not caught.value.retryable
 
 
 async def test_addresses_that_the_operator_allows_pass(names: NameServer) -> None:

@@ -54,4 +54,4 @@ def test_two_encodings_are_refused_also_in_two_headers() -> None:
     )
     with pytest.raises(BadContentEncodingError):
         body_decoder(twice)
-    assert body_decoder(_response(200)).feed(b"plain", 10) == b"plain"
+    assert list(body_decoder(_response(200)).decode(b"plain")) == [b"plain"]

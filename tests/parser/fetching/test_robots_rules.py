@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from parser_service.fetching.robots import (
     UNREACHABLE_LIFETIME_SECONDS,
     RobotsRulesCache,
 )
+from parser_service.fetching.robots_text import rules_for
 from parser_service.fetching.url_guard import UrlGuard, VettedUrl
 
 
@@ -137,3 +139,65 @@ async def test_the_number_of_cached_sites_is_bounded(monkeypatch: pytest.MonkeyP
         await _is_allowed(rules, f"http://{name}.example/")
     hosts = [url.split("/")[2][0] for url in site.fetched]
     assert hosts == ["a", "b", "c", "b"], "the one that was used least recently goes first"
+
+
+async def test_the_length_of_cached_rules_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(robots, "MAX_KEPT_LENGTH", 100)
+    site = Site()
+    rules = _rules(site)
+    for name in ("a", "b", "c", "d", "d"):
+        await _is_allowed(rules, f"http://{name}.example/")
+    assert len(site.fetched) == 4
+    await _is_allowed(rules, "http://a.example/")
+    assert len(site.fetched) == 5, "the first had to go"
+
+
+@pytest.mark.parametrize(("count", "in_threads"), [(10, 0), (2000, 3)])
+async def test_long_rules_are_read_and_compared_beside_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch, count: int, in_threads: int
+) -> None:
+    threads = 0
+    to_thread = asyncio.to_thread
+
+    async def counted(*args: Any) -> Any:
+        nonlocal threads
+        threads += 1
+        return await to_thread(*args)
+
+    monkeypatch.setattr(asyncio, "to_thread", counted)
+    lines = "".join(f"Disallow: /*a*{n}\n" for n in range(count))
+    rules = _rules(Site(body=f"User-agent: *\n{lines}Disallow: /private\n".encode()))
+    assert not await _is_allowed(rules, "http://a.example/private")
+    assert await _is_allowed(rules, "http://a.example/b")
+    assert threads == in_threads
+
+
+@pytest.mark.parametrize(
+    ("body", "allowed"),
+    [
+        ("\ufeffUser-agent: *\nDisallow: /private", False),
+        ("User-agent: MyBot/1.0 (remark)\nDisallow: /private", False),
+        ("User-agent: MyBotX\nDisallow: /private", True),
+        ("User-agent: My\nDisallow: /private", True),
+        ("User-agent: *\nDisallow: /private\n\nUser-agent: mybot\nDisallow: /other", True),
+        ("User-agent: a\nUser-agent: mybot\n\nDisallow: /private", False),
+        ("User-agent: a\nSitemap: x\nUser-agent: mybot\nDisallow: /private", False),
+        ("User-agent: mybot\nUser-agent: a\nDisallow: /private\nAllow: /private", True),
+        ("User-agent: mybot\nDisallow: /p\nUser-agent: b\nAllow: /private", False),
+        ("Disallow: /private", True),
+        ("user agent: mybot # ours\r\ndisallow: /private # not this", False),
+        ("User-agent: mybot\nDisallow: /x\nUser-agent: mybot\nDisallow: /private", False),
+        ("User-agent: mybot\nDisallow: /x\nSitemap: y\nDisallow: /private", False),
+    ],
+)
+async def test_the_groups_of_a_robot_are_found(body: str, *, allowed: bool) -> None:
+    rules = _rules(Site(body=body.encode()))
+    assert await _is_allowed(rules, "http://a.example/private") is allowed
+
+
+def test_many_robots_with_many_rules_cost_no_more_than_their_bytes() -> None:
+    text = "".join(f"User-agent: r{n}\n" for n in range(1500))
+    text += "User-agent: mybot\n" + "".join(f"Disallow: /{n}\n" for n in range(2900))
+    reduced = rules_for("MyBot", text)
+    assert reduced.splitlines()[0] == "User-agent: mybot"
+    assert len(reduced.splitlines()) == 2901

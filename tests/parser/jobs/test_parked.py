@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 import redis.asyncio as aioredis
 
-from parser_service.fetching.fetcher import Hop
+from parser_service.fetching.hop import Hop
 from parser_service.jobs.parked import ParkedJob, ReadyJob
 from parser_service.jobs.runnable import decode_job
 from parser_service.redis_queue.host_limits import HostLimits, Slot
@@ -41,7 +41,9 @@ def test_what_robots_txt_allowed_is_remembered(*, is_allowed: bool) -> None:
     assert decode_job(taken).is_allowed is is_allowed
 
 
-@pytest.mark.parametrize("hops", [[], HOPS])
+@pytest.mark.parametrize(
+    "hops", [[], HOPS, [HOPS[0], Hop("http://a.example/x", 302, ("a=1", "b=\u00e9"))]]
+)
 def test_what_is_written_is_read(hops: list[Hop]) -> None:
     parked = ParkedJob.of(RAW, url="http://c.example/", hops=hops)
     read = ReadyJob.decode(b"r7\na.example:8080\n" + parked.encode())

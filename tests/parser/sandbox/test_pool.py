@@ -97,3 +97,16 @@ async def test_an_idle_child_ends(pool: ParseRunner, monkeypatch: pytest.MonkeyP
     await asyncio.sleep(0.5)
     running = {c.pid for c in psutil.Process().children() if c.status() != "zombie"}
     assert running == before
+
+
+async def test_formatting_elements_that_are_opened_again_are_refused(pool: ParseRunner) -> None:
+    body = b"<p>" + b"".join(b"<b a%d>" % n for n in range(1500)) + b"<p>x" * 6400
+    with pytest.raises((TooLargeError, FetchTimeoutError)):
+        await pool.parse(_source(body))
+    assert (await pool.parse(_source(LONG_SCRIPT))).title == "A"
+
+
+async def test_a_large_page_as_people_write_them_has_memory_enough(pool: ParseRunner) -> None:
+    paragraph = '<p class="text">Words, <a href="/x">links</a> and more words \u2603.</p>\n'
+    body = (paragraph * (10_000_000 // len(paragraph.encode()))).encode()
+    assert len((await pool.parse(_source(b"<title>A</title>" + body))).html) > 9_000_000

@@ -21,6 +21,47 @@ def test_what_may_take_long_is_told_apart() -> None:
     assert parses_quickly(b"")
 
 
+def _attributes(form: str, count: int = 16_000) -> bytes:
+    return ("<p " + "".join(form.format(n=f"{n:x}") for n in range(count)) + ">").encode()
+
+
+def _reopened(form: bytes, count: int, paragraphs: int) -> bytes:
+    return b"<p>" + b"".join(form % n for n in range(count)) + b"<p>x" * paragraphs
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(_attributes("a{n} "), id="without values"),
+        pytest.param(_attributes('a{n}="<p>"'), id="with tags in values"),
+        pytest.param(_attributes("a{n}='<p>'"), id="in the other quotes"),
+        pytest.param(_attributes("a{n} = '\"><b>' "), id="with a quote that closes nothing"),
+        pytest.param(_attributes('a{n}="\'><b>" '), id="with the other quote"),
+        pytest.param(_attributes("a{n}=\n\t'<p a=\"\">' "), id="with quoted quotes"),
+        pytest.param(_attributes("<a{n} "), id="whose names look like tags"),
+        pytest.param(_reopened(b"<b a%d>", 300, 1400), id="formatting elements"),
+        pytest.param(_reopened(b"<FONT/a%d>", 1500, 6400), id="in capitals"),
+        pytest.param(b"<p>" + b"<b><i><s><u><tt><em>" * 3 + b"<p>x" * 7000, id="without any"),
+    ],
+)
+def test_no_page_hides_what_it_costs(page: bytes) -> None:
+    assert not parses_quickly(page)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"<p>He said: \"don't\" and '5 > 4'.</p>" * 1000,
+        b'<a href="" title=\'a > b\'><span class="x"></span>it\'s</a>' * 600,
+        b"<script>if (a > b) c = 'd'; e = \"f\";</script>" * 1000,
+        b"<p>" + b"<b>x</b><i>y</i><strong>z</strong>" * 1500,
+        b"<p>one</p>" + b"words and words " * 400 + b"<p>two</p>",
+    ],
+)
+def test_pages_as_people_write_them_are_parsed_here(page: bytes) -> None:
+    assert parses_quickly(page)
+
+
 @pytest.mark.parametrize(
     ("body", "markup", "place"),
     [

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from api_service.config import Settings
-from api_service.process.collaborators import Collaborators
+from api_service.process.collaborators import CollaboratorRegistry
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from api_service.endings.service import Recorder
     from api_service.endings.steps import EndingStep
 
-CapabilityOpener = Callable[[Settings, Collaborators], AbstractAsyncContextManager[None]]
+CapabilityOpener = Callable[[Settings, CollaboratorRegistry], AbstractAsyncContextManager[None]]
 """Makes a capability's collaborators from those that are there, and closes them at the end."""
 
 
@@ -59,7 +59,7 @@ def _operation_router() -> "APIRouter":
 
 
 def _open_operation(
-    settings: Settings, collaborators: Collaborators
+    settings: Settings, collaborators: CollaboratorRegistry
 ) -> AbstractAsyncContextManager[None]:
     from api_service.operation.wiring import open_operation  # noqa: PLC0415 - nor scrape gauges
 

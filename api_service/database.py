@@ -150,14 +150,14 @@ class Database:
             TransactionPoolingError: the address is that of a pooler that cannot be used.
             DatabaseUnavailableError: the database does not answer, or refuses us; it says why.
         """
-        revision = await self._revision_once_it_answers()
+        revision = await self._require_own_sessions_and_read_revision()
         if is_outdated(revision):
             raise SchemaOutdatedError(
                 f"The database is at migration {revision or 'none'}, this version needs "
                 f"{NEWEST_MIGRATION}. Run: alembic upgrade head"
             )
 
-    async def _revision_once_it_answers(self) -> str | None:
+    async def _require_own_sessions_and_read_revision(self) -> str | None:
         """Wait for the database, refuse a pooler that shares sessions, and read the migration."""
         end = monotonic() + STARTUP_WAIT_SECONDS
         while True:

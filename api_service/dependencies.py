@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 from fastapi import Depends, Request
 
 from api_service.caller import ANONYMOUS, Caller
-from api_service.process.collaborators import Collaborators
+from api_service.process.collaborators import CollaboratorRegistry
 
 T = TypeVar("T")
 
@@ -20,7 +20,7 @@ def provided(kind: type[T]) -> Callable[[Request], Awaitable[T]]:
     """
 
     async def provide(request: Request) -> T:
-        collaborators: Collaborators = request.app.state.collaborators
+        collaborators: CollaboratorRegistry = request.app.state.collaborators
         return collaborators.get(kind)
 
     return provide

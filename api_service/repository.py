@@ -125,7 +125,7 @@ class NewRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnedRequestId:
+class IdAndOwner:
     """A request as one caller may see it: by its id, if it belongs to the owner."""
 
     request_id: int
@@ -194,7 +194,7 @@ class ParseRequestRepository:
         )
         return sorted(result.scalars())
 
-    async def find_statuses(self, keys: Sequence[OwnedRequestId]) -> Sequence[Row[Any]]:
+    async def find_statuses(self, keys: Sequence[IdAndOwner]) -> Sequence[Row[Any]]:
         """Read `request_id, owner_id, status, attempts, created_at, updated_at` of each key."""
         match keys:
             case [one]:
@@ -206,7 +206,7 @@ class ParseRequestRepository:
                 result = await self._session.execute(_READ_STATUSES, both)
         return result.all()
 
-    async def find_result(self, key: OwnedRequestId) -> StoredResult | None:
+    async def find_result(self, key: IdAndOwner) -> StoredResult | None:
         """Read a result, without its HTML if that is long."""
         parameters = {
             "id": key.request_id,
@@ -216,7 +216,7 @@ class ParseRequestRepository:
         row = (await self._session.execute(_READ_RESULT, parameters)).one_or_none()
         return None if row is None else StoredResult(**row._mapping)  # noqa: SLF001 - SQLAlchemy's name
 
-    async def find_html(self, key: OwnedRequestId) -> str | None:
+    async def find_html(self, key: IdAndOwner) -> str | None:
         """Read the whole page."""
         parameters = {"id": key.request_id, "owner_id": key.owner_id}
         html: str | None = (

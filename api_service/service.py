@@ -22,8 +22,8 @@ from api_service.queueing.admission import Admission
 from api_service.queueing.batching import Batcher
 from api_service.queueing.enqueue import Publisher
 from api_service.repository import (
+    IdAndOwner,
     NewRequest,
-    OwnedRequestId,
     ParseRequestRepository,
     StoredResult,
 )
@@ -143,7 +143,7 @@ class ParseRequestService:
         Raises:
             NotFoundError: the caller has no such request.
         """
-        key = OwnedRequestId(request_id, caller.owner_id)
+        key = IdAndOwner(request_id, caller.owner_id)
         if not wait:
             return await self._read_status_once(key)
         deadline = monotonic() + wait
@@ -160,18 +160,18 @@ class ParseRequestService:
                     pass
                 ended.clear()
 
-    async def _read_status_once(self, key: OwnedRequestId) -> StatusAnswer:
+    async def _read_status_once(self, key: IdAndOwner) -> StatusAnswer:
         answer = await _timeout_as_unavailable(self._statuses.submit(key))
         if answer is None:
             raise NotFoundError
         return answer
 
-    async def _find_statuses(self, keys: Sequence[OwnedRequestId]) -> Sequence[StatusAnswer | None]:
+    async def _find_statuses(self, keys: Sequence[IdAndOwner]) -> Sequence[StatusAnswer | None]:
         """Read statuses for callers of any kind: each sees only what its own key finds."""
         async with self._database.read_session() as session:
             rows = await ParseRequestRepository(session).find_statuses(keys)
         found = {
-            OwnedRequestId(row.request_id, row.owner_id): StatusAnswer.model_validate(row)
+            IdAndOwner(row.request_id, row.owner_id): StatusAnswer.model_validate(row)
             for row in rows
         }
         return [found.get(key) for key in keys]
@@ -188,7 +188,7 @@ class ParseRequestService:
         """
         if wait:
             await self.read_status(caller, request_id, wait=wait)
-        key = OwnedRequestId(request_id, caller.owner_id)
+        key = IdAndOwner(request_id, caller.owner_id)
         row = await _timeout_as_unavailable(self._timeout.run(self._read_result_or_raise(key)))
         if row.html is not None or not row.html_bytes:
             return await self._answers.wait_and_hold(_result_in_json(row, row.html))
@@ -201,14 +201,14 @@ class ParseRequestService:
             row.html_bytes, with_whole_page, one_at_a_time=True
         )
 
-    async def _read_result_or_raise(self, key: OwnedRequestId) -> StoredResult:
+    async def _read_result_or_raise(self, key: IdAndOwner) -> StoredResult:
         async with self._database.read_session() as session:
             row = await ParseRequestRepository(session).find_result(key)
         if row is None:
             raise NotFoundError
         return row
 
-    async def _read_html_or_raise(self, key: OwnedRequestId) -> str:
+    async def _read_html_or_raise(self, key: IdAndOwner) -> str:
         async with self._database.read_session() as session:
             html = await ParseRequestRepository(session).find_html(key)
         if html is None:  # deleted since the other columns were read

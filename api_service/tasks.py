@@ -14,7 +14,7 @@ from api_service.celery_app import (
     celery_app,
 )
 from api_service.parser_client.queues import ParserQueues
-from api_service.process.collaborators import Collaborators
+from api_service.process.collaborators import CollaboratorRegistry
 from api_service.process.current import current_worker
 from api_service.queueing.handover import Handover
 from api_service.queueing.sweep import Sweep, SweepCooldown
@@ -66,7 +66,7 @@ def sweep() -> None:
     current_worker().run_or_log_outage(_sweep_unless_recent)
 
 
-async def _sweep_unless_recent(here: Collaborators) -> None:
+async def _sweep_unless_recent(here: CollaboratorRegistry) -> None:
     cooldown = here.get(SweepCooldown)
     if cooldown.is_over():
         try:

@@ -66,7 +66,7 @@ class KeptServer:
         Raises:
             StartError: it ended again.
         """
-        await asyncio.to_thread(self._server.prepare_folder)
+        await asyncio.to_thread(self._server.take_over_folder)
         self._server.launch()
         while True:
             try:

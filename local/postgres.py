@@ -69,7 +69,7 @@ class Postgres(Server):
     def data_folder(self) -> Path:
         return self._data
 
-    def prepare_folder(self) -> None:
+    def take_over_folder(self) -> None:
         """Create the data folder if it does not exist; end what an earlier server left in it.
 
         Raises:

@@ -29,7 +29,7 @@ class Server(ABC):
         self.process: subprocess.Popen[bytes] | None = None
 
     @abstractmethod
-    def prepare_folder(self) -> None:
+    def take_over_folder(self) -> None:
         """Make its folder, or end what an earlier server left running in it."""
 
     @abstractmethod
@@ -51,7 +51,7 @@ class Server(ABC):
         Raises:
             StartError: the server does not run.
         """
-        self.prepare_folder()
+        self.take_over_folder()
         self.launch()
         self.wait_until_ready()
 

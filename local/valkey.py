@@ -54,7 +54,7 @@ class Valkey(Server):
     def data_folder(self) -> Path:
         return self._folder
 
-    def prepare_folder(self) -> None:
+    def take_over_folder(self) -> None:
         """Create the data folder if it does not exist; end what an earlier server left in it.
 
         Raises:

@@ -94,7 +94,7 @@ def _codes_of(error_class: type[FetchError]) -> Iterator[str]:
 
 # Create every series at the start: a rate needs the zero before the first one.
 _success = PAGES.labels("success")
-_failures = {code: PAGES.labels(code) for code in sorted({*_codes_of(FetchError)})}
+_failures_by_code = {code: PAGES.labels(code) for code in sorted({*_codes_of(FetchError)})}
 CHILD_PARSED, CHILD_FAILED = CHILD_PARSES.labels("parsed"), CHILD_PARSES.labels("failed")
 JOB_WAITS, REQUEST_WAITS = HOST_WAITS.labels("job"), HOST_WAITS.labels("request")
 
@@ -108,7 +108,7 @@ def count_success(*, seconds: float, size: int) -> None:
 
 def count_failure(code: str, *, seconds: float) -> None:
     """Count a page that could not be fetched or parsed."""
-    _failures[code].inc()
+    _failures_by_code[code].inc()
     PAGE_DURATION.observe(seconds)
 
 

@@ -12,7 +12,7 @@ from api_service.edge.answer_memory import AnswerMemory
 from api_service.edge.draining import Draining
 from api_service.endings.wakeups import EndingListener
 from api_service.parser_client.http import ParserHttp
-from api_service.process.collaborators import Collaborators
+from api_service.process.collaborators import CollaboratorRegistry
 from api_service.queueing.admission import Admission
 from api_service.queueing.enqueue import Publisher
 from api_service.queueing.unfinished import UnfinishedCount
@@ -20,7 +20,7 @@ from api_service.service import ParseRequestService
 
 
 @asynccontextmanager
-async def open_api(settings: Settings, draining: Draining) -> AsyncIterator[Collaborators]:
+async def open_api(settings: Settings, draining: Draining) -> AsyncIterator[CollaboratorRegistry]:
     """Make the core's collaborators, then those of each capability.
 
     Args:
@@ -56,7 +56,7 @@ async def open_api(settings: Settings, draining: Draining) -> AsyncIterator[Coll
             timeout=settings.database_timeout,
         )
         endings = build_endings(settings, stores.database, CAPABILITIES)
-        collaborators = Collaborators(
+        collaborators = CollaboratorRegistry(
             *(stores.database, stores.redis, stores.queues, ending_listener, draining),
             *(service, publisher, endings, unfinished),
         )

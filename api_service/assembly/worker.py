@@ -14,7 +14,7 @@ from api_service.endings.service import Endings
 from api_service.parser_client.census import RedisCensus
 from api_service.parser_client.keys import Keys
 from api_service.parser_client.results import ResultStore
-from api_service.process.collaborators import Collaborators
+from api_service.process.collaborators import CollaboratorRegistry
 from api_service.process.identity import process_name
 from api_service.queueing.chores import PeriodicChores
 from api_service.queueing.handover import Handover
@@ -40,7 +40,7 @@ class WorkerContext:
     sweep: Sweep
     results: ResultStore
     census: RedisCensus
-    collaborators: Collaborators
+    collaborators: CollaboratorRegistry
 
 
 @asynccontextmanager
@@ -70,7 +70,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerContext]:
         )
         keep = timedelta(days=settings.retention_days)
         retention = Retention(database=database, endings=endings, keep=keep)
-        collaborators = Collaborators(
+        collaborators = CollaboratorRegistry(
             *(database, stores.redis, queues, handover, endings, retention, sweep)
         )
         for capability in CAPABILITIES:

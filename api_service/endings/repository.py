@@ -31,12 +31,12 @@ class EndingRepository:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def find_kinds_other_than_page(self, request_ids: Sequence[int]) -> dict[int, str]:
+    async def find_request_kinds_besides_page(self, request_ids: Sequence[int]) -> dict[int, str]:
         """Return the kind of each of these requests that is not a page."""
         if not request_ids:
             return {}
         result = await self._session.execute(
-            statements.FIND_KINDS_OTHER_THAN_PAGE, {"ids": list(request_ids)}
+            statements.FIND_REQUEST_KINDS_BESIDES_PAGE, {"ids": list(request_ids)}
         )
         return {row.id: row.kind for row in result}
 

@@ -143,7 +143,7 @@ class Endings:
         async with self._database.transaction() as session:
             repository = EndingRepository(session)
             others = [i for i, result in ordered if _names_kind_other_than_page(result)]
-            kinds = await repository.find_kinds_other_than_page(others)
+            kinds = await repository.find_request_kinds_besides_page(others)
             successes, failed = self._split_by_outcome(ordered, kinds)
             changed: list[AttemptOutcome] = []
             for kind, pages in sorted(successes.items()):

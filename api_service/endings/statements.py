@@ -21,7 +21,7 @@ _OUTCOME_COLUMNS = (
     "extract(epoch FROM clock_timestamp() - r.created_at)::float8 AS age"
 )
 
-FIND_KINDS_OTHER_THAN_PAGE = text("""
+FIND_REQUEST_KINDS_BESIDES_PAGE = text("""
     SELECT r.id, r.options ->> 'kind' AS kind
     FROM parse_requests r
     WHERE r.id = ANY(CAST(:ids AS bigint[])) AND r.options ->> 'kind' IS NOT NULL

@@ -11,12 +11,14 @@ from api_service.database import Database
 from api_service.operation.gauges import Gauges
 from api_service.operation.readiness import ReadinessCheck
 from api_service.parser_client.queues import ParserQueues
-from api_service.process.collaborators import Collaborators
+from api_service.process.collaborators import CollaboratorRegistry
 from api_service.queueing.unfinished import UnfinishedCount
 
 
 @asynccontextmanager
-async def open_operation(settings: Settings, collaborators: Collaborators) -> AsyncIterator[None]:
+async def open_operation(
+    settings: Settings, collaborators: CollaboratorRegistry
+) -> AsyncIterator[None]:
     """Add what reads the system's state; it opens no connection of its own."""
     database = collaborators.get(Database)
     census = collaborators.get(ParserQueues).census

@@ -10,7 +10,7 @@ from api_service.parser_client.messages import Job
 JOBS_PER_PUSH = 1000
 
 
-class JobList:
+class JobPusher:
     """Push jobs onto the list from which parsers take them.
 
     Attributes:

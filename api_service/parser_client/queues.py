@@ -6,7 +6,7 @@ import redis.asyncio as aioredis
 
 from api_service.config import Settings
 from api_service.parser_client.census import RedisCensus
-from api_service.parser_client.jobs import JobList
+from api_service.parser_client.jobs import JobPusher
 from api_service.parser_client.keys import Keys
 from api_service.parser_client.leases import Leases
 from api_service.parser_client.results import ResultStore
@@ -17,7 +17,7 @@ from api_service.process.identity import process_name
 class ParserQueues:
     """Hold the classes on one Redis client; pass each only to a class that needs it."""
 
-    jobs: JobList
+    jobs: JobPusher
     results: ResultStore
     leases: Leases
     census: RedisCensus
@@ -28,7 +28,7 @@ def build_parser_queues(redis: aioredis.Redis, settings: Settings) -> ParserQueu
     keys = Keys.of(settings)
     name = process_name()
     return ParserQueues(
-        jobs=JobList(redis, keys),
+        jobs=JobPusher(redis, keys),
         results=ResultStore(redis, keys, name=name),
         leases=Leases(redis, keys),
         census=RedisCensus(redis, keys, name=name),

@@ -63,7 +63,9 @@ class ResultStore:
             "BLMOVE", self._keys.reply_list, self._taken, "LEFT", "RIGHT", seconds
         )
 
-    async def take_announcements(self, *, limit: int, max_bytes: int) -> list[ResultAnnouncement]:
+    async def fill_up_taken_announcements(
+        self, *, limit: int, max_bytes: int
+    ) -> list[ResultAnnouncement]:
         """Return what this process has taken, filled up from the list within both limits.
 
         It stays this process's, and is returned again, until it is acknowledged. An announcement

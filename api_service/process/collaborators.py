@@ -5,7 +5,7 @@ from typing import TypeVar, cast
 T = TypeVar("T")
 
 
-class Collaborators:
+class CollaboratorRegistry:
     """Hold one object of each class.
 
     A room asks for what it needs by class, so only the assembly has to know every room.

@@ -8,10 +8,10 @@ the collaborators of the process, such as
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
-from api_service.process.collaborators import Collaborators
+from api_service.process.collaborators import CollaboratorRegistry
 
 T = TypeVar("T")
-CallWithCollaborators = Callable[[Collaborators], Coroutine[Any, Any, T]]
+CallWithCollaborators = Callable[[CollaboratorRegistry], Coroutine[Any, Any, T]]
 
 
 class Worker(Protocol):

@@ -6,7 +6,7 @@ import structlog
 
 from api_service.database import Database
 from api_service.metrics import worker as metrics
-from api_service.parser_client.jobs import JobList
+from api_service.parser_client.jobs import JobPusher
 from api_service.parser_client.messages import PAGE_KIND, Job
 from api_service.queueing.repository import QueueRepository
 from api_service.repository import JobToPush
@@ -17,7 +17,7 @@ log = structlog.get_logger()
 class Handover:
     """Moves requests from their rows to the parsers' list."""
 
-    def __init__(self, *, database: Database, jobs: JobList) -> None:
+    def __init__(self, *, database: Database, jobs: JobPusher) -> None:
         self._database = database
         self._jobs = jobs
 

@@ -13,7 +13,7 @@ PULSE_PERIOD_SECONDS = 2.0
 log = structlog.get_logger()
 
 
-class PulsePublisher:
+class PulseTaskSender:
     """Publishes the task `api.pulse` from a thread of the worker.
 
     A worker has been seen to live on without consuming after its connection broke. Its watchdog

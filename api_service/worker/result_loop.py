@@ -92,14 +92,14 @@ class ResultLoop:
                 pause = backoff.next_pause()
                 log.warning("results not persisted yet", error=repr(error), retry_in=pause)
                 await self._log_keys_if_wrong_type(error)
-                await self._pause(pause)
+                await self._pause_unless_stopping(pause)
             except Exception:
                 # Our own fault, but no reason to take Celery along. Without a record of the
                 # round: a supervisor should end a process that goes on failing.
                 log.exception("results not persisted yet")
                 if self._stopping.is_set():
                     return
-                await self._pause(backoff.next_pause())
+                await self._pause_unless_stopping(backoff.next_pause())
 
     async def _log_keys_if_wrong_type(self, error: Exception) -> None:
         if is_wrong_type_error(error):
@@ -108,7 +108,7 @@ class ResultLoop:
 
     async def _persist_batch_or_wait(self) -> bool:
         """Persist one batch; return whether anything was announced."""
-        taken = await self._results.take_announcements(
+        taken = await self._results.fill_up_taken_announcements(
             limit=MAX_RESULTS_PER_BATCH, max_bytes=MAX_RESULT_BATCH_BYTES
         )
         if not taken:
@@ -133,8 +133,8 @@ class ResultLoop:
             await self._results.wait_and_take_announcement(MAX_ANNOUNCEMENT_WAIT_SECONDS)
         except OutOfMemoryError:
             # A full Redis refuses to move announcements. Taking frees memory and is allowed.
-            await self._pause(0.1)
+            await self._pause_unless_stopping(0.1)
 
-    async def _pause(self, seconds: float) -> None:
+    async def _pause_unless_stopping(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)

@@ -25,7 +25,7 @@ from api_service.exceptions import ApiError, CannotStartError
 from api_service.process.alive import touch_alive_file
 from api_service.process.current import CallWithCollaborators, set_current_worker
 from api_service.queueing.sweep import SweepCooldown
-from api_service.worker.pulse import PulsePublisher
+from api_service.worker.pulse import PulseTaskSender
 from api_service.worker.runner import TaskRunner
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ class WorkerProcess:
     def __init__(self, settings: Settings) -> None:
         self._alive_file = settings.alive_file
         self._runner = TaskRunner(_open_celery_worker(settings))
-        self._pulse = PulsePublisher(celery_app)
+        self._pulse = PulseTaskSender(celery_app)
 
     def run_or_log_outage(self, call: CallWithCollaborators[T]) -> T | None:
         """Run a use case; if a server is unreachable, log it and return None.

@@ -16,7 +16,7 @@ from api_service.endings.attempts import FailedAttempt, RetryPolicy, SucceededAt
 from api_service.endings.repository import EndingRepository
 from api_service.page.facts import ErrorFacts, PageFacts
 from api_service.queueing.repository import QueueRepository
-from api_service.repository import NewRequest, OwnedRequestId, ParseRequestRepository
+from api_service.repository import IdAndOwner, NewRequest, ParseRequestRepository
 
 ROUNDS = 9
 LIMIT = 1000
@@ -71,7 +71,7 @@ async def find_targets(connection: asyncpg.Connection, database: Database) -> Ta
 
 def statements(targets: Targets) -> Mapping[str, Ask]:
     """Return what the services ask, by name."""
-    key = OwnedRequestId(targets.ended, None)
+    key = IdAndOwner(targets.ended, None)
     tokens = [f"{number}-0123456789abcdef" for number in targets.pushed]
     page = PageFacts()
     pages = [
@@ -84,7 +84,7 @@ def statements(targets: Targets) -> Mapping[str, Ask]:
     return {
         "API: status": lambda s: ParseRequestRepository(s).find_statuses([key]),
         "API: 50 statuses": lambda s: ParseRequestRepository(s).find_statuses(
-            [OwnedRequestId(number, None) for number in targets.pushed]
+            [IdAndOwner(number, None) for number in targets.pushed]
         ),
         "API: result": lambda s: ParseRequestRepository(s).find_result(key),
         "API: add 50": lambda s: ParseRequestRepository(s).add_all(

@@ -110,7 +110,7 @@ class _Cookie:
             is_secure="secure" in named,
             has_expired=_has_expired(named),
         )
-        return cookie if cookie._keeps_its_word(place, named) else None
+        return cookie if cookie._obeys_secure_and_prefix_rules(place, named) else None
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -124,7 +124,7 @@ class _Cookie:
         is_of_path = place.path == self.path or place.path.startswith(self.path.rstrip("/") + "/")
         return is_of_host and is_of_path and (place.is_secure or not self.is_secure)
 
-    def _keeps_its_word(self, place: _Place, named: dict[str, str]) -> bool:
+    def _obeys_secure_and_prefix_rules(self, place: _Place, named: dict[str, str]) -> bool:
         """Return whether it is what its name says, and may be set from where it came."""
         name = self.name.lower()
         if self.is_secure and not place.is_secure:

@@ -13,7 +13,7 @@ from protego import Protego
 from parser_service.exceptions import FetchError, RobotsDisallowedError, TooManyRedirectsError
 from parser_service.fetching.requester import Requester
 from parser_service.fetching.response import body_decoder, has_redirect_status
-from parser_service.fetching.robots_text import rules_for
+from parser_service.fetching.robots_text import reduce_to_groups_of
 from parser_service.fetching.url_guard import VettedUrl
 
 MAX_KEPT_SITES = 2000
@@ -191,7 +191,9 @@ class RobotsRulesCache:
         except (FetchError, TimeoutError):
             status, body = 599, b""
         if 200 <= status < 500:
-            text = rules_for(self._robot, body.decode("utf-8", "replace") if status < 300 else "")
+            text = reduce_to_groups_of(
+                self._robot, body.decode("utf-8", "replace") if status < 300 else ""
+            )
             is_short = len(text) <= MAX_LENGTH_ON_LOOP
             rules = (
                 Protego.parse(text) if is_short else await asyncio.to_thread(Protego.parse, text)

@@ -14,7 +14,7 @@ _SITE_LINE = re.compile(r"(?:sitemaps?|site-map|host)\s*[:\s]", re.IGNORECASE)
 _TOKEN = re.compile(r"[a-z_-]+", re.IGNORECASE)
 
 
-def rules_for(robot: str, text: str) -> str:
+def reduce_to_groups_of(robot: str, text: str) -> str:
     """Return the groups of one robot, and those of all robots.
 
     Args:

@@ -7,7 +7,7 @@ from typing import Any
 from parser_service.fetching.connection_progress import current_progress
 
 
-class ClientTlsContext(ssl.SSLContext):
+class HandshakeRecordingTlsContext(ssl.SSLContext):
     """Verify certificates and names, and record that the current request's handshake began.
 
     The record distinguishes a handshake that stalls from a connection that never opened.
@@ -20,9 +20,9 @@ class ClientTlsContext(ssl.SSLContext):
         return super().wrap_bio(*args, **kwargs)
 
 
-def make_client_tls_context(ca_bundle: Path | None = None) -> ClientTlsContext:
+def make_client_tls_context(ca_bundle: Path | None = None) -> HandshakeRecordingTlsContext:
     """Make a context that trusts the system's authorities, or only an operator's own bundle."""
-    context = ClientTlsContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = HandshakeRecordingTlsContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if ca_bundle is None:
         context.load_default_certs()

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import cache
 
-REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+REPLACEMENT_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 
 # Python's names for legacy encodings, if they differ from the standard's.
 _CODECS = {
@@ -61,7 +61,7 @@ _CORRECTIONS: Mapping[str, Mapping[int, str]] = {
         0x00A2: "\uffe0",
         0x00A3: "\uffe1",
     },
-    "shift_jis": dict.fromkeys(range(0xF8F0, 0xF8F4), REPLACEMENT),
+    "shift_jis": dict.fromkeys(range(0xF8F0, 0xF8F4), REPLACEMENT_CHARACTER),
     "euc-jp": {
         0x301C: "\uff5e",
         0x2016: "\u2225",
@@ -92,7 +92,7 @@ def decode(body: bytes, name: str) -> str:
         case "x-user-defined":
             return body.decode("latin-1").translate(_USER_DEFINED)
         case "replacement":
-            return REPLACEMENT if body else ""
+            return REPLACEMENT_CHARACTER if body else ""
         case _:
             text = body.decode(_CODECS.get(name, name), _register_error_handler(name))
             corrections = _CORRECTIONS.get(name)
@@ -123,7 +123,7 @@ def _on_windows_error(error: UnicodeError) -> tuple[str, int]:
         return chr(byte), error.start + 1
     if byte == 0xCA and error.encoding in ("cp1255", "charmap"):
         return "\u05ba", error.start + 1
-    return REPLACEMENT, error.start + 1
+    return REPLACEMENT_CHARACTER, error.start + 1
 
 
 def _make_multi_byte_handler(
@@ -141,7 +141,8 @@ def _make_multi_byte_handler(
 
     def on_error(error: UnicodeError) -> tuple[str, int]:
         assert isinstance(error, UnicodeDecodeError)  # noqa: S101 - it only ever decodes
-        text, length = extra(error.object[error.start : error.start + 4]) or (REPLACEMENT, 1)
+        found = extra(error.object[error.start : error.start + 4])
+        text, length = found or (REPLACEMENT_CHARACTER, 1)
         return text, error.start + length
 
     return on_error
@@ -151,7 +152,7 @@ def _gb18030_extras(rest: bytes) -> tuple[str, int] | None:
     """Return the euro sign of GBK, or one U+FFFD for a character that the end cuts off."""
     if rest[0] == 0x80:
         return "\N{EURO SIGN}", 1
-    return (REPLACEMENT, len(rest)) if _CUT_SHORT_GB18030.fullmatch(rest) else None
+    return (REPLACEMENT_CHARACTER, len(rest)) if _CUT_SHORT_GB18030.fullmatch(rest) else None
 
 
 # A character of four bytes that the end of the page cuts off.
@@ -215,7 +216,8 @@ def _decode_segment(data: bytes, state: bytes) -> str:
             return text.replace("\\", "\N{YEN SIGN}").replace("~", "\N{OVERLINE}")
         case b"(I":  # JIS X 0201 katakana
             return "".join(
-                chr(byte - 0x21 + 0xFF61) if 0x21 <= byte <= 0x5F else REPLACEMENT for byte in data
+                chr(byte - 0x21 + 0xFF61) if 0x21 <= byte <= 0x5F else REPLACEMENT_CHARACTER
+                for byte in data
             )
         case b"$@" | b"$B":  # JIS X 0208, which EUC-JP writes with the high bits set
             return decode(data.translate(_JIS_TO_EUC_BYTES), "euc-jp")

@@ -57,7 +57,7 @@ class Keys:
         return f"{self.task_queue}:hosts"
 
     @property
-    def handed_over_holder_counter(self) -> str:
+    def slot_holder_counter(self) -> str:
         """Name the counter that names the holders of slots which are handed over."""
         return f"{self.task_queue}:holders"
 

@@ -46,10 +46,10 @@ class ScriptPipeline:
         call = _Call(script, [script.sha, len(keys), *parts])
         self._waiting.append(call)
         if self._sending is None:
-            self._sending = asyncio.create_task(self._send_all())
+            self._sending = asyncio.create_task(self._send_until_none_waits())
         return await call.answer
 
-    async def _send_all(self) -> None:
+    async def _send_until_none_waits(self) -> None:
         try:
             while self._waiting:
                 await self._send(

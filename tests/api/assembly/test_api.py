@@ -12,7 +12,7 @@ from api_service.config import Settings
 from api_service.database import Database
 from api_service.edge.draining import Draining
 from api_service.operation.gauges import Gauges
-from api_service.process.collaborators import Collaborators
+from api_service.process.collaborators import CollaboratorRegistry
 from api_service.service import ParseRequestService
 
 
@@ -24,7 +24,7 @@ async def test_a_capability_adds_its_own_and_closes_it(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     @asynccontextmanager
-    async def open_extra(_: Settings, collaborators: Collaborators) -> AsyncIterator[None]:
+    async def open_extra(_: Settings, collaborators: CollaboratorRegistry) -> AsyncIterator[None]:
         assert isinstance(collaborators.get(Database), Database)
         extra = _Extra()
         collaborators.add(extra)

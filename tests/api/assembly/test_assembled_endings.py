@@ -17,7 +17,7 @@ from api_service.edge.draining import Draining
 from api_service.endings.attempts import AttemptOutcome
 from api_service.endings.service import Endings
 from api_service.parser_client.messages import PAGE_KIND, SuccessResult
-from api_service.process.collaborators import Collaborators
+from api_service.process.collaborators import CollaboratorRegistry
 from tests.support.rows import add_request
 
 
@@ -42,13 +42,13 @@ class Counting:
 
 
 @asynccontextmanager
-async def _of_the_worker(settings: Settings) -> AsyncIterator[Collaborators]:
+async def _of_the_worker(settings: Settings) -> AsyncIterator[CollaboratorRegistry]:
     async with open_worker(settings) as context:
         yield context.collaborators
 
 
 @asynccontextmanager
-async def _of_the_api(settings: Settings) -> AsyncIterator[Collaborators]:
+async def _of_the_api(settings: Settings) -> AsyncIterator[CollaboratorRegistry]:
     async with open_api(settings, Draining()) as collaborators:
         yield collaborators
 

@@ -8,7 +8,7 @@ import pytest
 from api_service.assembly.worker import WorkerContext
 from api_service.database import Database
 from api_service.parser_client.messages import SuccessResult
-from api_service.repository import NewRequest, OwnedRequestId, ParseRequestRepository
+from api_service.repository import IdAndOwner, NewRequest, ParseRequestRepository
 
 ADA, BOB = uuid4(), uuid4()
 
@@ -45,7 +45,7 @@ async def test_a_whole_page_is_read_for_its_owner_only(
     async with database.read_session() as session:
         repository = ParseRequestRepository(session)
         read = {
-            caller: await repository.find_html(OwnedRequestId(request_id, caller))
+            caller: await repository.find_html(IdAndOwner(request_id, caller))
             for caller in (None, ADA, BOB)
         }
     assert read == {None: None, ADA: None, BOB: None} | {owner: "<p>"}

@@ -299,7 +299,7 @@ async def test_an_announcement_counts_whatever_it_says_of_its_size(
     store = ResultStore(raw, Keys(QUEUE, RESULTS), name="one")
     await raw.rpush(DONE, f'{{"id":1,"token":"1-a","bytes":{raw_bytes}}}')
     await raw.set(DONE_BYTES, "not a size")
-    taken = await store.take_announcements(limit=9, max_bytes=100)
+    taken = await store.fill_up_taken_announcements(limit=9, max_bytes=100)
     if taken[0].id:  # pydantic does not read NaN at all: that announcement is dropped
         assert [(one.id, one.token, one.bytes) for one in taken] == [(1, "1-a", size)]
     await store.acknowledge(taken, [1])
@@ -316,7 +316,7 @@ async def test_what_is_no_announcement_is_taken_and_let_go_of(
 ) -> None:
     store = ResultStore(raw, Keys(QUEUE, RESULTS), name="one")
     await raw.rpush(DONE, value, '{"id":7,"token":"7-a"}')
-    taken = await store.take_announcements(limit=9, max_bytes=100)
+    taken = await store.fill_up_taken_announcements(limit=9, max_bytes=100)
     assert [one.id for one in taken] == [0, 7]
     await store.acknowledge(taken, [])
     assert not await raw.keys(f"{QUEUE}:taken:*")

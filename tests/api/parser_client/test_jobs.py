@@ -4,7 +4,7 @@ import json
 
 import redis.asyncio as aioredis
 
-from api_service.parser_client.jobs import JOBS_PER_PUSH, JobList
+from api_service.parser_client.jobs import JOBS_PER_PUSH, JobPusher
 from api_service.parser_client.keys import Keys
 from api_service.parser_client.messages import Job
 from tests.support.keys import DONE, QUEUE, RESULTS
@@ -12,7 +12,7 @@ from tests.support.pipeline_steps import URL
 
 
 async def test_jobs_are_pushed_in_order(redis: aioredis.Redis) -> None:
-    jobs = JobList(redis, Keys(QUEUE, RESULTS))
+    jobs = JobPusher(redis, Keys(QUEUE, RESULTS))
     assert jobs.reply_list == DONE
     numbers = range(1, 2 * JOBS_PER_PUSH + 2)
     await jobs.push([Job(id=i, url=URL, token=f"{i}-a", reply=DONE) for i in numbers])

@@ -49,13 +49,13 @@ def _ids(announcements: list[ResultAnnouncement]) -> list[int]:
 async def test_what_was_taken_is_no_others_until_it_is_let_go_of(raw: aioredis.Redis) -> None:
     one, other = _store(raw, "one"), _store(raw, "other")
     await _announce(raw, 1, 2, 3, 4)
-    taken = await one.take_announcements(limit=2, max_bytes=A_LOT)
+    taken = await one.fill_up_taken_announcements(limit=2, max_bytes=A_LOT)
     assert _ids(taken) == [1, 2]
-    assert _ids(await other.take_announcements(limit=9, max_bytes=A_LOT)) == [3, 4]
-    again = await one.take_announcements(limit=9, max_bytes=A_LOT)
+    assert _ids(await other.fill_up_taken_announcements(limit=9, max_bytes=A_LOT)) == [3, 4]
+    again = await one.fill_up_taken_announcements(limit=9, max_bytes=A_LOT)
     assert _ids(again) == [1, 2]  # the same until then
     await one.acknowledge(taken, [1])
-    assert await one.take_announcements(limit=9, max_bytes=A_LOT) == []
+    assert await one.fill_up_taken_announcements(limit=9, max_bytes=A_LOT) == []
     assert await raw.exists(*(result_key(number) for number in (1, 2, 3, 4))) == 3
     assert await raw.get(DONE_BYTES) == b"200"
 
@@ -64,11 +64,11 @@ async def test_a_batch_is_bounded_in_bytes_but_never_empty(raw: aioredis.Redis) 
     store = _store(raw, "one")
     await _announce(raw, 1, 2, 3, size=1000)
     for number in (1, 2, 3):
-        taken = await store.take_announcements(limit=9, max_bytes=500)
+        taken = await store.fill_up_taken_announcements(limit=9, max_bytes=500)
         assert _ids(taken) == [number]
         await store.acknowledge(taken, [number])
     await _announce(raw, 4, 5, 6, size=1000)
-    assert _ids(await store.take_announcements(limit=9, max_bytes=2000)) == [4, 5]
+    assert _ids(await store.fill_up_taken_announcements(limit=9, max_bytes=2000)) == [4, 5]
 
 
 async def test_what_a_dead_taker_had_is_first_in_line_again_and_in_order(
@@ -76,24 +76,26 @@ async def test_what_a_dead_taker_had_is_first_in_line_again_and_in_order(
 ) -> None:
     dead, living = _store(raw, "dead"), _store(raw, "living")
     await _announce(raw, 1, 2, 3, 4)
-    await dead.take_announcements(limit=3, max_bytes=A_LOT)
+    await dead.fill_up_taken_announcements(limit=3, max_bytes=A_LOT)
     await older_keys(raw, 20)
     assert await living.return_announcements_of_dead_workers() == 0
-    assert await living.take_announcements(limit=0, max_bytes=A_LOT) == []  # it shows that it lives
+    assert (
+        await living.fill_up_taken_announcements(limit=0, max_bytes=A_LOT) == []
+    )  # it shows that it lives
     await older_keys(raw, 20)
     assert await living.return_announcements_of_dead_workers() == 3
-    assert _ids(await living.take_announcements(limit=9, max_bytes=A_LOT)) == [1, 2, 3, 4]
+    assert _ids(await living.fill_up_taken_announcements(limit=9, max_bytes=A_LOT)) == [1, 2, 3, 4]
     assert await raw.zrange(TAKERS, 0, -1) == [b"living"]
 
 
 async def test_a_taker_that_was_thought_dead_does_no_harm(raw: aioredis.Redis) -> None:
     slow, other = _store(raw, "slow"), _store(raw, "other")
     await _announce(raw, 1, 2)
-    taken = await slow.take_announcements(limit=9, max_bytes=A_LOT)
+    taken = await slow.fill_up_taken_announcements(limit=9, max_bytes=A_LOT)
     await older_keys(raw, 40)
     assert await other.return_announcements_of_dead_workers() == 2
     await slow.acknowledge(taken, [1, 2])
-    assert _ids(await other.take_announcements(limit=9, max_bytes=A_LOT)) == [1, 2]
+    assert _ids(await other.fill_up_taken_announcements(limit=9, max_bytes=A_LOT)) == [1, 2]
     assert await other.read([1, 2]) == {}
     await other.acknowledge(taken, [])
     assert not await raw.exists(DONE, DONE_BYTES)  # what was subtracted twice stays at nothing
@@ -207,7 +209,7 @@ async def test_results_wait_while_redis_is_read_only(troubled: PipelineSteps) ->
     await troubled.redis.execute_command("REPLICAOF", "127.0.0.1", "1")
     await troubled.persist()
     with pytest.raises(RedisError):
-        await troubled.context.results.take_announcements(limit=1, max_bytes=A_LOT)
+        await troubled.context.results.fill_up_taken_announcements(limit=1, max_bytes=A_LOT)
     assert await _status(troubled) == "processing"
     await troubled.redis.execute_command("REPLICAOF", "NO", "ONE")
 

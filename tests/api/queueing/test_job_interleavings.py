@@ -259,7 +259,7 @@ class JobsWay(RuleBasedStateMachine):
         self._announced.clear()
         self._takers += 1
         store = ResultStore(self._raw_redis, Keys(QUEUE, RESULTS), name=f"taker-{self._takers}")
-        taken = await store.take_announcements(limit=3, max_bytes=10**6)
+        taken = await store.fill_up_taken_announcements(limit=3, max_bytes=10**6)
         if then == "and dies before its commit":
             return
         results = await store.read([announced.id for announced in taken])

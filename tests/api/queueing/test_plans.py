@@ -21,7 +21,7 @@ from api_service.endings.repository import EndingRepository
 from api_service.idempotency.repository import IdempotencyRepository
 from api_service.page.facts import ErrorFacts, PageFacts
 from api_service.queueing.repository import QueueRepository
-from api_service.repository import OwnedRequestId, ParseRequestRepository
+from api_service.repository import IdAndOwner, ParseRequestRepository
 from api_service.retention import CLEANUP_BATCH_SIZE
 from tests.support.servers import dsn
 
@@ -145,11 +145,11 @@ CASES = {
         _on_endings("mark_attempts_failed", [A_FAILURE], POLICY), {OPEN, PRIMARY}, 10
     ),
     "API: status": Case(
-        _on_requests("find_statuses", [OwnedRequestId(i, None) for i in (1, 5, 500_000)]),
+        _on_requests("find_statuses", [IdAndOwner(i, None) for i in (1, 5, 500_000)]),
         {PRIMARY},
         3,
     ),
-    "API: result": Case(_on_requests("find_result", OwnedRequestId(500_000, None)), {PRIMARY}, 1),
+    "API: result": Case(_on_requests("find_result", IdAndOwner(500_000, None)), {PRIMARY}, 1),
     "API: newest request": Case(_on_queue("find_newest"), {PRIMARY}, 1),
     "API: unfinished requests": Case(
         _on_queue("summarise_unfinished", limit=250_000), {OPEN, PRIMARY}, 2 * UNFINISHED

@@ -18,7 +18,7 @@ from api_service.assembly import worker
 from api_service.assembly.worker import open_worker
 from api_service.capabilities import Capability
 from api_service.config import Settings
-from api_service.process.collaborators import Collaborators
+from api_service.process.collaborators import CollaboratorRegistry
 from local.addresses import free_port
 from parser_service.redis_queue.job_queue import JobQueue
 from tests.support.system import ROOT
@@ -82,12 +82,12 @@ RECORDER = """
 TASKS = """
     from api_service.celery_app import celery_app
     from api_service.database import Database
-    from api_service.process.collaborators import Collaborators
+    from api_service.process.collaborators import CollaboratorRegistry
     from api_service.process.current import current_worker
     from counting.wiring import Counter
 
 
-    async def count(here: Collaborators, number: int) -> None:
+    async def count(here: CollaboratorRegistry, number: int) -> None:
         async with here.get(Database).transaction() as session:
             raw = await (await session.connection()).get_raw_connection()
             await raw.driver_connection.execute(here.get(Counter).statement, number)
@@ -277,7 +277,7 @@ async def test_what_a_capability_opens_for_its_tasks_is_closed_with_the_worker(
     events: list[str] = []
 
     @contextlib.asynccontextmanager
-    async def open_it(_: Settings, collaborators: Collaborators) -> AsyncIterator[None]:
+    async def open_it(_: Settings, collaborators: CollaboratorRegistry) -> AsyncIterator[None]:
         collaborators.add(events)
         events.append("open")
         yield

@@ -10,7 +10,7 @@ from celery.app.trace import build_tracer
 from api_service import tasks
 from api_service.celery_app import celery_app
 from api_service.process import current as process
-from api_service.process.collaborators import Collaborators
+from api_service.process.collaborators import CollaboratorRegistry
 from api_service.queueing.handover import Handover
 from api_service.queueing.sweep import Sweep, SweepCooldown
 from api_service.retention import CleanupProgress
@@ -48,7 +48,7 @@ def test_a_clean_up_goes_on_in_slices_until_nothing_is_left() -> None:
     assert here.left == 0
 
 
-class Given(Collaborators):
+class Given(CollaboratorRegistry):
     """Gives doubles, which are of a subclass of what is asked for."""
 
     def get(self, kind: type[T]) -> T:

@@ -13,7 +13,7 @@ from parser_service.fetching.robots import (
     UNREACHABLE_LIFETIME_SECONDS,
     RobotsRulesCache,
 )
-from parser_service.fetching.robots_text import rules_for
+from parser_service.fetching.robots_text import reduce_to_groups_of
 from parser_service.fetching.url_guard import UrlGuard, VettedUrl
 
 
@@ -198,6 +198,6 @@ async def test_the_groups_of_a_robot_are_found(body: str, *, allowed: bool) -> N
 def test_many_robots_with_many_rules_cost_no_more_than_their_bytes() -> None:
     text = "".join(f"User-agent: r{n}\n" for n in range(1500))
     text += "User-agent: mybot\n" + "".join(f"Disallow: /{n}\n" for n in range(2900))
-    reduced = rules_for("MyBot", text)
+    reduced = reduce_to_groups_of("MyBot", text)
     assert reduced.splitlines()[0] == "User-agent: mybot"
     assert len(reduced.splitlines()) == 2901

@@ -53,7 +53,7 @@ async def test_the_scripts_of_host_limits_use_the_keys_that_python_names(
         KEYS.host_slots("a"),
         KEYS.host_next_slot_time("a"),
         KEYS.ready_jobs,
-        KEYS.handed_over_holder_counter,
+        KEYS.slot_holder_counter,
         KEYS.leases,
     }
 

@@ -72,7 +72,7 @@ class CountedSweep(Sweep):
         self.runs = 0
         self._fault = fault
 
-    async def run_or_log_outage(self) -> None:
+    async def run(self) -> None:
         self.runs += 1
         if self._fault:
             raise self._fault

@@ -151,7 +151,9 @@ async def record(watch: Stopwatch, context: WorkerContext, jobs: int, batch: int
     done = 0
     while done < jobs:
         started = perf_counter()
-        taken = await context.results.fill_up_taken_announcements(limit=batch, max_bytes=BATCH_BYTES)
+        taken = await context.results.fill_up_taken_announcements(
+            limit=batch, max_bytes=BATCH_BYTES
+        )
         assert taken, f"{done} of {jobs} results after {perf_counter() - started:.0f} s"
         with watch.stage("read results", len(taken)):
             results = await context.results.read([announced.id for announced in taken])

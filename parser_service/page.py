@@ -38,9 +38,10 @@ class Metadata(BaseModel):
 
     description: Annotated[str | None, Field(description="What the page is about.")]
     canonical_url: Annotated[str | None, Field(description="Its canonical URL.")]
-    language: Annotated[str | None, Field(description="Its declared language, a BCP 47 tag.")]
+    language: Annotated[str | None, Field(description="Its language, a BCP 47 tag.")]
     site_name: Annotated[str | None, Field(description="The name of the site.")]
-    author: Annotated[str | None, Field(description="Who wrote it.")]
+    author: Annotated[str | None, Field(description="Who wrote it, with commas between.")]
+    authors: Annotated[list[str], Field(description="Who wrote it, name by name.")]
     published_time: Annotated[str | None, Field(description="ISO 8601: a date, or date and time.")]
     modified_time: Annotated[str | None, Field(description="ISO 8601: a date, or date and time.")]
     image: Annotated[str | None, Field(description="Its preview image.")]

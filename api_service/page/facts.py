@@ -53,7 +53,12 @@ class Metadata(Facts):
     canonical_url: Annotated[str | None, Field(description="Canonical URL.")] = None
     language: Annotated[str | None, Field(description="Declared language, a BCP 47 tag.")] = None
     site_name: Annotated[str | None, Field(description="Name of the site.")] = None
-    author: Annotated[str | None, Field(description="Name of the author.")] = None
+    author: Annotated[
+        str | None, Field(description="Names of the authors, with commas between them.")
+    ] = None
+    authors: Annotated[
+        list[str], Field(fail_fast=True, description="Names of the authors, in order.")
+    ] = []
     published_time: Annotated[
         str | None, Field(description="ISO 8601: a date, or a date and time.")
     ] = None

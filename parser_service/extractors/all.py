@@ -24,4 +24,4 @@ EXTRACTORS: Mapping[str, Callable[[Document], object]] = {
 
 def extract_metadata(document: Document) -> Metadata:
     """Find all facts of a page; wrong markup yields null or nothing, never an error."""
-    return Metadata.model_validate({fact: find(document) for fact, find in EXTRACTORS.items()})
+    return Metadata.model_validate({fact: document.once(find) for fact, find in EXTRACTORS.items()})

@@ -3,6 +3,7 @@
 import re
 
 from parser_service.markup.document import Document
+from parser_service.markup.json_ld_values import decoded, items_of, value_of
 from parser_service.markup.text import collapse_whitespace
 
 MAX_KEYWORDS = 50
@@ -26,10 +27,8 @@ def keywords(document: Document) -> list[str]:
 
 
 def _json_ld_keyword_texts(document: Document) -> list[str]:
-    for node in document.json_ld.nodes:
-        value = node.get("keywords")
-        if isinstance(value, str) and value:
-            return [value]
-        if isinstance(value, list) and value:
-            return [word for word in value if isinstance(word, str)]
+    for work in document.json_ld.works:
+        values = items_of(value_of(work, "keywords"))
+        if words := [decoded(word) for word in values if isinstance(word, str) and word]:
+            return words
     return []

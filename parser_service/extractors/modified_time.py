@@ -1,6 +1,6 @@
 """Extract the time at which a page was last modified."""
 
-from parser_service.extractors.times import first_readable_time
+from parser_service.extractors.times import stated_times
 from parser_service.markup.document import Document
 
 _META_NAMES = (
@@ -15,4 +15,4 @@ _META_NAMES = (
 
 def modified_time(document: Document) -> str | None:
     """Return it in ISO 8601: a date, or a date and time, with an offset if the page states one."""
-    return first_readable_time(document, _META_NAMES, document.json_ld.first_text("dateModified"))
+    return next(stated_times(document, _META_NAMES, ["dateModified"]), None)

@@ -1,45 +1,38 @@
-"""Read times that pages state, in whatever format."""
+"""Choose among the times that a page states for people's software."""
 
-from collections.abc import Sequence
-from datetime import date, datetime
-from email.utils import parsedate_to_datetime
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
+from parser_service.extractors.time_formats import as_iso_8601
 from parser_service.markup.document import Document
+from parser_service.markup.json_ld_values import first_of, value_of
 
-MAX_TIME_TEXT_LENGTH = 100
+MAX_TEXTS = 200
+"""Texts that are looked at in one place."""
 
 
-def first_readable_time(
-    document: Document, names: Sequence[str], of_json_ld: str | None
-) -> str | None:
-    """Return the first time whose format is unambiguous, in ISO 8601.
+def stated_times(
+    document: Document, names: Sequence[str], keys_of_json_ld: Sequence[str]
+) -> Iterator[str]:
+    """Return the times in ISO 8601 whose formats leave no doubt, the most reliable first.
 
     Args:
         document: the page.
         names: names of `<meta>` elements, the most reliable first.
-        of_json_ld: the time in the page's JSON-LD.
+        keys_of_json_ld: likewise, of the works in the page's JSON-LD.
     """
-    texts = [document.first_meta(name) for name in names]
     # An article's own property is the most reliable, then JSON-LD, then older names.
-    for text in (texts[0], of_json_ld, *texts[1:]):
-        if text and (time := _as_iso_8601(text)):
-            return time
-    return None
+    of_metas = (content for name in names for content in document.meta.get(name, ()))
+    yield from _readable(document.meta.get(names[0], ()))
+    yield from _readable(_of_json_ld(document, keys_of_json_ld))
+    yield from _readable(of_metas)
 
 
-def _as_iso_8601(text: str) -> str | None:
-    """Return the same time in ISO 8601; None if the format is ambiguous or unknown."""
-    if len(text) > MAX_TIME_TEXT_LENGTH:
-        return None
-    try:
-        return date.fromisoformat(text).isoformat()
-    except ValueError:
-        pass
-    try:
-        return datetime.fromisoformat(text).isoformat()
-    except ValueError:
-        pass
-    try:
-        return parsedate_to_datetime(text).isoformat()
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
+def _of_json_ld(document: Document, keys: Sequence[str]) -> Iterator[str]:
+    for work in document.json_ld.works:
+        values = (first_of(value_of(work, key)) for key in keys)
+        yield from (str(value) for value in values if isinstance(value, str | int))
+
+
+def _readable(texts: Iterable[str]) -> Iterator[str]:
+    return (time for text in islice(texts, MAX_TEXTS) if (time := as_iso_8601(text)))

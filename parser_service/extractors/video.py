@@ -1,7 +1,7 @@
 """Extract the video of a page."""
 
 from parser_service.markup.document import Document
-from parser_service.markup.json_ld import text_of
+from parser_service.markup.json_ld_values import text_of, types_of
 
 
 def video(document: Document) -> str | None:
@@ -16,5 +16,5 @@ def video(document: Document) -> str | None:
 
 
 def _json_ld_video_url(document: Document) -> str | None:
-    videos = (node for node in document.json_ld.nodes if node.get("@type") == "VideoObject")
+    videos = (node for node in document.json_ld.nodes if "VideoObject" in types_of(node))
     return next((url for node in videos if (url := text_of(node, "contentUrl", "embedUrl"))), None)

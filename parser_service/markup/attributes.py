@@ -17,14 +17,23 @@ def meta_by_name(metas: Iterable[Attributes]) -> dict[str, list[str]]:
         content = attributes.get("content")
         if content is None:
             continue
-        # RDFa and microdata allow several names in one attribute.
-        names = [attributes.get("name") or "", attributes.get("http-equiv") or ""]
-        names += (attributes.get("property") or "").split()
-        names += (attributes.get("itemprop") or "").split()
-        for name in dict.fromkeys(name.strip().lower() for name in names):
-            if name:
-                named.setdefault(name, []).append(content)
+        for name in _names(attributes):
+            named.setdefault(name, []).append(content)
     return named
+
+
+def _names(attributes: Attributes) -> Iterable[str]:
+    names: dict[str, None] = {}
+    for attribute, value in attributes.items():
+        if not value:
+            continue
+        if attribute in ("name", "http-equiv"):
+            names[value.strip().lower()] = None
+        elif attribute in ("property", "itemprop"):
+            # RDFa and microdata allow several names in one attribute.
+            names.update(dict.fromkeys(value.lower().split()))
+    names.pop("", None)
+    return names
 
 
 def links_of(links: Iterable[Attributes]) -> list[Link]:
@@ -34,7 +43,7 @@ def links_of(links: Iterable[Attributes]) -> list[Link]:
             rel=frozenset((attributes.get("rel") or "").lower().split()),
             href=href.strip(),
             type=(attributes.get("type") or "").strip().lower(),
-            title=collapse_whitespace(attributes.get("title") or ""),
+            title=collapse_whitespace(title) if (title := attributes.get("title")) else "",
         )
         for attributes in links
         if (href := attributes.get("href"))
@@ -60,4 +69,5 @@ def base_url_of(url: str, bases: Iterable[str | None]) -> str:
 
 def is_json_ld(script: Attributes) -> bool:
     """Return whether a `<script>` with these attributes holds JSON-LD."""
-    return (script.get("type") or "").strip().lower() == "application/ld+json"
+    essence = (script.get("type") or "").partition(";")[0]
+    return essence.strip().lower() == "application/ld+json"

@@ -2,11 +2,16 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
 from typing import Any, Self
 
-from parser_service.markup.text import collapse_whitespace, make_storable_text
+from parser_service.markup import lenient_json
+from parser_service.markup.json_ld_graph import MAX_NODES, Node, by_id, nodes_of, works_of
+from parser_service.markup.json_ld_values import first_of, text_of, value_of
+from parser_service.markup.text import make_storable_text
 
 MAX_READ_LENGTH = 256 * 1024
 """Characters of JSON-LD that are read of one page, all scripts together."""
@@ -17,34 +22,60 @@ MAX_DEPTH = 20
 MIN_MAGNITUDE_KEPT_AS_TEXT = 10**15
 """The magnitude from which numbers are kept as text: other readers would round them."""
 
-Node = Mapping[str, Any]
-
-# Some pages wrap the JSON in what hid scripts from the browsers of the nineties.
-_COMMENT_OR_CDATA_WRAPPING = re.compile(
-    r"^\s*(?:<!--|<!\[CDATA\[|//\s*<!\[CDATA\[)|(?:-->|//\s*\]\]>|\]\]>|;)\s*$"
-)
+_MAYBE_UNSTORABLE = re.compile(r"\\u0000|\\u[dD]|\0")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class JsonLd:
     """Hold the JSON-LD of a page.
 
     Attributes:
-        objects: as the page has them, those of a list one by one.
-        nodes: the objects and those of their `@graph`, in the order of the page.
+        read: all objects that were read, those of a list one by one.
+        length: characters of the scripts.
+        url: the page's own.
     """
 
-    objects: Sequence[dict[str, Any]] = ()
-    nodes: Sequence[Node] = ()
+    read: Sequence[dict[str, Any]] = ()
+    length: int = 0
+    url: str = ""
 
     @classmethod
-    def parse(cls, texts: Iterable[str]) -> Self:
+    def parse(cls, texts: Iterable[str], *, url: str = "") -> Self:
         """Parse the texts of scripts, in the order of the page; skip what is not JSON."""
-        objects = list(_objects_within_limits(texts))
-        return cls(objects, list(_json_ld_nodes(objects)))
+        read = list(_within_limit(texts))
+        objects = [found for text in read for found in _parse_storable_objects(text)]
+        return cls(objects, sum(map(len, read)), url)
+
+    @cached_property
+    def objects(self) -> Sequence[dict[str, Any]]:
+        """The objects as the page has them, as many as fit."""
+        # Written again, JSON is at most twice as long: a blank after each comma and colon.
+        if 2 * self.length <= MAX_KEPT_LENGTH:
+            return self.read
+        return list(_that_fit(self.read))
+
+    @cached_property
+    def nodes(self) -> Sequence[Node]:
+        """The objects, and those that they have under `@graph` or as their main entity."""
+        return list(islice(nodes_of(self.read), MAX_NODES))
+
+    @cached_property
+    def works(self) -> Sequence[Node]:
+        """The nodes that describe what the page is about, the most important first.
+
+        An article comes before other works, and these before the page itself; the site, people,
+        organisations, pictures and comments are not among them.
+        """
+        return works_of(self.nodes, url=self.url)
+
+    def resolve(self, value: Any) -> Any:
+        """Return the node that a mere reference (`{"@id": …}`) means, or the value itself."""
+        if isinstance(value, dict) and len(value) <= 2 and isinstance(value.get("@id"), str):
+            return self._by_id.get(value["@id"], value)
+        return value
 
     def first_text(self, key: str, *alternative_keys_within: str) -> str | None:
-        """Return the text of the first node that has a value under a key.
+        """Return the text of the first work that has one under a key.
 
         Args:
             key: where to look; of a list under it, the first item counts.
@@ -52,82 +83,63 @@ class JsonLd:
                 these that has one.
 
         Returns:
-            None if no node has the key, or if its value is not text.
+            None if no work has the key, or if its value is not text.
         """
-        for node in self.nodes:
-            value = node.get(key)
-            if isinstance(value, list):
-                value = next(iter(value), None)
-            if value:
-                return text_of(value, *alternative_keys_within)
-        return None
+        values = (self.resolve(first_of(value_of(work, key))) for work in self.works)
+        return next(
+            (text for value in values if (text := text_of(value, *alternative_keys_within))), None
+        )
+
+    @cached_property
+    def _by_id(self) -> Mapping[str, Node]:
+        return by_id(self.read)
 
 
-def text_of(value: Any, *alternative_keys: str) -> str | None:
-    """Return a value that is text, or the text that an object has under the first of keys."""
-    if isinstance(value, dict):
-        texts = (value[key] for key in alternative_keys if isinstance(value.get(key), str))
-        value = next(texts, None)
-    return collapse_whitespace(value) or None if isinstance(value, str) else None
-
-
-def _objects_within_limits(texts: Iterable[str]) -> Iterator[dict[str, Any]]:
-    to_read, to_keep = MAX_READ_LENGTH, MAX_KEPT_LENGTH
+def _within_limit(texts: Iterable[str]) -> Iterator[str]:
+    to_read = MAX_READ_LENGTH
     for text in texts:
         to_read -= len(text)
         if to_read < 0:
             return
-        for found in _parse_storable_objects(text):
-            to_keep -= len(json.dumps(found, ensure_ascii=False))
-            if to_keep < 0:
-                return
-            yield found
+        yield text
 
 
-def _json_ld_nodes(objects: Iterable[Node]) -> Iterator[Node]:
+def _that_fit(objects: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    to_keep = MAX_KEPT_LENGTH
     for found in objects:
+        to_keep -= len(json.dumps(found, ensure_ascii=False))
+        if to_keep < 0:
+            return
         yield found
-        graph = found.get("@graph")
-        if isinstance(graph, list):
-            yield from (node for node in graph if isinstance(node, dict))
 
 
 def _parse_storable_objects(text: str) -> Iterator[dict[str, Any]]:
-    try:
-        # Not strict: line breaks inside strings are a common slip.
-        parsed = json.loads(
-            _COMMENT_OR_CDATA_WRAPPING.sub("", text), strict=False, parse_constant=_null
-        )
-    except (ValueError, RecursionError):
-        return
-    for item in parsed if isinstance(parsed, list) else [parsed]:
-        cleaned = _storable_value(item, MAX_DEPTH)
-        if isinstance(cleaned, dict) and cleaned:
-            yield cleaned
+    # The page's own characters are storable but for NUL; only escapes can add what is not.
+    clean = make_storable_text if _MAYBE_UNSTORABLE.search(text) else str
+    for parsed in lenient_json.values(text):
+        for item in parsed if isinstance(parsed, list) else [parsed]:
+            cleaned = _storable_value(item, MAX_DEPTH, clean)
+            if isinstance(cleaned, dict) and cleaned:
+                yield cleaned
 
 
-def _storable_value(value: Any, depth: int) -> Any:
+def _storable_value(value: Any, depth: int, clean: Callable[[str], str]) -> Any:
     """Make a value storable: no NUL, no infinite number, large numbers as text.
 
     What is too deep becomes null.
     """
     match value:
         case str():
-            return make_storable_text(value)
+            return clean(value)
         case bool() | None:
             return value
         case int() | float():
             return value if abs(value) < MIN_MAGNITUDE_KEPT_AS_TEXT else str(value)[:100]
         case dict() if depth:
             return {
-                make_storable_text(key): _storable_value(item, depth - 1)
-                for key, item in value.items()
+                clean(key): _storable_value(item, depth - 1, clean) for key, item in value.items()
             }
         case list() if depth:
-            return [_storable_value(item, depth - 1) for item in value]
+            return [_storable_value(item, depth - 1, clean) for item in value]
         case _:
             return None
-
-
-def _null(_: str) -> None:
-    """Read NaN and Infinity as null: JSON has neither."""

@@ -1,16 +1,19 @@
 """Read a page that lexbor parsed as HTML into a document."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from parser_service.markup.attributes import base_url_of, is_json_ld, links_of, meta_by_name
 from parser_service.markup.document import Document
+from parser_service.markup.elements import MARKED, MAX_MARKED, Element, Elements, once
 from parser_service.markup.json_ld import JsonLd
 
 MAX_TITLE_SEARCH_STEPS = 20_000
 """Elements visited in search of the title: a page may consist of nothing but titles."""
 
+_READ = "title,base,meta,link,script[type*='ld+json' i]"
+_OF_HEAD = frozenset({"title", "base", "meta", "link", "script"})
 # HTML Standard, 13.2.6: the children of these foreign elements are HTML again.
 _INTEGRATION_POINTS = {
     "svg": frozenset({"foreignObject", "desc", "title"}),
@@ -25,30 +28,35 @@ def document_from_tree(page: LexborHTMLParser, *, url: str) -> Document:
         page: the parsed page.
         url: where it was fetched from.
     """
-    title = _first_title(page)
+    by_tag: dict[str, list[LexborNode]] = {}
+    marked: list[Element] = []
+    # One look at all elements, which takes as long as one for each kind of them.
+    for node in once(page.css(f"{_READ},{MARKED}")):
+        tag = node.tag or ""
+        by_tag.setdefault(tag, []).append(node)
+        if tag not in _OF_HEAD and len(marked) < MAX_MARKED:
+            marked.append(Element(node))
+    title = _first_title(by_tag.get("title", ()))
+    heading = next(iter(by_tag.get("h1", ())), None)
+    scripts = (node for node in by_tag.get("script", ()) if is_json_ld(node.attributes))
     root = page.root
     return Document(
-        base_url=base_url_of(url, (node.attributes.get("href") for node in page.tags("base"))),
+        base_url=base_url_of(url, (node.attributes.get("href") for node in by_tag.get("base", ()))),
+        url=url,
         language=root.attributes.get("lang") if root else None,
         title=None if title is None else title.text(deep=False),
-        heading=None if title else _first_heading(page),
-        meta=meta_by_name(node.attributes for node in page.tags("meta")),
-        links=links_of(node.attributes for node in page.tags("link")),
-        json_ld=JsonLd.parse(
-            node.text() for node in page.tags("script") if is_json_ld(node.attributes)
-        ),
+        heading=None if title or not heading else heading.text(),
+        meta=meta_by_name(node.attributes for node in by_tag.get("meta", ())),
+        links=links_of(node.attributes for node in by_tag.get("link", ())),
+        json_ld=JsonLd.parse((node.text() for node in scripts), url=url),
+        elements=Elements(page, marked),
     )
 
 
-def _first_heading(page: LexborHTMLParser) -> str | None:
-    headings = page.tags("h1")
-    return headings[0].text() if headings else None
-
-
-def _first_title(page: LexborHTMLParser) -> LexborNode | None:
+def _first_title(titles: Iterable[LexborNode]) -> LexborNode | None:
     """Find the first title element in the HTML namespace, in a bounded number of steps."""
     steps = MAX_TITLE_SEARCH_STEPS
-    for node in page.tags("title"):
+    for node in titles:
         tags = _tags_from_root(node, steps)
         steps -= len(tags)
         if steps <= 0:

@@ -5,8 +5,11 @@ from collections.abc import Iterable
 from html.entities import html5
 from typing import TYPE_CHECKING
 
+from selectolax.lexbor import LexborHTMLParser
+
 from parser_service.markup.attributes import base_url_of, is_json_ld, links_of, meta_by_name
 from parser_service.markup.document import Document
+from parser_service.markup.elements import elements_of
 from parser_service.markup.json_ld import JsonLd
 
 if TYPE_CHECKING:
@@ -33,16 +36,22 @@ def parse_xhtml(text: str, *, url: str) -> Document:
         base_url=base_url_of(
             url, (_attributes(tag).get("href") for tag in _elements_named(page, "base"))
         ),
+        url=url,
         language=_attributes(root).get("lang") if root else None,
         title=None if title is None else _own_text(title),
         heading=heading.get_text() if heading else None,
         meta=meta_by_name(_attributes(tag) for tag in _elements_named(page, "meta")),
         links=links_of(_attributes(tag) for tag in _elements_named(page, "link")),
         json_ld=JsonLd.parse(
-            tag.get_text()
-            for tag in _elements_named(page, "script")
-            if is_json_ld(_attributes(tag))
+            (
+                tag.get_text()
+                for tag in _elements_named(page, "script")
+                if is_json_ld(_attributes(tag))
+            ),
+            url=url,
         ),
+        # Good enough to look for dates and names in the text, and much faster.
+        elements=elements_of(LexborHTMLParser(text)),
     )
 
 

@@ -12,7 +12,6 @@ import sys
 import tarfile
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,8 @@ from parser_service.exceptions import FetchError, InvalidUrlError
 from parser_service.fetching.url_guard import is_public, parse_url
 from parser_service.markup import content_type as ct
 from parser_service.parser import ParsedPage, RawPage, parse
+from tests.data.page_facts import FACT_SCORES
+from tests.data.score import Score
 from tests.support.cases import FOLDER, cases, located
 from tests.support.dialler import recording_socket
 from tests.support.dns import open_name_server
@@ -36,27 +37,6 @@ PUBLIC = "203.0.114.7"
 CODES = frozenset(
     error.code for error in FetchError.__subclasses__() if error is not InvalidUrlError
 )
-
-
-@dataclass
-class Score:
-    """Count the right cases of a suite, and list the wrong ones."""
-
-    name: str
-    what: str
-    target: str
-    right: int = 0
-    wrong: list[Any] = field(default_factory=list)
-
-    def count(self, is_right: bool, case: Any) -> None:
-        if is_right:
-            self.right += 1
-        else:
-            self.wrong.append(case)
-
-    @property
-    def total(self) -> int:
-        return self.right + len(self.wrong)
 
 
 def collapse(title: str | None) -> str:
@@ -325,7 +305,7 @@ def main() -> None:
     if not FOLDER.exists():
         sys.exit(f"{FOLDER} is absent; set CASES_DIR to the folder that holds the cases.")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    scores = [score() for score in SCORES] + asyncio.run(_fetch_scores())
+    scores = [score() for score in (*SCORES, *FACT_SCORES)] + asyncio.run(_fetch_scores())
     rows = [f"| {s.name} | {s.what} | {s.right} | {s.total} | {s.target} |\n" for s in scores]
     table = HEAD + "".join(rows)
     print(table)

@@ -33,7 +33,10 @@ def _json_ld(text: str) -> str:
 
 
 # Modules of the room that are not facts of the metadata.
-SHARED = {"all", "social_properties", "times", "title"}
+SHARED = {
+    *("all", "month_names", "person_names", "social_properties", "text_languages"),
+    *("time_formats", "times", "title", "visible_dates"),
+}
 
 
 def test_every_member_of_the_metadata_has_an_extractor_of_its_name_and_type() -> None:
@@ -77,7 +80,7 @@ def test_every_module_of_the_room_is_a_fact_or_shared_by_facts() -> None:
         ("site_name", _json_ld('{"publisher": {"name": "Pub"}}'), "Pub"),
         ("author", "<meta name=author content='A. Uthor'>", "A. Uthor"),
         ("author", "<meta property=article:author content=https://example.com/a>", None),
-        ("author", _json_ld('{"author": [{"name": "First"}, {"name": "Second"}]}'), "First"),
+        ("author", _json_ld('{"author": [{"name": "First"}, {"name": "Second"}]}'), "First, Second"),
         ("author", _json_ld('{"author": "Plain"}'), "Plain"),
         ("author", "<meta property='dc:creator article:author' content=Both>", "Both"),
         ("published_time", "<meta property=article:published_time content=2026-01-02T03:04:05Z>", "2026-01-02T03:04:05+00:00"),
@@ -113,6 +116,11 @@ def test_every_module_of_the_room_is_a_fact_or_shared_by_facts() -> None:
         ("twitter_card", "<meta name=twitter:card content=summary><meta name=twitter:card content=x>", {"card": "summary"}),
         ("json_ld", _json_ld('[{"a": 1}, {"b": [true, null]}, 3]'), [{"a": 1}, {"b": [True, None]}]),
         ("json_ld", _json_ld("{broken"), []),
+        ("json_ld", '<script type=" Application/LD+JSON; charset=utf-8">{"a": 1}</script>', [{"a": 1}]),
+        ("json_ld", '<script type="text/ld+json-like">{"a": 1}</script>', []),
+        ("site_name", _json_ld('{"@type": ["WebSite"], "name": ["Q&amp;A"]}'), "Q&A"),
+        ("site_name", _json_ld('[{"@type": "Organization", "name": "Other"}, {"@type": "Article", "publisher": {"@id": "#p"}}, {"@id": "#p", "name": "Pub"}]'), "Pub"),
+        ("description", _json_ld('[{"@type": "Organization", "description": "wrong"}, {"@type": "Article", "description": "right &#8212; plain"}]'), "right \u2014 plain"),
         ("json_ld", _json_ld('{"a": "x\ny"}'), [{"a": "x\ny"}]),
         ("json_ld", _json_ld('<!-- {"a": NaN, "b": 1e999, "c": "\\u0000\\ud800"} -->'), [{"a": None, "b": "inf", "c": "\ufffd\ufffd"}]),
         ("json_ld", _json_ld('{"a": ' * 100 + "1" + "}" * 100), None),

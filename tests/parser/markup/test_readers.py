@@ -29,6 +29,7 @@ PAGE = """<html xmlns="http://www.w3.org/1999/xhtml" lang="de">
 def test_html_and_xhtml_are_read_alike() -> None:
     expected = Document(
         base_url="https://example.com/b/",
+        url=URL,
         language="de",
         title="A",
         meta={
@@ -38,7 +39,7 @@ def test_html_and_xhtml_are_read_alike() -> None:
             "name": ["three"],
         },
         links=[Link(frozenset({"canonical", "x"}), "d", "text/html", "t t")],
-        json_ld=JsonLd([{"a": 1}], [{"a": 1}]),
+        json_ld=JsonLd([{"a": 1}], length=8, url=URL),
     )
     html = document_from_tree(LexborHTMLParser(PAGE), url=URL)
     assert html == expected

@@ -28,7 +28,8 @@ done
 # which would be counted again.
 share_metrics() {
     if [[ -z ${PROMETHEUS_MULTIPROC_DIR:-} ]]; then
-        PROMETHEUS_MULTIPROC_DIR=$(mktemp -d)
+        # In memory where possible: on a full disk the kernel kills whoever writes a mapped file.
+        PROMETHEUS_MULTIPROC_DIR=$(mktemp -dp /dev/shm 2>/dev/null || mktemp -d)
         trap 'rm -rf "$PROMETHEUS_MULTIPROC_DIR"' EXIT
     fi
     export PROMETHEUS_MULTIPROC_DIR

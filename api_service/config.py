@@ -4,7 +4,7 @@ import sys
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api_service.database_address import DatabaseAddress, read_database_url
@@ -20,6 +20,7 @@ from api_service.settings.kinds import (
     Seconds,
     TextFormat,
     require_network,
+    require_separate_results,
 )
 from api_service.settings.sentences import explain_error
 
@@ -82,7 +83,7 @@ class Settings(BaseSettings):
     """Seconds between two attempts at most; a page whose site asks for more fails."""
     lost_after: Seconds = 45.0
     """Seconds after which a request of which Redis has no trace is pushed again; above the
-    parsers' deadline for a page."""
+    time for which a foreign parser, which leases nothing, may keep a job."""
     retention_days: Days = 30
     """Days after its end at which a request is deleted; one that takes longer to end fails."""
     metrics_host: HostOrAddress = "127.0.0.1"
@@ -145,6 +146,13 @@ class Settings(BaseSettings):
     def _check_forwarded_allow_ips(cls, value: str) -> str:
         for part in value.split(",") if value != "*" else ():
             require_network(part.strip())
+        return value
+
+    @field_validator("result_prefix")
+    @classmethod
+    def _check_result_prefix(cls, value: str, info: ValidationInfo) -> str:
+        if (task_queue := info.data.get("task_queue")) is not None:
+            require_separate_results(task_queue, value)
         return value
 
     @classmethod

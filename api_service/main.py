@@ -1,5 +1,6 @@
 """Assemble the API's application, and nothing else. Run as `uvicorn api_service.main:app`."""
 
+import contextlib
 import os
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -97,8 +98,9 @@ def _connection_limits(settings: Settings) -> ConnectionLimits:
 
 def _exit_without_cleanup(sentence: str) -> NoReturn:
     """End before anything was served: an exception would reach the log as a long traceback."""
-    sys.stderr.write(f"{sentence}\n")
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):  # no room for a sentence: it ends all the same
+        sys.stderr.write(f"{sentence}\n")
+        sys.stderr.flush()
     os._exit(1)
 
 

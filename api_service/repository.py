@@ -13,6 +13,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api_service.parser_client.messages import PAGE_KIND
+from api_service.schema import FACTS_FROM_OLD_COLUMNS_SQL, readable_time
 from api_service.status_enum import StatusEnum, origins_of
 
 # The partial index's condition, word for word: else the planner does not use the index.
@@ -25,8 +26,12 @@ NEW_TOKEN_SQL = "r.id || '-' || substr(replace(gen_random_uuid()::text, '-', '')
 MAX_INLINE_HTML_BYTES = 128 * 1024
 """Bytes of HTML that are read with the other columns of a result."""
 
-JOB_COLUMNS = "r.id, r.url, r.token, r.trace_id, r.options, r.alone"
-"""The columns of a row that becomes a `JobToPush`."""
+JOB_COLUMNS = (
+    "r.id, r.url, r.token, r.trace_id, r.alone, "
+    "CASE WHEN octet_length(r.options::text) <= 1000 THEN r.options END AS options"
+)
+"""The columns of a row that becomes a `JobToPush`. Longer options are not ours, and Python's reader
+refuses what is nested too deep."""
 
 # Ids are drawn in the order of the rows, so sorted ids are in the order of the requests.
 _ADD_REQUESTS = text("""
@@ -40,7 +45,10 @@ _ADD_REQUESTS = text("""
     RETURNING id
 """)
 
-_STATUS_COLUMNS = "r.id AS request_id, r.owner_id, r.status, r.attempts, r.created_at, r.updated_at"
+_STATUS_COLUMNS = (
+    "r.id AS request_id, r.owner_id, r.status, r.attempts, "
+    f"{readable_time('r.created_at')} AS created_at, {readable_time('r.updated_at')} AS updated_at"
+)
 
 # By an array first: with old statistics, a join could read the whole index.
 _READ_STATUSES = text(f"""
@@ -58,24 +66,12 @@ _READ_STATUS = text(f"""
     WHERE r.id = :id AND r.owner_id IS NOT DISTINCT FROM CAST(:owner_id AS uuid)
 """)
 
-# Facts of rows that a version up to migration 0003 wrote, in the form of today. A time that a
-# client cannot read (infinity, BC, years over 9999) is left out.
-_FACTS_FROM_OLD_COLUMNS_SQL = """
-    jsonb_strip_nulls(jsonb_build_object(
-        'title_source', title_source, 'final_url', final_url, 'http_status', http_status,
-        'content_type', content_type, 'charset', charset, 'bytes', bytes,
-        'elapsed_ms', elapsed_ms, 'fetched_at', CASE
-            WHEN fetched_at >= '0001-01-01 UTC' AND fetched_at < '10000-01-01 UTC'
-            THEN to_char(fetched_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') END
-    )) || jsonb_build_object('metadata', metadata, 'redirects', redirects)
-"""
-
 # HTML is read here only up to a length: PostgreSQL knows the length without reading the text.
 _READ_RESULT = text(f"""
     SELECT id AS request_id, status, title, error::text AS error,
         octet_length(html_content) AS html_bytes,
         CASE WHEN octet_length(html_content) <= :max_html THEN html_content END AS html,
-        CASE WHEN facts IS NULL THEN {_FACTS_FROM_OLD_COLUMNS_SQL} ELSE facts END::text AS facts
+        CASE WHEN facts IS NULL THEN {FACTS_FROM_OLD_COLUMNS_SQL} ELSE facts END::text AS facts
     FROM parse_requests
     WHERE id = :id AND owner_id IS NOT DISTINCT FROM CAST(:owner_id AS uuid)
 """)
@@ -87,7 +83,7 @@ _READ_HTML = text("""
 
 # A request ends after it was accepted, so the index on `created_at` leads to all of them. An ended
 # row never changes, so `updated_at` is its end. As an array: a join could read the whole table.
-_DELETE_ENDED = text("""
+_DELETE_ENDED = text(f"""
     DELETE FROM parse_requests
     WHERE id = ANY(ARRAY(
         SELECT id FROM parse_requests
@@ -98,7 +94,7 @@ _DELETE_ENDED = text("""
         ORDER BY created_at LIMIT :limit
         FOR UPDATE SKIP LOCKED
     ))
-    RETURNING created_at
+    RETURNING {readable_time("created_at")}
 """)
 
 
@@ -249,6 +245,8 @@ def legal_move_condition(status: StatusEnum) -> str:
 
 def job_from_row(row: Row[Any]) -> JobToPush:
     """Read a row of the columns `JOB_COLUMNS`."""
-    options = dict(row.options or {})
-    kind = options.pop("kind", PAGE_KIND)
+    stored = row.options if isinstance(row.options, dict) else {}
+    kind = stored.get("kind")
+    kind = kind if isinstance(kind, str) else PAGE_KIND
+    options = {name: value for name, value in stored.items() if isinstance(value, bool)}
     return JobToPush(row.id, row.url, row.token, row.trace_id, options, row.alone, kind)

@@ -1,9 +1,12 @@
 """HTTP for parse requests."""
 
+import re
 from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Response
+from pydantic import BeforeValidator
+from pydantic_core import PydanticKnownError
 
 from api_service.dependencies import CurrentCaller, RootPath, TraceId, provided
 from api_service.edge.exceptions import (
@@ -42,8 +45,18 @@ FIRST_POLL_SECONDS = 1
 router = APIRouter()
 
 Service = Annotated[ParseRequestService, Depends(provided(ParseRequestService))]
+
+
+def _require_plain_digits(value: object) -> object:
+    """Refuse other forms of numbers, such as 1_0: an id has one URL."""
+    if isinstance(value, str) and not re.fullmatch(r"-?[0-9]+", value):
+        raise PydanticKnownError("int_parsing")
+    return value
+
+
 RequestIdPath = Annotated[
     int,
+    BeforeValidator(_require_plain_digits),
     Path(
         ge=1, le=2**63 - 1, description="The id that `POST /parse_async` answered.", examples=[42]
     ),

@@ -4,6 +4,7 @@ import asyncio
 from time import monotonic
 
 from local.errors import StartError
+from local.say import say
 from local.server import Server
 from local.supervisor import FIRST_RESTART_PAUSE_SECONDS, HEALTHY_SECONDS, MAX_RESTART_PAUSE_SECONDS
 
@@ -35,19 +36,18 @@ class KeptServer:
             status = await self._wait_for_end()
             if monotonic() - started > HEALTHY_SECONDS:
                 pause = FIRST_RESTART_PAUSE_SECONDS
-            print(
+            say(
                 f"{server.name} ended with status {status}; restarting in {pause:g} s "
                 f"({server.log})",
-                flush=True,
             )
             await asyncio.sleep(pause)
             pause = min(pause * 2, MAX_RESTART_PAUSE_SECONDS)
             try:
                 await self._start_again()
             except (StartError, OSError) as error:
-                print(error, flush=True)
+                say(error)
             else:
-                print(f"{server.name} is running again", flush=True)
+                say(f"{server.name} is running again")
 
     async def _wait_for_end(self) -> int:
         while True:
@@ -74,6 +74,6 @@ class KeptServer:
             except StartError as error:
                 if self._server.process is None or self._server.process.poll() is not None:
                     raise
-                print(error, flush=True)  # a long recovery: it must not be interrupted
+                say(error)  # a long recovery: it must not be interrupted
             else:
                 return

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from local.say import say
+
 MAX_LOG_BYTES = 10 * 1024 * 1024
 SIZE_CHECK_PERIOD_SECONDS = 1.0
 FAULT_PATTERN = re.compile(r"error|exception|fatal", re.IGNORECASE)
@@ -69,4 +71,4 @@ async def keep_logs_small(logs: Sequence[Path]) -> None:
             try:
                 await asyncio.to_thread(copy_and_empty_if_long, log)
             except OSError as error:  # such as a full disk: the log is no reason to stop
-                print(f"Cannot rotate {log}: {error.strerror}.", flush=True)
+                say(f"Cannot rotate {log}: {error.strerror}.")

@@ -11,6 +11,7 @@ from time import monotonic
 
 from local.logs import open_log
 from local.parent_death import make_die_with_parent
+from local.say import say
 
 FIRST_RESTART_PAUSE_SECONDS = 0.5
 MAX_RESTART_PAUSE_SECONDS = 10.0
@@ -19,6 +20,8 @@ HEALTHY_SECONDS = 30
 WATCH_SECONDS = 120
 """Seconds that a process may leave its alive file untouched, unless its spec says otherwise."""
 ALIVE_CHECK_PERIOD_SECONDS = 5
+CANNOT_START_STATUS = 126
+"""What a shell says of a command that it cannot start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +88,19 @@ class SupervisedProcess:
         pause = FIRST_RESTART_PAUSE_SECONDS
         while not self._stopping:
             started = monotonic()
-            status = await self._run_once()
+            try:
+                status = await self._run_once()
+            except OSError as error:  # such as a full disk: it may have room again
+                say(f"{self.spec.name} could not be started: {error.strerror}")
+                status = CANNOT_START_STATUS
             if self._is_stopping():
                 return
             self.ends.append(status)
             if monotonic() - started > HEALTHY_SECONDS:
                 pause = FIRST_RESTART_PAUSE_SECONDS
-            print(
+            say(
                 f"{self.spec.name} ended with status {status}; restarting in {pause:g} s "
                 f"({self.spec.log})",
-                flush=True,
             )
             await asyncio.sleep(pause)
             pause = min(pause * 2, MAX_RESTART_PAUSE_SECONDS)
@@ -111,7 +117,7 @@ class SupervisedProcess:
             if (now := _touch_time(file)) != touched:
                 touched, since = now, monotonic()
             elif monotonic() - since > self.spec.watch_seconds:
-                print(f"{self.spec.name} has stopped working; killing it", flush=True)
+                say(f"{self.spec.name} has stopped working; killing it")
                 os.killpg(process.pid, signal.SIGKILL)
 
     async def _run_once(self) -> int:

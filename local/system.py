@@ -14,9 +14,11 @@ from local.addresses import http_url, open_listening_socket, read_address, requi
 from local.errors import StartError
 from local.kept_server import KeptServer
 from local.logs import keep_logs_small
+from local.memory_folder import make_memory_folder
 from local.migration import migrate
 from local.postgres import Postgres
 from local.readiness import wait_until_ready
+from local.say import say
 from local.server import Server
 from local.supervisor import WATCH_SECONDS, ProcessSpec, SupervisedProcess
 from local.valkey import Valkey
@@ -49,6 +51,7 @@ class System:
         self._watch_seconds = _read_seconds(environment, "WATCH_SECONDS", WATCH_SECONDS)
         _read_seconds(environment, "END_SECONDS", 10)  # for the start scripts, checked here
         self._metrics_port = 0
+        self._memory_folder = make_memory_folder()
         self._servers: dict[str, Server] = {}
         self._kept: list[KeptServer] = []
         self._stopped_before_worker: list[SupervisedProcess] = []
@@ -95,9 +98,9 @@ class System:
                 stopping=stopping,
                 logs=self._log_folder,
             ):
-                print(f"ready {self.api_url}", flush=True)
+                say(f"ready {self.api_url}")
                 await stopping.wait()
-            print("stopping", flush=True)
+            say("stopping")
         finally:
             await self._stop()
 
@@ -149,12 +152,12 @@ class System:
                 environment[variable] = url
             else:
                 server = kind(self._folder)
-                print(f"starting {server.name}; its data is in {server.data_folder}", flush=True)
+                say(f"starting {server.name}; its data is in {server.data_folder}")
                 self._servers[variable] = server
                 self._kept.append(KeptServer(server))
                 server.start()
                 environment[variable] = server.url
-        print(f"the logs are in {self._log_folder}", flush=True)
+        say(f"the logs are in {self._log_folder}")
         return environment
 
     def _require_given_servers(self) -> None:
@@ -205,7 +208,7 @@ class System:
         alive = {variable: fresh_alive_file(half) for variable, half in files.items()}
         metrics = {}
         if name in ("parser", "worker"):
-            metrics["PROMETHEUS_MULTIPROC_DIR"] = str(self._folder / "metrics" / name)
+            metrics["PROMETHEUS_MULTIPROC_DIR"] = str(Path(self._memory_folder.name) / name)
         if self._metrics_port:
             # In containers each has this port to itself; here the worker has it, beat the next.
             metrics["METRICS_PORT"] = str(self._metrics_port + (name == "beat"))
@@ -232,6 +235,7 @@ class System:
             self._rotation.cancel()
         if self._lock is not None:
             os.close(self._lock)
+        self._memory_folder.cleanup()
 
 
 async def _require_given_redis() -> None:

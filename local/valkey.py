@@ -97,7 +97,7 @@ class Valkey(Server):
                 answer = b""
                 while piece := connection.recv(100):
                     answer += piece
-                    if b"PONG" in answer:
+                    if b"PONG" in answer or b"-MISCONF" in answer:  # this is a full disk
                         return True
                 return False
         except OSError:

@@ -5,7 +5,7 @@ import sys
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from parser_service.redis_address import RedisAddress, parse_redis_url
@@ -20,6 +20,7 @@ from parser_service.settings.kinds import (
     TextFormat,
     Unit,
     require_network,
+    require_separate_results,
 )
 from parser_service.settings.sentences import explain_error
 
@@ -140,6 +141,13 @@ class Settings(BaseSettings):
     @classmethod
     def _parse_ports(cls, value: Any) -> Any:
         return frozenset(_port_numbers(value)) if isinstance(value, str) else value
+
+    @field_validator("result_prefix")
+    @classmethod
+    def _check_result_prefix(cls, value: str, info: ValidationInfo) -> str:
+        if (task_queue := info.data.get("task_queue")) is not None:
+            require_separate_results(task_queue, value)
+        return value
 
     @classmethod
     def load_or_exit(cls) -> Self:

@@ -1,9 +1,11 @@
 """Write structured logs: one JSON object a line on standard output."""
 
+import contextlib
+import io
 import json
 import logging
 import sys
-from typing import Any
+from typing import Any, TextIO, cast
 from urllib.parse import urlsplit
 
 import orjson
@@ -23,13 +25,14 @@ def configure(service: str, level: str) -> None:
             structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
         ),
     ]
+    output = cast("TextIO", _Output(sys.stdout))
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer(serializer=_dumps)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
+        logger_factory=structlog.WriteLoggerFactory(file=output),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(output)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -60,6 +63,25 @@ def loggable_url(url: str) -> str:
         return "?"
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}"[:300]
+
+
+class _Output(io.TextIOBase):
+    """Drop the lines that a file does not take: the work that they tell of is done all the same.
+
+    A disk may be full, a pipe may have lost its reader, and standard output may be closed.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError, ValueError):
+            self._file.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._file.flush()
 
 
 def _make_service_processor(service: str) -> Any:

@@ -1,5 +1,6 @@
 """Assemble the parser's HTTP application. Run as `uvicorn parser_service.main:app`."""
 
+import contextlib
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -70,8 +71,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 def _exit_without_cleanup(sentence: str) -> NoReturn:
     """End before anything was served: an exception would reach the log as a long traceback."""
-    sys.stderr.write(f"{sentence}\n")
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):  # no room for a sentence: it ends all the same
+        sys.stderr.write(f"{sentence}\n")
+        sys.stderr.flush()
     os._exit(1)
 
 

@@ -90,11 +90,11 @@ class EndingRepository:
         Returns:
             The jobs to push again, and the requests that failed.
         """
-        # Tokens of other producers have other formats.
-        ids = [found for token in tokens if (found := request_id_of(token)) is not None]
+        # Tokens of other producers have other formats, and the database may refuse them.
+        ids = {token: found for token in tokens if (found := request_id_of(token)) is not None}
         result = await self._session.execute(
             statements.RECORD_DEAD_ATTEMPTS,
-            {"ids": ids, "tokens": list(tokens), "max_attempts": policy.max_attempts},
+            {"ids": list(ids.values()), "tokens": list(ids), "max_attempts": policy.max_attempts},
         )
         rows = result.all()
         failed = [_attempt_outcome(row) for row in rows if row.status == StatusEnum.FAILURE]

@@ -14,12 +14,12 @@ from api_service.repository import (
     UNFINISHED_CONDITION,
     legal_move_condition,
 )
+from api_service.schema import age_in_seconds, is_older_than
 from api_service.status_enum import StatusEnum
 
-_OUTCOME_COLUMNS = (
-    "r.id, r.owner_id, r.status, "
-    "extract(epoch FROM clock_timestamp() - r.created_at)::float8 AS age"
-)
+_OUTCOME_COLUMNS = f"r.id, r.owner_id, r.status, {age_in_seconds('r.created_at')} AS age"
+
+_ATTEMPTS_AND_ONE = "least(r.attempts + 1, 32767)"  # the last number that the column holds
 
 FIND_REQUEST_KINDS_BESIDES_PAGE = text("""
     SELECT r.id, r.options ->> 'kind' AS kind
@@ -30,7 +30,7 @@ FIND_REQUEST_KINDS_BESIDES_PAGE = text("""
 MARK_SUCCESS = text(f"""
     UPDATE parse_requests r
     SET status = 'success', token = NULL, next_attempt_at = NULL, suspect_since = NULL,
-        attempts = r.attempts + 1, updated_at = now(),
+        attempts = {_ATTEMPTS_AND_ONE}, updated_at = now(),
         title = v.title, html_content = v.html, facts = v.facts::jsonb
     FROM unnest(
         CAST(:ids AS bigint[]), CAST(:tokens AS text[]), CAST(:titles AS text[]),
@@ -42,11 +42,13 @@ MARK_SUCCESS = text(f"""
 """)
 
 _IS_TRIED_AGAIN = "v.pause IS NOT NULL AND r.attempts + 1 < :max_attempts"
-_PAUSE_BEFORE_RETRY = "least(:max_delay, :base_delay * 2 ^ r.attempts) * (0.5 + random() / 2)"
+_PAUSE_BEFORE_RETRY = (
+    "least(:max_delay, :base_delay * 2 ^ greatest(r.attempts, 0)) * (0.5 + random() / 2)"
+)
 
 MARK_ATTEMPTS_FAILED = text(f"""
     UPDATE parse_requests r
-    SET attempts = r.attempts + 1, token = NULL, suspect_since = NULL, updated_at = now(),
+    SET attempts = {_ATTEMPTS_AND_ONE}, token = NULL, suspect_since = NULL, updated_at = now(),
         status = CASE WHEN {_IS_TRIED_AGAIN} THEN r.status ELSE 'failure' END,
         next_attempt_at = CASE WHEN {_IS_TRIED_AGAIN}
             THEN now() + make_interval(secs => greatest(v.pause, {_PAUSE_BEFORE_RETRY})) END,
@@ -64,7 +66,7 @@ _ATTEMPTS_ARE_EXHAUSTED = "r.attempts + 1 >= :max_attempts"
 
 RECORD_DEAD_ATTEMPTS = text(f"""
     UPDATE parse_requests r
-    SET attempts = r.attempts + 1, alone = r.attempts + 2 >= :max_attempts,
+    SET attempts = {_ATTEMPTS_AND_ONE}, alone = r.attempts + 2 >= :max_attempts,
         suspect_since = NULL, updated_at = now(),
         status = CASE WHEN {_ATTEMPTS_ARE_EXHAUSTED} THEN 'failure' ELSE r.status END,
         token = CASE WHEN {_ATTEMPTS_ARE_EXHAUSTED} THEN NULL ELSE {NEW_TOKEN_SQL} END,
@@ -79,11 +81,9 @@ RECORD_DEAD_ATTEMPTS = text(f"""
     RETURNING {JOB_COLUMNS}, {_OUTCOME_COLUMNS}
 """)
 
-# An expression, not `created_at < now() - age`: the index on `created_at` also holds the ended
-# requests of that age, which may be a million, and must not be chosen.
 LOCK_UNFINISHED_OLDER_THAN = text(f"""
     SELECT id FROM parse_requests
-    WHERE {UNFINISHED_CONDITION} AND created_at + CAST(:age AS interval) < now()
+    WHERE {UNFINISHED_CONDITION} AND {is_older_than("created_at", "CAST(:age AS interval)")}
     ORDER BY id LIMIT :limit
     FOR UPDATE SKIP LOCKED
 """)

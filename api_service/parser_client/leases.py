@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import redis.asyncio as aioredis
 
 from api_service.parser_client.keys import Keys
+from api_service.parser_client.members import decode_member, encode_member
 from api_service.parser_client.scripts import read_script
 
 
@@ -20,15 +21,17 @@ class Leases:
         """Return tokens whose lease ended and was not renewed for another `after_ms`.
 
         The first call that finds an ended lease only notes it: after a pause of Redis itself
-        all leases have ended at once, and live parsers need a moment to renew them.
+        all leases have ended at once, and live parsers need a moment to renew them. A foreign token
+        may be any text, see `members.py`.
         """
         found = await self._expired_script(keys=self._keys, args=[after_ms, limit])
-        return [token.decode() for token in found]
+        return [decode_member(token) for token in found]
 
     async def drop(self, tokens: Sequence[str]) -> None:
         """Delete the leases, and the notes that they ended, of tokens that have been dealt with."""
         if tokens:
+            members = [encode_member(token) for token in tokens]
             async with self._redis.pipeline(transaction=True) as pipe:
                 for key in self._keys:
-                    pipe.zrem(key, *tokens)
+                    pipe.zrem(key, *members)
                 await pipe.execute()

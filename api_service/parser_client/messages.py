@@ -5,6 +5,7 @@ here are ignored: messages may grow. Values of a foreign parser are coerced unti
 stored, or dropped. An unreadable result fails its request, which otherwise would never end.
 """
 
+import contextlib
 from typing import Annotated, Any, Literal, TypeVar
 
 import structlog
@@ -142,6 +143,23 @@ class ParserProblem(_Message):
 
 class UnreadableResult(FailureResult):
     """Take the place of what is stored for a request and is no result; it has no token."""
+
+
+def read_announcement(raw: bytes) -> ResultAnnouncement:
+    """Read an announcement, and never raise.
+
+    One that names no request of ours gets the id 0, which none has, and keeps its size: the parser
+    has counted those bytes as well, and stops when they are too many.
+    """
+    try:
+        return ResultAnnouncement.model_validate_json(raw)
+    except ValidationError:
+        log.error("announcement set aside", size=len(raw))
+    size = 0
+    with contextlib.suppress(ValueError):
+        found = parse_json_leniently(raw)
+        size = found.get("bytes", 0) if isinstance(found, dict) else 0
+    return ResultAnnouncement.model_validate({"id": 0, "token": "", "bytes": size})
 
 
 def read_result(value: bytes, *, request_id: int | None = None) -> Result:

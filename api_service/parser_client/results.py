@@ -9,8 +9,6 @@ back.
 from collections.abc import Sequence
 
 import redis.asyncio as aioredis
-import structlog
-from pydantic import ValidationError
 
 from api_service.parser_client.keys import Keys
 from api_service.parser_client.messages import (
@@ -18,6 +16,7 @@ from api_service.parser_client.messages import (
     ResultAnnouncement,
     UnreadableResult,
     log_and_make_unreadable_result,
+    read_announcement,
     read_result,
 )
 from api_service.parser_client.scripts import read_script
@@ -29,8 +28,6 @@ RESULT_HEADS_PER_READ = 100
 """Heads read in one round trip: one holds a page's metadata and may have 100 KiB."""
 MAX_JSON_BYTES_READ_AS_HEAD = 4096
 """A longer result in plain JSON carries its page and is read on its own."""
-
-log = structlog.get_logger()
 
 
 class ResultStore:
@@ -78,14 +75,7 @@ class ResultStore:
             limit,
             max_bytes,
         ]
-        announcements = []
-        for raw in await self._take_script(keys=keys, args=args):
-            try:
-                announcements.append(ResultAnnouncement.model_validate_json(raw))
-            except ValidationError:
-                log.error("announcement dropped", size=len(raw))
-                announcements.append(ResultAnnouncement(id=0, token=""))
-        return announcements
+        return [read_announcement(raw) for raw in await self._take_script(keys=keys, args=args)]
 
     async def acknowledge(
         self, announcements: Sequence[ResultAnnouncement], persisted: Sequence[int]
@@ -106,8 +96,11 @@ class ResultStore:
             await self._announce_script(keys=keys, args=[size, *messages])
 
     async def return_announcements_of_dead_workers(self) -> int:
-        """Move the announcements of dead takers back to the list; return how many."""
-        keys = [self._keys.reply_list, self._keys.announcement_takers]
+        """Move the announcements of dead takers back to the list; return how many.
+
+        If nothing waits to be persisted, the count of its bytes becomes 0, whatever it was.
+        """
+        keys = [self._keys.reply_list, self._keys.announcement_takers, self._keys.reply_bytes]
         return int(await self._reclaim_script(keys=keys, args=[self._keys.taken_prefix]))
 
     async def read(self, request_ids: Sequence[int]) -> dict[int, Result]:

@@ -47,21 +47,23 @@ class Handover:
         if not requests:
             return
         await self._jobs.push(
-            [
-                Job(
-                    id=request.request_id,
-                    url=request.url,
-                    token=request.token,
-                    reply=self._jobs.reply_list,
-                    trace=request.trace_id,
-                    alone=request.alone or None,
-                    html_apart=True,
-                    kind=None if request.kind == PAGE_KIND else request.kind,
-                    **request.options,
-                )
-                for request in requests
-            ]
+            [_make_job(request, reply=self._jobs.reply_list) for request in requests]
         )
         metrics.JOBS_PUSHED.inc(len(requests))
         for request in requests:
             log.info("job pushed", request_id=request.request_id, trace_id=request.trace_id)
+
+
+def _make_job(request: JobToPush, *, reply: str) -> Job:
+    # In this order: what somebody else wrote among the options is no other member of a job.
+    members = request.options | {
+        "id": request.request_id,
+        "url": request.url,
+        "token": request.token,
+        "reply": reply,
+        "trace": request.trace_id,
+        "alone": request.alone or None,
+        "html_apart": True,
+        "kind": None if request.kind == PAGE_KIND else request.kind,
+    }
+    return Job(**members)

@@ -17,6 +17,7 @@ from api_service.repository import (
     UNFINISHED_CONDITION,
     legal_move_condition,
 )
+from api_service.schema import FIRST_TIME_SQL, age_in_seconds, is_older_than
 from api_service.status_enum import StatusEnum
 
 MAX_COMMIT_DELAY_SECONDS = 60
@@ -35,7 +36,7 @@ CLAIM_STALE_PENDING = text(f"""
     WHERE r.id = ANY(ARRAY(
         SELECT id FROM parse_requests
         WHERE {UNFINISHED_CONDITION} AND status = 'pending' AND id >= :first
-            AND created_at + make_interval(secs => :age) < now()
+            AND {is_older_than("created_at", "make_interval(secs => :age)")}
         ORDER BY id LIMIT :limit
         FOR UPDATE SKIP LOCKED
     )) AND {legal_move_condition(StatusEnum.PROCESSING)}
@@ -68,11 +69,11 @@ CLAIM_DUE_RETRIES = text(f"""
 
 # Attempts that are added from now on may be due before those that wait.
 FIND_DUE_SEARCH_START = text(f"""
-    SELECT least(now(), (
+    SELECT greatest({FIRST_TIME_SQL}, least(now(), (
         SELECT next_attempt_at FROM parse_requests
         WHERE next_attempt_at >= coalesce(CAST(:first AS timestamptz), '-infinity')
         ORDER BY next_attempt_at LIMIT 1
-    )) - interval '{MAX_COMMIT_DELAY_SECONDS} seconds'
+    ))) - interval '{MAX_COMMIT_DELAY_SECONDS} seconds'
 """)
 
 # Through the partial index: ended requests cost nothing. One row even if none is unfinished, for
@@ -80,7 +81,7 @@ FIND_DUE_SEARCH_START = text(f"""
 SUMMARISE_UNFINISHED = text(f"""
     SELECT newest, state, count(state) AS requests, count(suspect_since) AS suspects,
         min(id) AS first,
-        coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8 AS oldest_age
+        {age_in_seconds("min(created_at)")} AS oldest_age
     FROM (SELECT coalesce(max(id), 0) AS newest FROM parse_requests) AS all_requests
     LEFT JOIN (
         SELECT id, created_at, suspect_since, CASE

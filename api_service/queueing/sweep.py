@@ -67,7 +67,7 @@ class SweepDelays:
         pending_after: seconds until a `pending` request is pushed without its message.
         lease_grace: seconds that an ended lease may still be renewed.
         look_every: least seconds between two looks for lost requests.
-        lost_after: seconds that a request must be missing; above a page's deadline.
+        lost_after: seconds that a request must be missing.
     """
 
     pending_after: float = 5.0

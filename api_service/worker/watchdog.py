@@ -7,6 +7,8 @@ from time import monotonic
 
 import structlog
 
+from api_service.process.alive import touch_alive_file
+
 MAX_CELERY_IDLE_SECONDS = 60.0
 
 log = structlog.get_logger()
@@ -44,8 +46,7 @@ class CeleryWatchdog:
         Raises:
             SystemExit: Celery has not consumed anything for too long.
         """
-        if self._own_file:
-            self._own_file.touch()
+        touch_alive_file(self._own_file)
         if self._celery_file and self._celery_file.exists():
             # Measured from the last change seen: a file's age would jump with the clock.
             if (touched := self._celery_file.stat().st_mtime_ns) != self._touched:
@@ -59,4 +60,4 @@ class CeleryWatchdog:
         """Note that a round failed for a reason that Celery would fail for as well."""
         for file in (self._own_file, self._celery_file):
             if file and file.exists():
-                file.touch()
+                touch_alive_file(file)

@@ -8,10 +8,19 @@ again after an error of Redis would not try again after this one.
 from typing import Any
 
 import redis.asyncio as aioredis
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    MasterDownError,
+    NoPermissionError,
+    RedisError,
+    ResponseError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from parser_service.redis_address import RedisAddress
+
+_PASSING_STATES = ("MISCONF ", "BUSY ")
+"""What begins the answers of a Redis that refuses every command, and may take it later."""
 
 
 class _UvloopSafe:
@@ -56,13 +65,16 @@ def make_redis_client(address: RedisAddress, **options: Any) -> aioredis.Redis:
 async def ping_for_refusal_reason(redis: aioredis.Redis) -> str | None:
     """Return why Redis refuses to let us in; None if it does let us in, or does not answer.
 
-    A wrong password does not pass by itself, while a server out of reach may come back.
+    A wrong password does not pass by itself, while a server out of reach may come back, and one
+    whose disk is full or whose script runs long refuses even PING for a while.
     """
     try:
         await redis.ping()
-    except NoPermissionError:
+    except (NoPermissionError, MasterDownError):
         return None  # it knows us, and only forbids PING
     except (AuthenticationError, ResponseError) as error:
+        if str(error).startswith(_PASSING_STATES):
+            return None
         reason = str(error).rstrip(".")
         return f"REDIS_URL: Redis refuses the connection: {reason}."
     except (RedisError, OSError):

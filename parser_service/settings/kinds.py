@@ -58,6 +58,30 @@ def require_network(text: str) -> None:
         raise ValueError(f"{text} is an address; did you mean {meant}?") from None
 
 
+_NAMES_IN_QUEUE = (
+    *("celery:", "done", "done:bytes", "holders", "host:", "hosts", "leases", "leases:ended"),
+    *("parsers", "ready", "taken:", "takers", "taking:", "turn:", "workers"),
+)
+"""What follows TASK_QUEUE and a colon in the names of other keys; a colon ends a beginning."""
+
+
+def require_separate_results(task_queue: str, result_prefix: str) -> None:
+    """Refuse names by which a result could stand under another key of ours: ids may be any text.
+
+    Raises:
+        ValueError: the message says what to write.
+    """
+    names = (task_queue, *(f"{task_queue}:{name}" for name in _NAMES_IN_QUEUE))
+    if any(
+        name.startswith(result_prefix) or (name[-1] == ":" and result_prefix.startswith(name))
+        for name in names
+    ):
+        raise ValueError(
+            f"results would be among the keys of TASK_QUEUE, which is {task_queue!r}; "
+            f"write names that begin differently, such as parser:tasks and parser:results:"
+        )
+
+
 Seconds = Annotated[float, Field(gt=0, le=SECONDS_PER_DAY, allow_inf_nan=False), Unit("seconds")]
 Bytes = Annotated[int, Field(ge=1, le=1024 * BYTES_PER_GIB), Unit("bytes")]
 Days = Annotated[int, Field(ge=1, le=36_500), Unit("days")]

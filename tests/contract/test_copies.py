@@ -159,6 +159,7 @@ def test_logs_are_configured_alike_but_for_the_libraries_that_are_silenced() -> 
     assert ast.dump(ours.args) == ast.dump(theirs.args)
     shared = [[ast.dump(statement) for statement in node.body[:-1]] for node in (ours, theirs)]
     assert shared[0] == shared[1]
+    assert len({ast.dump(_definitions(module)["_Output"]) for module in (api_log, parser_log)}) == 1
     assert all("WARNING" in ast.dump(node.body[-1]) for node in (ours, theirs))
 
 

@@ -54,13 +54,14 @@ class ApiProcess:
 
 
 @contextlib.asynccontextmanager
-async def running_api(**environment: str) -> AsyncIterator[ApiProcess]:
+async def running_api(*, log: str = os.devnull, **environment: str) -> AsyncIterator[ApiProcess]:
     port = free_port()
-    started = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", *API_COMMAND.split(), "--port", str(port)),
-        env=os.environ | environment,
-        stdout=asyncio.subprocess.DEVNULL,
-    )
+    with open(log, "w") as output:  # noqa: ASYNC230, PTH123 - a device
+        started = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", *API_COMMAND.split(), "--port", str(port)),
+            env=os.environ | environment,
+            stdout=output,
+        )
     api = ApiProcess(port, psutil.Process(started.pid))
     try:
         async with api.client() as client:

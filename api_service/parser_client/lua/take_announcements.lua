@@ -16,7 +16,8 @@ local limit, room = tonumber(ARGV[3]), tonumber(ARGV[4])
 redis.call('ZADD', takers, now + ARGV[2], ARGV[1])
 local function size_of(raw)
     local ok, message = pcall(cjson.decode, raw)
-    return ok and type(message) == 'table' and tonumber(message.bytes) or 0
+    local size = ok and type(message) == 'table' and tonumber(message.bytes)
+    return size and size > 0 and size or 0  -- neither less than nothing nor "NaN"
 end
 local batch = redis.call('LRANGE', taken, 0, limit - 1)
 for _, raw in ipairs(batch) do room = room - size_of(raw) end

@@ -8,9 +8,9 @@
 -- @include clock
 -- @include host_keys
 local begin, interval, longest = key(ARGV[2], 'begin'), tonumber(ARGV[5]), tonumber(ARGV[9])
-local start = math.max(now, tonumber(redis.call('GET', begin) or 0))
--- No call reserves more than this: the clock was set back.
-if start > now + longest + interval then start = now end
+local start = math.max(now, tonumber(redis.call('GET', begin)) or 0)
+-- No call reserves more than this: the clock was set back. Written so that "nan" is more, too.
+if not (start <= now + longest + interval) then start = now end
 if start - now > longest then return -1 end
 redis.call('SET', begin, start + interval, 'PX', start - now + interval)
 return start - now

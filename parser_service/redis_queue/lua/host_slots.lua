@@ -2,7 +2,8 @@
 -- Reads: ARGV[1] prefix, ARGV[4] slots of a host, ARGV[5] interval (ms) between the beginnings
 -- of two requests, ARGV[6] lease of a slot (ms), ARGV[7] pause (ms) before a full host is
 -- checked again, ARGV[8] ms for which a slot is kept for a ticket.
--- Defines: lease, latest (ms), busy_until(host), occupy(host, holder, ms), hand_over(host, most).
+-- Defines: lease, latest (ms), busy_until(host), occupy(host, holder, ms), next_holder(),
+-- hand_over(host, most).
 -- @include clock
 -- @include host_keys
 -- @include parked
@@ -19,8 +20,9 @@ local function busy_until(host)
     if redis.call('ZCARD', slots) >= limit then return now + recheck end
     if interval == 0 then return nil end
     -- Slots and requests keep the interval each: a job may take long from its slot to its request.
-    local slot = tonumber(redis.call('GET', key(host, 'next')) or 0)
-    local request = tonumber(redis.call('GET', key(host, 'begin')) or 0)
+    -- What somebody else wrote there is no time.
+    local slot = tonumber(redis.call('GET', key(host, 'next'))) or 0
+    local request = tonumber(redis.call('GET', key(host, 'begin'))) or 0
     local due = math.max(slot, request)
     if now < due and due <= latest then return due end
 end
@@ -32,6 +34,17 @@ local function occupy(host, holder, ms)
     if interval > 0 then
         redis.call('SET', key(host, 'next'), now + interval, 'PX', interval)
     end
+end
+
+-- Return a holder that no slot has. If the counter holds what is none, begin again far above all
+-- earlier numbers.
+local function next_holder()
+    local number = redis.pcall('INCR', holders)
+    if type(number) == 'table' then
+        number = now
+        redis.call('SET', holders, number)
+    end
+    return 'r' .. number
 end
 
 -- Give free slots to waiters of a host, to `most` at most: tickets first, because a client waits
@@ -51,7 +64,7 @@ local function hand_over(host, most)
         else
             -- Moved first and popped then: a key of another type loses no job and no slot.
             local job = redis.call('LINDEX', waiting, 0)
-            local holder = 'r' .. redis.call('INCR', holders)
+            local holder = next_holder()
             redis.call('RPUSH', ready, ready_message(holder, host, job))
             redis.call('LPOP', waiting)
             occupy(host, holder, lease)

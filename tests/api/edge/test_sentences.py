@@ -30,6 +30,8 @@ WHOLE = "request_id must be a whole number, such as 42."
 QUERIES = [
     ("/status/abc", WHOLE),
     ("/status/1.5", WHOLE),
+    *((f"/status/{id}", WHOLE) for id in ("1_0", "+1", "1.0", "%201", "1e0", "%D9%A1", "1%0A")),
+    ("/status/-1", "request_id must be at least 1."),
     ("/result/%ff", WHOLE),
     ("/status/0", "request_id must be at least 1."),
     (f"/status/{2**63}", f"request_id must be at most {2**63 - 1}."),

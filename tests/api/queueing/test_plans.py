@@ -158,7 +158,9 @@ CASES = {
         _on_keys("find", "somebody", "key-5", age=timedelta(hours=24)), {KEYS_PRIMARY}, 1
     ),
     "clean-up: requests": Case(
-        _on_requests("delete_ended", timedelta(days=30), after=None, limit=CLEANUP_BATCH_SIZE),
+        _on_requests(
+            "delete_ended", timedelta(days=30), accepted_from=None, limit=CLEANUP_BATCH_SIZE
+        ),
         {CREATED, PRIMARY},
         2 * CLEANUP_BATCH_SIZE + 100,
     ),

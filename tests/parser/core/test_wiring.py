@@ -70,3 +70,14 @@ async def test_an_error_of_the_process_stops_the_touching(
 async def test_without_a_file_nothing_is_touched() -> None:
     async with touch_while_alive(None):
         await asyncio.sleep(0)
+
+
+async def test_a_file_that_cannot_be_made_is_made_when_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("parser_service.alive.TOUCH_PERIOD_SECONDS", 0.01)
+    folder = tmp_path / "full"
+    async with touch_while_alive(folder / "alive"):
+        await asyncio.sleep(0.05)
+        folder.mkdir()
+        await until((folder / "alive").exists)

@@ -293,3 +293,29 @@ async def test_fetch_waits_its_turn_and_goes_on_without_redis(
         assert late.status_code == 200, "the slot came back"
     async with open_parser(redis_url="redis://127.0.0.1:1/0") as client:
         assert (await client.get("/fetch", params={"url": url})).json()["title"] == "A"
+
+
+@pytest.mark.parametrize("value", ["words", str(2**63 - 1)])
+async def test_a_broken_counter_of_holders_holds_up_no_host(
+    redis: aioredis.Redis, value: str
+) -> None:
+    limits = _limits(redis, max_concurrent=1)
+    slots = [await limits.acquire_or_park(host, b"{}") for host in "ab"]
+    assert [await limits.acquire_or_park(host, b"{}") for host in "ab"] == [None, None]
+    await redis.set(KEYS.slot_holder_counter, value)
+    for slot in slots:
+        assert slot
+        await limits.release(slot)
+    ready = await _ready(redis)
+    assert [job.slot.host for job in ready] == ["a", "b"]
+    assert ready[0].slot.holder != ready[1].slot.holder
+
+
+@pytest.mark.parametrize("value", ["words", "nan", "inf", "-inf", "1e400", ""])
+async def test_times_that_are_none_do_not_close_a_host(redis: aioredis.Redis, value: str) -> None:
+    limits = _limits(redis, max_concurrent=9, min_interval=0.01)
+    await redis.set(KEYS.host_next_slot_time("a"), value)
+    await redis.set(KEYS.host_next_request_time("a"), value)
+    slot = await limits.acquire_or_park("a", b"{}")
+    assert slot
+    assert await limits.reserve_request_time("a", max_wait=1) is not None

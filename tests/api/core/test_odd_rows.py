@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from api_service.assembly.worker import WorkerContext
+from api_service.queueing.repository import QueueRepository
 from tests.support.app_client import AppClient
 from tests.support.pipeline_steps import PipelineSteps
 

@@ -151,3 +151,17 @@ async def test_the_options_reach_the_parser_each_time(
         message = json.loads(raw)
         assert message["title_fallback"] is True
         assert "respect_robots" not in message
+
+
+async def test_a_site_may_ask_for_the_longest_pause_and_for_no_longer_one(
+    jobs: WorkerContext, settings: Settings, connection: asyncpg.Connection, request_id: int
+) -> None:
+    longest = settings.max_retry_delay
+    await jobs.endings.record({request_id: _failure(retry_after=longest)})
+    row = await _row(connection, request_id)
+    assert row["status"] == "processing"
+    assert longest - 5 < row["pause"] <= longest
+    await _make_due(connection)
+    await _push_due(jobs)
+    await jobs.endings.record({request_id: _failure(retry_after=longest + 0.001)})
+    assert (await _row(connection, request_id))["status"] == "failure"

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 import redis.asyncio as aioredis
+from kombu.exceptions import EncodeError
 
 from api_service.celery_app import API_QUEUE, broker_options, celery_app
 from api_service.config import Settings
-from api_service.queueing.enqueue import Publisher
+from api_service.queueing.enqueue import Publisher, TaskSender
 
 
 def _options(url: str) -> dict[str, Any]:
@@ -124,3 +125,20 @@ async def test_sending_a_task_never_blocks_the_event_loop() -> None:
         assert turns > 20
         assert not await sending
         await publisher.close()
+
+
+async def test_after_an_error_the_next_task_goes_over_another_connection(
+    redis: aioredis.Redis, redis_url: str
+) -> None:
+    sender = TaskSender(celery_app, timeout=5, broker_options=_options(redis_url))
+    sender.send("it.do", queue=API_QUEUE, args=[1])
+    sender.send("it.do", queue=API_QUEUE, args=[2])
+    before = sender._connection
+    with pytest.raises(EncodeError):
+        sender.send("it.do", queue=API_QUEUE, args=[object()])
+    assert before is not None
+    assert not before.connected
+    sender.send("it.do", queue=API_QUEUE, args=[3])
+    assert sender._connection is not before
+    assert [arguments for _, arguments, _ in await _messages(redis)] == [[1], [2], [3]]
+    sender.disconnect()

@@ -164,3 +164,17 @@ async def test_a_late_announcement_leaves_the_result_of_the_current_attempt(
     async with _running(jobs) as loop:
         loop.request_stop()
     assert await _statuses(database_url) == ["success"]
+
+
+async def test_a_result_with_the_token_of_another_request_is_left_alone(
+    jobs: WorkerContext, database: Database, database_url: str, redis: aioredis.Redis
+) -> None:
+    first, second = [await _start(database, jobs, redis) for _ in range(2)]
+    await _store(redis, first, token=first["token"])
+    await _store(redis, second, token=first["token"])
+    for job in (first, second):
+        await redis.rpush(DONE, json.dumps({"id": job["id"], "token": job["token"]}))
+    async with _running(jobs):
+        await until(lambda: _drained(redis))
+    assert await _statuses(database_url) == ["success", "processing"]
+    assert await redis.keys(result_key("*")) == [result_key(second["id"])]

@@ -1,9 +1,20 @@
 """A lone job runs when no other does; meanwhile nothing else starts."""
 
+import json
+
+import pytest
+import redis.asyncio as aioredis
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from parser_service.config import Settings
 from parser_service.jobs.lone import LoneJobs
 from parser_service.jobs.runnable import RunnableJob
-from parser_service.redis_queue.job_queue import TakenMessage
+from parser_service.redis_queue.job_queue import JobQueue, TakenMessage
 from parser_service.redis_queue.messages import Job
+from tests.support.keys import LEASES, QUEUE
+from tests.support.listening import listening
+from tests.support.site import Site
+from tests.support.waiting import until
 
 
 def _lone(number: int, *, source: str = "jobs") -> RunnableJob:
@@ -58,3 +69,28 @@ def test_the_end_of_another_job_does_not_end_the_wait() -> None:
     lone.note_job_end(_lone(2, source="another"))
     assert not lone.may_take_jobs(are_others_running=True)
     assert lone.pop_list_with_lone_job() == "jobs"
+
+
+async def test_the_lease_of_a_lone_job_is_renewed_until_redis_takes_the_job_back(
+    settings: Settings, redis_url: str, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise RedisConnectionError
+
+    slow = site.raw("/", b"", delay=30)
+    messages = [
+        json.dumps({"id": n, "url": slow, "token": f"{n}-a", "alone": n == 2}) for n in (1, 2)
+    ]
+    changed = settings.model_copy(update={"shutdown_grace": 0.1})
+    async with aioredis.Redis.from_url(redis_url) as redis:
+        await redis.rpush(QUEUE, *messages)
+        with monkeypatch.context() as patched:
+            patched.setattr(JobQueue, "hand_back", fail)
+            async with listening(changed):
+                await until(lambda: redis.zscore(LEASES, "2-a"))
+                until_ms = await redis.zscore(LEASES, "2-a") or 0
+
+                async def is_renewed() -> bool:
+                    return (await redis.zscore(LEASES, "2-a") or 0) > until_ms
+
+                await until(is_renewed, seconds=5)

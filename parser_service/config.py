@@ -73,6 +73,8 @@ class Settings(BaseSettings):
     fetch_ca_bundle: CertificateFile | None = None
     """A file of certificates to trust instead of the system's."""
     fetch_max_redirects: Annotated[int, Field(ge=0, le=20)] = 5
+    follow_refresh: bool = True
+    """Whether pages that ask for another one at once (`Refresh`) are followed like redirects."""
     fetch_user_agent: Annotated[
         str, Field(pattern=r"^[\x20-\x7e]{1,300}$"), TextFormat("1 to 300 visible ASCII characters")
     ] = "PageParser/0.1 (self-hosted page parser)"

@@ -136,7 +136,12 @@ async def open_pipeline(
         timeout=None,  # noqa: S113 - each page has one deadline, in `PagePipeline.run`
     ) as client:
         fetcher = Fetcher(client=client, guard=guard, settings=settings, limits=limits)
-        yield PagePipeline(fetcher=fetcher, pool=pool, timeout=settings.fetch_timeout)
+        yield PagePipeline(
+            fetcher=fetcher,
+            pool=pool,
+            timeout=settings.fetch_timeout,
+            max_refreshes=settings.fetch_max_redirects if settings.follow_refresh else 0,
+        )
     await pool.close()
 
 

@@ -21,8 +21,10 @@ from parser_service.extractors.title import fallback_title, title
 from parser_service.markup import charset
 from parser_service.markup.content_type import Markup
 from parser_service.markup.decoders import decode
+from parser_service.markup.depth import cut_where_too_deep
 from parser_service.markup.document import Document
 from parser_service.markup.lexbor import document_from_tree
+from parser_service.markup.refresh import immediate_target
 from parser_service.markup.text import make_storable_text
 from parser_service.markup.xhtml import parse_xhtml
 from parser_service.page import Metadata, TitleSource
@@ -38,6 +40,7 @@ class RawPage:
         url: the URL that it was fetched from, after redirects.
         declared_charset: the label in the Content-Type header.
         robots_headers: values of X-Robots-Tag headers.
+        refresh: the Refresh header, which comes before a `<meta>`.
         title_fallback: use `og:title` or the first `<h1>` if the title is missing.
     """
 
@@ -46,6 +49,7 @@ class RawPage:
     url: str
     declared_charset: str | None = None
     robots_headers: Sequence[str] = ()
+    refresh: str | None = None
     title_fallback: bool = False
 
 
@@ -58,6 +62,7 @@ class ParsedPage:
         title_source: the element or property that the title is from; None without a title.
         html: the text of the whole page, storable: no NUL, no surrogates.
         charset: the page's encoding, by its name in the Encoding Standard.
+        refresh_url: the URL that the page asks for in its place; see `markup/refresh.py`.
     """
 
     title: str
@@ -65,6 +70,7 @@ class ParsedPage:
     html: str
     charset: str
     metadata: Metadata
+    refresh_url: str | None = None
 
 
 def parse(raw: RawPage) -> ParsedPage:
@@ -79,6 +85,9 @@ def parse(raw: RawPage) -> ParsedPage:
         html=make_storable_text(text),
         charset=name,
         metadata=extract_metadata(document),
+        refresh_url=immediate_target(
+            raw.refresh or document.refresh, base_url=document.base_url, url=raw.url
+        ),
     )
 
 
@@ -98,16 +107,16 @@ def _read_html(raw: RawPage) -> tuple[str, str, Document]:
     )
     if name is not None:
         text = decode(body, name)
-        tree = LexborHTMLParser(text)
+        tree = LexborHTMLParser(cut_where_too_deep(text))
     else:
         name = charset.by_guess(body)
         text = decode(body, name)
-        tree = LexborHTMLParser(text)
+        tree = LexborHTMLParser(cut_where_too_deep(text))
         late = _charset_of_late_meta(tree)
         if late is not None and late != name:
             name = late
             text = decode(body, name)
-            tree = LexborHTMLParser(text)
+            tree = LexborHTMLParser(cut_where_too_deep(text))
     return text, name, document_from_tree(tree, url=raw.url)
 
 

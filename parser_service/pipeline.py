@@ -34,10 +34,13 @@ log = structlog.get_logger()
 class PagePipeline:
     """Turn a URL into a page or a `FetchError`; an unexpected failure is an `InternalError`."""
 
-    def __init__(self, *, fetcher: Fetcher, pool: ParseRunner, timeout: float) -> None:
+    def __init__(
+        self, *, fetcher: Fetcher, pool: ParseRunner, timeout: float, max_refreshes: int
+    ) -> None:
         self._fetcher = fetcher
         self._pool = pool
         self._timeout = timeout
+        self._max_refreshes = max_refreshes
 
     async def run(
         self,
@@ -70,6 +73,12 @@ class PagePipeline:
                     )
                     fetched_at = datetime.now(UTC)
                     facts = await self._pool.parse(_to_raw_page(fetched, options))
+                    while (target := facts.refresh_url) and self._may_follow(target, fetched):
+                        fetched = await self._fetcher.fetch(
+                            target, access=access, options=options, hops=_hops_after(fetched)
+                        )
+                        fetched_at = datetime.now(UTC)
+                        facts = await self._pool.parse(_to_raw_page(fetched, options))
             except NotFetchedYetError:
                 raise
             except (TimeoutError, FetchError) as error:
@@ -84,6 +93,18 @@ class PagePipeline:
         _report_success(fetched, seconds=seconds)
         return _to_page(fetched, facts, fetched_at, elapsed_ms=_milliseconds(seconds))
 
+    def _may_follow(self, target: str, page: FetchedPage) -> bool:
+        """Return whether a page's refresh is followed; otherwise the page itself is the result.
+
+        A URL that was requested before is one of pages that lead to each other in turns.
+        """
+        requested = [hop.url for hop in page.redirects]
+        return len(requested) < self._max_refreshes and target not in requested
+
+
+def _hops_after(page: FetchedPage) -> Sequence[Hop]:
+    return (*page.redirects, Hop(page.final_url, page.status, page.set_cookies))
+
 
 def _to_raw_page(page: FetchedPage, options: PageOptions) -> RawPage:
     return RawPage(
@@ -92,6 +113,7 @@ def _to_raw_page(page: FetchedPage, options: PageOptions) -> RawPage:
         url=page.final_url,
         declared_charset=page.declared.charset if page.declared else None,
         robots_headers=page.robots_headers,
+        refresh=page.refresh,
         title_fallback=options.title_fallback,
     )
 

@@ -110,6 +110,7 @@ PARSER = SHARED | {
     "HOST_FETCH_SHARE": SHARE,
     "HOST_JOB_SHARE": SHARE,
     "RESPECT_ROBOTS": Wrong("it must be true or false.", ("perhaps", "2")),
+    "FOLLOW_REFRESH": Wrong("it must be true or false.", ("perhaps", "2")),
     "SHUTDOWN_GRACE": _seconds(10),
     "HTTP_ALIVE_FILE": FILE,
 }

@@ -52,6 +52,8 @@ class FetchedPage:
         content_type: the Content-Type header as sent, for the client.
         declared: the same header, parsed.
         robots_headers: values of X-Robots-Tag headers.
+        refresh: the Refresh header.
+        set_cookies: the Set-Cookie headers that are kept.
     """
 
     final_url: str
@@ -61,6 +63,8 @@ class FetchedPage:
     markup: ct.Markup
     body: bytes
     robots_headers: Sequence[str] = ()
+    refresh: str | None = None
+    set_cookies: tuple[str, ...] = ()
     redirects: Sequence[Hop] = field(default=())
 
 
@@ -186,13 +190,13 @@ class Fetcher:
             raise PageStatusError(status, retry_after=retry_after_seconds(response))
         values = response.headers.get_list("content-type")
         declared = ct.extract(values)
-        is_unknown = declared is None or declared.is_unknown
-        if not is_unknown and ct.markup_of(declared, b"") is None:
+        needs_start = ct.is_decided_by_start(declared)
+        if not needs_start and ct.markup_of(declared, b"") is None:
             raise UnsupportedContentTypeError
         body = await self._bodies.read(
             response,
             hold=access.hold_until_delivered,
-            check_start=_require_markup if is_unknown else None,
+            check_start=partial(_require_markup, declared) if needs_start else None,
         )
         markup = ct.markup_of(declared, body[:START_BYTES])
         if markup is None:
@@ -205,10 +209,12 @@ class Fetcher:
             markup=markup,
             body=body,
             robots_headers=response.headers.get_list("x-robots-tag"),
+            refresh=response.headers.get("refresh"),
+            set_cookies=bounded(response.headers.get_list("set-cookie")),
             redirects=tuple(hops),
         )
 
 
-def _require_markup(start: bytes) -> None:
-    if ct.markup_of(None, start) is None:
+def _require_markup(declared: ct.ContentType | None, start: bytes) -> None:
+    if ct.markup_of(declared, start) is None:
         raise UnsupportedContentTypeError

@@ -34,6 +34,11 @@ class ContentType:
         """Return whether it says as little as no header (MIME Sniffing Standard, section 7)."""
         return self.essence in ("unknown/unknown", "application/unknown", "*/*")
 
+    @property
+    def is_xml(self) -> bool:
+        """Return whether it says that the body is XML, of whatever kind."""
+        return self.essence in ("application/xml", "text/xml")
+
 
 def extract(values: Sequence[str]) -> ContentType | None:
     """Combine all Content-Type header values of a response into one MIME type."""
@@ -59,15 +64,22 @@ def parse(text: str) -> ContentType | None:
     return ContentType(f"{kind}/{subtype}".lower(), charset)
 
 
+def is_decided_by_start(content_type: ContentType | None) -> bool:
+    """Return whether only the first bytes of the body tell what kind of markup it is."""
+    return content_type is None or content_type.is_unknown or content_type.is_xml
+
+
 def markup_of(content_type: ContentType | None, head: bytes) -> Markup | None:
     """Return the kind of markup, or None if the response must not be parsed.
 
     Args:
         content_type: that of the header.
-        head: the first bytes of the body, sniffed only if the header says nothing.
+        head: the first bytes of the body; see `is_decided_by_start`.
     """
     if content_type is None or content_type.is_unknown:
         return Markup.HTML if _looks_like_html(head) else None
+    if content_type.is_xml:
+        return Markup.XHTML if _XHTML_START.match(_fold_to_ascii(head)) else None
     if content_type.essence in tuple(Markup):
         return Markup(content_type.essence)
     return None
@@ -82,13 +94,24 @@ _HTML_START = re.compile(
 _BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xfe\xff", b"\xff\xfe")
 
 
+# A browser builds a page from XML whose root is XHTML's.
+_XHTML_START = re.compile(
+    rb"\s*(?:<\?.*?\?>\s*|<!--.*?-->\s*|<!DOCTYPE[^\[>]*(?:\[[^\]]*\]\s*)?>\s*)*"
+    rb"<(?:[\w.-]+:)?html\s[^>]*xmlns(?::[\w.-]+)?\s*=\s*[\"']http://www\.w3\.org/1999/xhtml[\"']",
+    re.DOTALL,
+)
+
+
 def _looks_like_html(head: bytes) -> bool:
+    return _HTML_START.match(_fold_to_ascii(head)) is not None
+
+
+def _fold_to_ascii(head: bytes) -> bytes:
+    """Drop a byte order mark, and what UTF-16 adds to ASCII: the patterns contain nothing else."""
     for mark in _BYTE_ORDER_MARKS:
         if head.startswith(mark):
-            # Fold UTF-16 to its ASCII letters: the patterns contain nothing else.
-            head = head[len(mark) :].replace(b"\0", b"")
-            break
-    return _HTML_START.match(head) is not None
+            return head[len(mark) :].replace(b"\0", b"")
+    return head
 
 
 def _split_values(text: str) -> Iterator[str]:

@@ -53,6 +53,7 @@ class Document:
         links: in the order of the page.
         json_ld: the objects of its JSON-LD scripts.
         elements: finds what the page shows to its readers.
+        refresh: the content of the first `<meta http-equiv=refresh>` outside `<noscript>`.
         robots_headers: values of X-Robots-Tag headers.
     """
 
@@ -65,6 +66,7 @@ class Document:
     links: Sequence[Link] = ()
     json_ld: JsonLd = field(default_factory=JsonLd)
     elements: Elements = field(default_factory=Elements, compare=False)
+    refresh: str | None = None
     robots_headers: Sequence[str] = ()
     _found: dict[Callable[["Document"], Any], Any] = field(default_factory=dict, compare=False)
 

@@ -38,19 +38,46 @@ def document_from_tree(page: LexborHTMLParser, *, url: str) -> Document:
             marked.append(Element(node))
     title = _first_title(by_tag.get("title", ()))
     heading = next(iter(by_tag.get("h1", ())), None)
+    title_text = None if title is None else title.text(deep=False)
     scripts = (node for node in by_tag.get("script", ()) if is_json_ld(node.attributes))
     root = page.root
     return Document(
-        base_url=base_url_of(url, (node.attributes.get("href") for node in by_tag.get("base", ()))),
+        base_url=base_url_of(url, _base_addresses(by_tag.get("base", ()))),
         url=url,
         language=root.attributes.get("lang") if root else None,
-        title=None if title is None else title.text(deep=False),
-        heading=None if title or not heading else heading.text(),
+        title=title_text,
+        heading=None if (title_text or "").strip() or not heading else heading.text(),
         meta=meta_by_name(node.attributes for node in by_tag.get("meta", ())),
         links=links_of(node.attributes for node in by_tag.get("link", ())),
         json_ld=JsonLd.parse((node.text() for node in scripts), url=url),
         elements=Elements(page, marked),
+        refresh=_refresh(by_tag.get("meta", ())),
     )
+
+
+def _base_addresses(bases: Iterable[LexborNode]) -> Iterable[str | None]:
+    """Return the addresses of the `<base>` elements that are HTML, in a bounded number of steps."""
+    steps = MAX_TITLE_SEARCH_STEPS
+    for node in bases:
+        tags = _tags_from_root(node, steps)
+        steps -= len(tags)
+        if steps <= 0:
+            return
+        if _is_in_html_namespace(tags):
+            yield node.attributes.get("href")
+
+
+def _refresh(metas: Iterable[LexborNode]) -> str | None:
+    for node in metas:
+        attributes = node.attributes
+        if (attributes.get("http-equiv") or "").strip().lower() != "refresh":
+            continue
+        # A browser that runs scripts has no elements in `<noscript>`, and shows the page itself.
+        if node.parent is not None and node.parent.tag == "noscript":
+            continue
+        if content := attributes.get("content"):
+            return content
+    return None
 
 
 def _first_title(titles: Iterable[LexborNode]) -> LexborNode | None:

@@ -50,6 +50,15 @@ def parse_xhtml(text: str, *, url: str) -> Document:
             ),
             url=url,
         ),
+        refresh=next(
+            (
+                attributes["content"]
+                for attributes in map(_attributes, _elements_named(page, "meta"))
+                if (attributes.get("http-equiv") or "").strip().lower() == "refresh"
+                and attributes.get("content")
+            ),
+            None,
+        ),
         # Good enough to look for dates and names in the text, and much faster.
         elements=elements_of(LexborHTMLParser(text)),
     )

@@ -1,5 +1,7 @@
 """Bytes to facts: encodings and titles, as tables."""
 
+from dataclasses import replace
+
 import pytest
 
 from parser_service.markup.content_type import Markup
@@ -191,3 +193,36 @@ def test_an_xml_declaration_names_the_encoding_of_xhtml() -> None:
     ).encode("cp1251")
     facts = parse(body, markup=Markup.XHTML)
     assert (facts.title, facts.charset) == (RUSSIAN, "windows-1251")
+
+
+@pytest.mark.parametrize("title", ["<title> </title>", "<title>\n\t</title>", "<title></title>"])
+def test_a_blank_title_is_none(title: str) -> None:
+    raw = RawPage(
+        f"{title}<h1>heading</h1>".encode(), Markup.HTML, "http://a.example/", title_fallback=True
+    )
+    found = parse_source(raw)
+    assert (found.title, found.title_source) == ("heading", "h1")
+    assert parse_source(replace(raw, title_fallback=False)).title == ""
+
+
+@pytest.mark.parametrize(
+    ("html", "icon"),
+    [
+        ("<base href='/b/'><link rel=icon href=x>", "http://a.example/b/x"),
+        ("<svg><base href='/b/'></svg><link rel=icon href=x>", "http://a.example/x"),
+        ("<svg><base href='/b/'></base></svg><base href='/c/'><link rel=icon href=x>",
+         "http://a.example/c/x"),
+        ("<svg><desc><base href='/b/'></desc></svg><link rel=icon href=x>", "http://a.example/b/x"),
+    ],
+)  # fmt: skip
+def test_a_base_counts_if_it_is_html(html: str, icon: str) -> None:
+    assert (
+        parse_source(RawPage(html.encode(), Markup.HTML, "http://a.example/")).metadata.favicon
+        == icon
+    )
+
+
+def test_a_page_that_nests_deep_has_its_title() -> None:
+    body = b"<title>A</title>" + b"<div>" * 300_000
+    found = parse_source(RawPage(body, Markup.HTML, "http://a.example/"))
+    assert (found.title, len(found.html)) == ("A", len(body))

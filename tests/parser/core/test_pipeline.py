@@ -203,3 +203,92 @@ async def test_a_proxy_from_the_environment_is_ignored(
     async with open_pipeline(settings) as handler:
         pages = Pages(handler)
         assert (await pages.get(site.page("/", "<title>A</title>"))).title == "A"
+
+
+REFRESH = '<meta http-equiv="Refresh" content="{}"><title>first</title>'
+
+
+async def test_a_page_that_asks_for_another_is_followed(pages: Pages, site: Site) -> None:
+    site.page("/end", "<title>end</title>")
+    site.page("/meta", REFRESH.format("0; url=end"))
+    url = site.page("/header", "<title>first</title>", Refresh="1;url=/meta")
+    page = await pages.get(url)
+    assert page.title == "end"
+    assert [(hop.url, hop.status) for hop in page.redirects] == [
+        (url, 200),
+        (site.url("/meta"), 200),
+    ]
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        REFRESH.format("5; url=/end"),
+        REFRESH.format("0; url=/"),
+        REFRESH.format("0"),
+        "<title>first</title><noscript>" + REFRESH.format("0; url=/end") + "</noscript>",
+        "<title>first</title><meta name=refresh content='0; url=/end'>",
+        "<title>first</title><!-- " + REFRESH.format("0; url=/end") + " -->",
+    ],
+)
+async def test_a_page_that_is_meant_to_be_read_is_the_result(
+    pages: Pages, site: Site, html: str
+) -> None:
+    site.page("/end", "<title>end</title>")
+    page = await pages.get(site.page("/", html))
+    assert (page.title, page.redirects) == ("first", [])
+
+
+async def test_pages_that_ask_for_each_other_end_with_one_of_them(pages: Pages, site: Site) -> None:
+    url = site.page("/a", REFRESH.format("0; url=/b"))
+    site.page("/b", REFRESH.format("0; url=/a"))
+    page = await pages.get(url)
+    assert [hop.url for hop in page.redirects] == [url]
+    for n in range(9):
+        site.page(f"/{n}", REFRESH.format(f"0; url=/{n + 1}"))
+    page = await pages.get(site.url("/0"))
+    assert (page.final_url, len(page.redirects)) == (site.url("/5"), 5)
+
+
+async def test_a_refresh_to_a_refused_address_is_a_failure(pages: Pages, site: Site) -> None:
+    url = site.page("/", REFRESH.format("0; url=http://169.254.169.254/"))
+    assert await _code(pages, url) == "blocked_address"
+
+
+async def test_cookies_go_along_with_a_refresh(pages: Pages, site: Site) -> None:
+    site.page("/end", "<title>end</title>")
+    url = site.page("/", REFRESH.format("0; url=/end"), Set_Cookie="a=1; Path=/")
+    assert (await pages.get(url)).title == "end"
+    assert "\r\ncookie: a=1\r\n" in site.requests[-1].lower()
+
+
+async def test_refreshes_can_be_left_alone(settings: Settings, site: Site) -> None:
+    site.page("/end", "<title>end</title>")
+    url = site.page("/", REFRESH.format("0; url=/end"))
+    async with open_pipeline(settings.model_copy(update={"follow_refresh": False})) as opened:
+        assert (await Pages(opened).get(url)).title == "first"
+
+
+XHTML = '<html xmlns="http://www.w3.org/1999/xhtml"><head><title>A</title></head></html>'
+
+
+@pytest.mark.parametrize("content_type", ["application/xml", "text/xml; charset=utf-8"])
+@pytest.mark.parametrize(
+    ("xml", "title"),
+    [
+        (XHTML, "A"),
+        ('<?xml version="1.0"?>\n<!-- a --><!DOCTYPE html>\n' + XHTML, "A"),
+        ("\ufeff" + XHTML, "A"),
+        ("<rss><title>A</title></rss>", None),
+        ("<html><title>A</title></html>", None),
+        ("", None),
+    ],
+)
+async def test_xml_is_a_page_if_its_root_is_that_of_xhtml(
+    pages: Pages, site: Site, content_type: str, xml: str, title: str | None
+) -> None:
+    url = site.respond("/", 200, xml.encode(), {"Content-Type": content_type})
+    if title is None:
+        assert await _code(pages, url) == "unsupported_content_type"
+    else:
+        assert (await pages.get(url)).title == title

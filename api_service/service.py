@@ -13,7 +13,7 @@ from api_service.database import Database
 from api_service.edge.answer_memory import AnswerMemory, HeldAnswer
 from api_service.endings.wakeups import STATUS_RECHECK_SECONDS, EndingListener
 from api_service.exceptions import DatabaseUnavailableError, NotFoundError
-from api_service.idempotency.service import KeyedRequest, ScopedKey
+from api_service.idempotency.service import KeyedAcceptance, ScopedKey
 from api_service.page.foreign import read_error, read_facts
 from api_service.parser_client.http import ParserHttp
 from api_service.parser_client.messages import PAGE_KIND
@@ -127,7 +127,9 @@ class ParseRequestService:
         # The place is reserved within the transaction, and given up after its end.
         with ExitStack() as place:
             async with self._database.transaction() as session:
-                keyed = KeyedRequest(session, key, url=request.url, options=request.stored_options)
+                keyed = KeyedAcceptance(
+                    session, key, url=request.url, options=request.stored_options
+                )
                 if (known := await keyed.lock_key_and_find_accepted()) is not None:
                     return known, False
                 place.enter_context(self._admission.reserve_place())

@@ -46,7 +46,7 @@ class Server(ABC):
         """Return the folder that holds its data."""
 
     def start(self) -> None:
-        """Start the server, with a new data folder if there is none.
+        """End what an earlier server left running, and start it; make its data folder first.
 
         Raises:
             StartError: the server does not run.

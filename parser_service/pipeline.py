@@ -51,7 +51,7 @@ class PagePipeline:
         hops: Sequence[Hop] = (),
         is_allowed: bool = False,
     ) -> Page:
-        """Fetch and parse a page.
+        """Fetch and parse a page, and the one that it asks for in its place.
 
         Args:
             url: the first URL, or the next one after `hops`.

@@ -45,7 +45,7 @@ class EndingListener:
 
     def open(self) -> None:
         """Begin to listen."""
-        self._listening = asyncio.create_task(self._listen())
+        self._listening = asyncio.create_task(self._listen_and_reconnect())
 
     @property
     def is_closing(self) -> bool:
@@ -79,7 +79,8 @@ class EndingListener:
             if not self._waiters[request_id]:
                 del self._waiters[request_id]
 
-    async def _listen(self) -> None:
+    async def _listen_and_reconnect(self) -> None:
+        """Listen for ever: log a lost connection, pause, and connect again."""
         while True:
             lost = asyncio.Event()
             connection = None

@@ -32,7 +32,7 @@ class ScopedKey:
     key: str
 
 
-class KeyedRequest:
+class KeyedAcceptance:
     """One request that came with a key, while it is being accepted.
 
     Args:

@@ -9,7 +9,7 @@ import structlog
 from redis.exceptions import ResponseError
 
 from api_service.parser_client.keys import Keys
-from api_service.parser_client.members import decode_member, encode_member
+from api_service.parser_client.redis_members import decode_redis_member, encode_redis_member
 from api_service.parser_client.scripts import read_script
 from api_service.parser_client.token import request_id_of
 from api_service.parser_client.wrong_type import is_wrong_type_error
@@ -130,14 +130,14 @@ class RedisCensus:
         except ResponseError as error:
             _log_wrong_type_or_raise(name, error)
             return []
-        return [decode_member(member) for member in found if isinstance(member, bytes)]
+        return [decode_redis_member(member) for member in found if isinstance(member, bytes)]
 
     async def _items_from_the_end(self, name: str) -> AsyncIterator[bytes]:
         """List a list's items chunk by chunk from its tail, so that pops at its head skip none.
 
         A key of another type is logged and has none.
         """
-        key, end = encode_member(name), -1
+        key, end = encode_redis_member(name), -1
         while True:
             try:
                 chunk = await self._redis.lrange(key, end - ITEMS_PER_READ + 1, end)

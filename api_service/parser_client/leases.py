@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import redis.asyncio as aioredis
 
 from api_service.parser_client.keys import Keys
-from api_service.parser_client.members import decode_member, encode_member
+from api_service.parser_client.redis_members import decode_redis_member, encode_redis_member
 from api_service.parser_client.scripts import read_script
 
 
@@ -25,12 +25,12 @@ class Leases:
         may be any text, see `members.py`.
         """
         found = await self._expired_script(keys=self._keys, args=[after_ms, limit])
-        return [decode_member(token) for token in found]
+        return [decode_redis_member(token) for token in found]
 
     async def drop(self, tokens: Sequence[str]) -> None:
         """Delete the leases, and the notes that they ended, of tokens that have been dealt with."""
         if tokens:
-            members = [encode_member(token) for token in tokens]
+            members = [encode_redis_member(token) for token in tokens]
             async with self._redis.pipeline(transaction=True) as pipe:
                 for key in self._keys:
                     pipe.zrem(key, *members)

@@ -14,17 +14,17 @@ T = TypeVar("T")
 CallWithCollaborators = Callable[[CollaboratorRegistry], Coroutine[Any, Any, T]]
 
 
-class Worker(Protocol):
+class TaskWorker(Protocol):
     """The worker as tasks see it."""
 
     def run_or_log_outage(self, call: CallWithCollaborators[T]) -> T | None:
         """Run a use case; if a server is unreachable, log that and return None."""
 
 
-_current: Worker | None = None
+_current: TaskWorker | None = None
 
 
-def current_worker() -> Worker:
+def current_worker() -> TaskWorker:
     """Return the worker that tasks run in.
 
     Raises:
@@ -35,7 +35,7 @@ def current_worker() -> Worker:
     return _current
 
 
-def set_current_worker(worker: Worker | None) -> None:
+def set_current_worker(worker: TaskWorker | None) -> None:
     """Make a worker the one that tasks run in."""
     global _current  # noqa: PLW0603 - Celery's tasks and signals have no other place to share
     _current = worker

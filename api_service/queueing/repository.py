@@ -119,9 +119,11 @@ class QueueRepository:
         parameters = {"seen": list(seen), "before": before, "first": first or 0}
         return (await self._session.execute(statements.FIND_MISSING_FROM_REDIS, parameters)).all()
 
-    async def find_first_unfinished(self, *, first: int | None = None) -> int:
+    async def find_first_unfinished_or_newest(self, *, first: int | None = None) -> int:
         """Read the lowest id from `first` on that is unfinished, or could be the next to be."""
-        result = await self._session.execute(statements.FIRST_UNFINISHED, {"first": first or 0})
+        result = await self._session.execute(
+            statements.FIND_FIRST_UNFINISHED_OR_NEWEST, {"first": first or 0}
+        )
         return int(result.scalar_one())
 
     async def clear_suspects_except(self, missing: Sequence[int]) -> None:

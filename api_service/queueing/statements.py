@@ -112,7 +112,7 @@ FIND_MISSING_FROM_REDIS = text(f"""
 """)
 
 # If none is unfinished, the next one follows the newest row.
-FIRST_UNFINISHED = text(f"""
+FIND_FIRST_UNFINISHED_OR_NEWEST = text(f"""
     SELECT coalesce(
         (SELECT id FROM parse_requests
             WHERE {UNFINISHED_CONDITION} AND id >= :first ORDER BY id LIMIT 1),

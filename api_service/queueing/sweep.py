@@ -232,7 +232,7 @@ class Sweep:
         async with self._database.transaction() as session:
             repository = QueueRepository(session)
             missing = await repository.find_missing_from_redis(seen, before=begun, first=first)
-            next_unfinished = await repository.find_first_unfinished(first=first)
+            next_unfinished = await repository.find_first_unfinished_or_newest(first=first)
         self._first_unfinished.record_first(next_unfinished)
         return {row.id: row.token for row in missing}
 

@@ -47,7 +47,7 @@ class ForgivingQoS(QoS):  # type: ignore[misc] # kombu carries no types
             self._remove_from_indices(tag).execute()
 
 
-class AddressedChannel(Channel):  # type: ignore[misc] # kombu carries no types
+class ForgivingChannel(Channel):  # type: ignore[misc] # kombu carries no types
     """kombu's channel, connected to our address, where any bytes may stand in a queue."""
 
     QoS = ForgivingQoS
@@ -78,7 +78,7 @@ class AddressedChannel(Channel):  # type: ignore[misc] # kombu carries no types
 class ReconnectingTransport(Transport):  # type: ignore[misc] # kombu carries no types
     """kombu's transport for Redis, treating an error reply as a broken connection."""
 
-    Channel = AddressedChannel
+    Channel = ForgivingChannel
     connection_errors = (*Transport.connection_errors, ResponseError)
     channel_errors = tuple(e for e in Transport.channel_errors if e is not ResponseError)
 

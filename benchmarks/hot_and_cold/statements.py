@@ -112,7 +112,7 @@ def statements(targets: Targets) -> Mapping[str, Ask]:
             age=5, limit=LIMIT, first=targets.first_pending
         ),
         "look: lost": lambda s: QueueRepository(s).claim_lost(age=45, limit=LIMIT),
-        "look: first": lambda s: QueueRepository(s).find_first_unfinished(
+        "look: first": lambda s: QueueRepository(s).find_first_unfinished_or_newest(
             first=targets.first_unfinished
         ),
         "look: missing": lambda s: QueueRepository(s).find_missing_from_redis(

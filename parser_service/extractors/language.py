@@ -10,7 +10,7 @@ from parser_service.extractors.text_languages import (
 )
 from parser_service.markup.document import Document
 
-MAX_LENGTH = 500
+MAX_SAMPLE_LENGTH = 500
 """Characters of the page's text that are looked at."""
 
 _LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8}){0,5}")
@@ -31,7 +31,7 @@ def language(document: Document) -> str | None:
         own = agreed.copy().pop()
         if fits_words(own, summary) or guessed_language(summary) in (None, own):
             return fitting[0]
-    text = " ".join([summary, *document.elements.lines_after_heading])[: 2 * MAX_LENGTH]
+    text = " ".join([summary, *document.elements.lines_after_heading])[: 2 * MAX_SAMPLE_LENGTH]
     guessed = guessed_language(text)
     agreeing = (tag for tag in fitting if _primary(tag) == guessed)
     if not agreed <= GUESSED:
@@ -60,4 +60,4 @@ def _primary(tag: str) -> str:
 
 def _summary(document: Document) -> str:
     texts = (document.title or "", document.first_meta("description", "og:description") or "")
-    return " ".join(text[:MAX_LENGTH] for text in texts)
+    return " ".join(text[:MAX_SAMPLE_LENGTH] for text in texts)

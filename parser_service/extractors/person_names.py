@@ -37,7 +37,7 @@ _ROLE = re.compile(
     r"|periodista|corresponsal|rédact\w+|correspondant\w*|senior|manager|fotograf\w*|photograph\w*)\b",
     re.IGNORECASE,
 )
-_QUOTE = re.compile('[„“”"«»!?%#=<>]')
+_NEVER_IN_NAMES = re.compile('[„“”"«»!?%#=<>]')
 _PARTICLES = frozenset(
     {
         *("van", "von", "vom", "zu", "zum", "zur", "de", "der", "den", "des", "del", "della"),
@@ -123,7 +123,12 @@ def _is_within_name(text: str, end: re.Match[str]) -> bool:
 
 
 def _is_name(text: str) -> bool:
-    if is_address(text) or _REFUSED.match(text) or not text[0].isalpha() or _QUOTE.search(text):
+    if (
+        is_address(text)
+        or _REFUSED.match(text)
+        or not text[0].isalpha()
+        or _NEVER_IN_NAMES.search(text)
+    ):
         return False
     words = text.split()
     small = [word for word in words if word[0].islower()]

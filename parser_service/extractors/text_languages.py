@@ -28,7 +28,7 @@ _SCRIPTS = {
 }
 """Characters of each script, by the language if only one is written in it."""
 _CHARACTERS = re.compile("|".join(f"(?P<{name}>[{range_}]+)" for name, range_ in _SCRIPTS.items()))
-_NOT_LATIN = re.compile("[\u0370-\u1fff\u3040-\U0010ffff]")
+_NON_LATIN_CHARACTER = re.compile("[\u0370-\u1fff\u3040-\U0010ffff]")
 _WORDS = re.compile(r"[^\W\d_]+")
 
 _LANGUAGES_OF_SCRIPTS = {
@@ -95,7 +95,7 @@ def guessed_language(text: str) -> str | None:
 def _script(text: str) -> str | None:
     """Return the name of the script that most letters of a text are of."""
     text = text[:MAX_LETTERS]
-    if len(_NOT_LATIN.findall(text)) * 4 < len(text):  # the usual case, told at once
+    if len(_NON_LATIN_CHARACTER.findall(text)) * 4 < len(text):  # the usual case, told at once
         return "Latn" if len(text) >= MIN_LETTERS else None
     letters: Counter[str] = Counter()
     for run in _CHARACTERS.finditer(text):

@@ -82,7 +82,7 @@ class _PrescanCutShortError(Exception):
 
 _META = re.compile(rb"<meta[\t\n\x0c\r /]", re.IGNORECASE)
 _TAG = re.compile(rb"</?[A-Za-z][^\t\n\x0c\r >]*")
-_OTHER_MARKUP = re.compile(rb"<[!/?]")
+_OTHER_MARKUP_START = re.compile(rb"<[!/?]")
 _ATTRIBUTE = re.compile(
     rb"[\t\n\x0c\r /]*"
     rb"(?P<name>[^\t\n\x0c\r />][^\t\n\x0c\r />=]*)"
@@ -105,7 +105,7 @@ def _run_prescan(head: bytes) -> str | None:
                 return name
         elif tag := _TAG.match(head, position):
             _, position = _attributes(head, tag.end())
-        elif _OTHER_MARKUP.match(head, position):
+        elif _OTHER_MARKUP_START.match(head, position):
             position = _position_after(head, b">", position)
         else:
             position += 1

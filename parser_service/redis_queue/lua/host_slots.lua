@@ -9,9 +9,22 @@
 -- @include parked
 local limit, interval, lease = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local recheck, ticket_lease = tonumber(ARGV[7]), tonumber(ARGV[8])
--- No time of a host is later than this, unless the clock was set back. A request is reserved at
--- most a second early: `recheck`.
-local latest = now + interval + recheck
+-- A request is reserved at most a second early, so a slot is given that early, too: the line is
+-- looked at once a second, and would else get one slot each time, however short the interval.
+local early = recheck
+-- No time of a host is later than this, unless the clock was set back.
+local latest = now + interval + early
+
+-- Return the next moment of a host that no slot has been given for.
+local function next_moment(host)
+    -- Slots and requests keep the interval each: a job may take long from its slot to its request.
+    -- What somebody else wrote there is no time.
+    local slot = tonumber(redis.call('GET', key(host, 'next'))) or 0
+    local request = tonumber(redis.call('GET', key(host, 'begin'))) or 0
+    local due = math.max(slot, request)
+    if now < due and due <= latest then return due end
+    return now
+end
 
 -- Return nil if the host may be entered, else the time at which to check it again.
 local function busy_until(host)
@@ -19,12 +32,8 @@ local function busy_until(host)
     redis.call('ZREMRANGEBYSCORE', slots, '-inf', now)
     if redis.call('ZCARD', slots) >= limit then return now + recheck end
     if interval == 0 then return nil end
-    -- Slots and requests keep the interval each: a job may take long from its slot to its request.
-    -- What somebody else wrote there is no time.
-    local slot = tonumber(redis.call('GET', key(host, 'next'))) or 0
-    local request = tonumber(redis.call('GET', key(host, 'begin'))) or 0
-    local due = math.max(slot, request)
-    if now < due and due <= latest then return due end
+    local due = next_moment(host)
+    if now + early < due then return due - early end
 end
 
 local function occupy(host, holder, ms)
@@ -32,7 +41,8 @@ local function occupy(host, holder, ms)
     redis.call('ZADD', slots, now + ms, holder)
     redis.call('PEXPIRE', slots, lease * 2)
     if interval > 0 then
-        redis.call('SET', key(host, 'next'), now + interval, 'PX', interval)
+        local after = next_moment(host) + interval
+        redis.call('SET', key(host, 'next'), after, 'PX', after - now)
     end
 end
 

@@ -5,11 +5,11 @@ become lone surrogates, and bytes again.
 """
 
 
-def decode_member(raw: bytes) -> str:
+def decode_redis_member(raw: bytes) -> str:
     """Return a member as text, whatever its bytes."""
     return raw.decode(errors="surrogateescape")
 
 
-def encode_member(text: str) -> bytes:
+def encode_redis_member(text: str) -> bytes:
     """Return the bytes of a member, or of a key that is named after one."""
     return text.encode(errors="surrogateescape")

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+from datetime import timedelta
 
 import pytest
 
 from api_service.assembly.worker import open_worker
 from api_service.config import Settings
 from api_service.queueing import sweep
+from api_service.queueing.repository import QueueRepository
 from api_service.queueing.sweep import SweepReport
 from tests.support.keys import (
     DONE,
@@ -355,3 +357,32 @@ async def test_a_backlog_of_100000_pushes_nothing_twice_and_all_of_it_when_redis
     listed = await steps.listed()
     assert len(set(listed)) == len(listed) == BACKLOG
     assert await steps.later(46) == SweepReport()
+
+
+async def test_what_was_pushed_after_a_look_began_is_not_missing(steps: PipelineSteps) -> None:
+    request_id = await steps.start()
+    pushed_at = (await steps.row(request_id))["updated_at"]
+    for later, missing in ((0, []), (1, [request_id])):
+        async with steps.database.transaction() as session:
+            found = await QueueRepository(session).find_missing_from_redis(
+                [], before=pushed_at + timedelta(microseconds=later)
+            )
+        assert [row.id for row in found] == missing
+
+
+async def test_a_stored_result_of_another_attempt_is_not_announced(steps: PipelineSteps) -> None:
+    request_id = await steps.start()
+    await steps.pop()
+    other = json.dumps(PAGE | {"token": f"{request_id}-other"})
+    await steps.redis.set(result_key(request_id), other)
+    assert await steps.later(6) == SweepReport(suspects=1)
+    assert not await steps.redis.exists(DONE)
+
+
+async def test_a_suspect_whose_result_is_announced_is_none_any_more(steps: PipelineSteps) -> None:
+    request_id = await steps.start()
+    job = json.loads(await steps.pop())
+    assert (await steps.later(6)).suspects == 1
+    await steps.redis.set(result_key(request_id), json.dumps(PAGE | {"token": job["token"]}))
+    assert (await steps.later(6)).announced == 1
+    assert (await steps.row(request_id))["suspect_since"] is None

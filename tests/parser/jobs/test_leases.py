@@ -193,7 +193,7 @@ async def test_lone_jobs_that_wait_are_in_nobodys_hands(
     await redis.rpush(QUEUE, *(_job(number, poison, alone=True) for number in range(1, 5)))
     async with open_listener(shutdown_grace=0.1):
         await until(lambda: len(site.requests) == 1)
-        assert await redis.zrange(LEASES, 0, -1) == ["1-token"]
+        await until(partial(_is_leased_only, redis, "1-token"))
         assert await _listed(redis) == [2, 3, 4]
     assert await _listed(redis) == [1, 2, 3, 4]
 

@@ -71,21 +71,25 @@ def test_the_end_of_another_job_does_not_end_the_wait() -> None:
     assert lone.pop_list_with_lone_job() == "jobs"
 
 
+async def _fail(*_: object, **__: object) -> None:
+    raise RedisConnectionError
+
+
+def _messages(url: str, count: int) -> list[str]:
+    """Return jobs that must run alone, but for the first."""
+    jobs = ({"id": n, "url": url, "token": f"{n}-a", "alone": n > 1} for n in range(1, count + 1))
+    return [json.dumps(job) for job in jobs]
+
+
 async def test_the_lease_of_a_lone_job_is_renewed_until_redis_takes_the_job_back(
     settings: Settings, redis_url: str, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(*_: object, **__: object) -> None:
-        raise RedisConnectionError
-
     slow = site.raw("/", b"", delay=30)
-    messages = [
-        json.dumps({"id": n, "url": slow, "token": f"{n}-a", "alone": n == 2}) for n in (1, 2)
-    ]
     changed = settings.model_copy(update={"shutdown_grace": 0.1})
     async with aioredis.Redis.from_url(redis_url) as redis:
-        await redis.rpush(QUEUE, *messages)
+        await redis.rpush(QUEUE, *_messages(slow, 2))
         with monkeypatch.context() as patched:
-            patched.setattr(JobQueue, "hand_back", fail)
+            patched.setattr(JobQueue, "hand_back", _fail)
             async with listening(changed):
                 await until(lambda: redis.zscore(LEASES, "2-a"))
                 until_ms = await redis.zscore(LEASES, "2-a") or 0
@@ -94,3 +98,20 @@ async def test_the_lease_of_a_lone_job_is_renewed_until_redis_takes_the_job_back
                     return (await redis.zscore(LEASES, "2-a") or 0) > until_ms
 
                 await until(is_renewed, seconds=5)
+
+
+async def test_lone_jobs_that_redis_did_not_take_back_are_in_their_order_after_a_stop(
+    settings: Settings, redis_url: str, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = site.raw("/", b"", delay=30)
+    changed = settings.model_copy(update={"shutdown_grace": 0.1})
+    async with aioredis.Redis.from_url(redis_url) as redis:
+        await redis.rpush(QUEUE, *_messages(slow, 4))
+        with monkeypatch.context() as patched:
+            patched.setattr(JobQueue, "hand_back", _fail)
+            async with listening(changed):
+                await until(lambda: redis.zscore(LEASES, "4-a"))
+                await until(lambda: len(site.requests) == 1)
+                patched.undo()  # and stop at once
+        left = [json.loads(raw)["id"] for raw in await redis.lrange(QUEUE, 0, -1)]
+        assert left == [1, 2, 3, 4]

@@ -267,3 +267,19 @@ async def test_a_job_that_waits_for_its_moment_is_no_sign_of_a_quick_host() -> N
             with pytest.raises(ParkedError):
                 await access.obtain_host_access(target, [])
     assert shares.max_more_jobs("a") == 1, "the host has shown no page"
+
+
+async def test_a_job_that_is_put_aside_frees_its_slot_at_another_host(
+    redis: aioredis.Redis,
+) -> None:
+    limits = HostLimits(redis, keys=KEYS, max_concurrent=1, min_interval=0, lease=60)
+    clock = Clock()
+    shares = HostShares(PLACES, share=0.1, clock=clock)
+    shares.enter("b.example", Occupant())
+    clock.now += QUICK_SECONDS + 1
+    slot = await limits.acquire_or_park("a.example", b"{}")
+    async with JobAccess(limits, b"{}", slot=slot, shares=shares) as access:
+        with pytest.raises(ParkedError):
+            await access.obtain_host_access(VettedUrl(parse_url("http://b.example/")), ())
+    assert await redis.llen(KEYS.host_waiting_jobs("b.example")) == 1
+    assert not await redis.exists(KEYS.host_slots("a.example"))

@@ -320,3 +320,15 @@ async def test_times_that_are_none_do_not_close_a_host(redis: aioredis.Redis, va
     slot = await limits.acquire_or_park("a", b"{}")
     assert slot
     assert await limits.reserve_request_time("a", max_wait=1) is not None
+
+
+async def test_a_slot_that_fell_free_does_not_let_newcomers_pass_the_line(
+    redis: aioredis.Redis,
+) -> None:
+    limits = _limits(redis, max_concurrent=1, lease=1.5)
+    assert await limits.acquire_or_park("a", b"{}")
+    assert await limits.acquire_or_park("a", b"waiting") is None
+    await older_keys(redis, 2)  # the slot's parser is dead, and nobody has looked since
+    assert await limits.acquire_or_park("a", b"newcomer") is None
+    await limits.hand_out_due_slots()
+    assert [job.parked for job in await _ready(redis)] == [b"waiting"]

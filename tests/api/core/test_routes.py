@@ -25,6 +25,7 @@ PAGE = {
         "language": "en",
         "site_name": "Example",
         "author": "A. Uthor",
+        "authors": ["A. Uthor"],
         "published_time": "2026-01-02",
         "modified_time": None,
         "image": None,

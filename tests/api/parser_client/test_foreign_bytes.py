@@ -130,6 +130,7 @@ def test_a_value_without_a_form_in_the_database_does_not_cost_the_page(
 
 
 GOOD: dict[str, object] = {
+    "authors": ["text"],
     "keywords": ["a"],
     "open_graph": {"title": ["A"]},
     "twitter_card": {"card": "summary"},

@@ -139,10 +139,10 @@ async def _outcome(settings: Settings, place: str, fault: Exception) -> dict[str
         await redis.rpush(QUEUE, json.dumps(job), json.dumps(job | {"id": 1}))
         running = asyncio.create_task(listener.run())
         try:
-            found = json.loads(await until(lambda: redis.get(result_key(2**64)), seconds=5))
-            await until(lambda: redis.get(result_key(1)), seconds=5)
+            found = json.loads(await until(lambda: redis.get(result_key(2**64)), seconds=60))
+            await until(lambda: redis.get(result_key(1)), seconds=60)
             assert await redis.llen(DONE) == 2
-            await until(lambda: _is_none(redis), seconds=2)
+            await until(lambda: _is_none(redis), seconds=60)
         finally:
             listener.stop()
             await asyncio.wait_for(running, 5)

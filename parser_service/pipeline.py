@@ -8,7 +8,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from time import perf_counter
 
 import structlog
@@ -71,13 +70,11 @@ class PagePipeline:
                     fetched = await self._fetcher.fetch(
                         url, access=access, options=options, hops=hops, is_allowed=is_allowed
                     )
-                    fetched_at = datetime.now(UTC)
                     facts = await self._pool.parse(_to_raw_page(fetched, options))
                     while (target := facts.refresh_url) and self._may_follow(target, fetched):
                         fetched = await self._fetcher.fetch(
                             target, access=access, options=options, hops=_hops_after(fetched)
                         )
-                        fetched_at = datetime.now(UTC)
                         facts = await self._pool.parse(_to_raw_page(fetched, options))
             except NotFetchedYetError:
                 raise
@@ -91,7 +88,7 @@ class PagePipeline:
                 raise InternalError from error
         seconds = perf_counter() - started
         _report_success(fetched, seconds=seconds)
-        return _to_page(fetched, facts, fetched_at, elapsed_ms=_milliseconds(seconds))
+        return _to_page(fetched, facts, elapsed_ms=_milliseconds(seconds))
 
     def _may_follow(self, target: str, page: FetchedPage) -> bool:
         """Return whether a page's refresh is followed; otherwise the page itself is the result.
@@ -118,9 +115,7 @@ def _to_raw_page(page: FetchedPage, options: PageOptions) -> RawPage:
     )
 
 
-def _to_page(
-    fetched: FetchedPage, facts: ParsedPage, fetched_at: datetime, *, elapsed_ms: int
-) -> Page:
+def _to_page(fetched: FetchedPage, facts: ParsedPage, *, elapsed_ms: int) -> Page:
     return Page(
         title=facts.title,
         title_source=facts.title_source,
@@ -133,7 +128,7 @@ def _to_page(
         charset=facts.charset,
         bytes=len(fetched.body),
         elapsed_ms=elapsed_ms,
-        fetched_at=fetched_at,
+        fetched_at=fetched.fetched_at,
     )
 
 

@@ -11,6 +11,7 @@ For each URL on the way, the targets of redirects included:
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from typing import Protocol
 
@@ -53,6 +54,7 @@ class FetchedPage:
         declared: the same header, parsed.
         robots_headers: values of X-Robots-Tag headers.
         refresh: the Refresh header.
+        fetched_at: when the body was complete.
         set_cookies: the Set-Cookie headers that are kept.
     """
 
@@ -66,6 +68,7 @@ class FetchedPage:
     refresh: str | None = None
     set_cookies: tuple[str, ...] = ()
     redirects: Sequence[Hop] = field(default=())
+    fetched_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 class NotFetchedYetError(Exception):

@@ -15,10 +15,10 @@ from api_service.settings.kinds import (
     CertificateFile,
     Count,
     Days,
+    FormatInWords,
     HostOrAddress,
     RedisKeyName,
     Seconds,
-    TextFormat,
     require_network,
     require_separate_results,
 )
@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     root_path: Annotated[
         str,
         Field(pattern=r"^(/[A-Za-z0-9._~-]+)*$"),
-        TextFormat("a path that begins with a slash and does not end with one, such as /pages"),
+        FormatInWords("a path that begins with a slash and does not end with one, such as /pages"),
     ] = ""
     """The path under which a proxy serves the API; it may strip it or leave it."""
     forwarded_allow_ips: str = "127.0.0.1"

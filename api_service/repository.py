@@ -67,7 +67,7 @@ _READ_STATUS = text(f"""
 """)
 
 # HTML is read here only up to a length: PostgreSQL knows the length without reading the text.
-_READ_RESULT = text(f"""
+_READ_RESULT_WITH_SHORT_HTML = text(f"""
     SELECT id AS request_id, status, title, error::text AS error,
         octet_length(html_content) AS html_bytes,
         CASE WHEN octet_length(html_content) <= :max_html THEN html_content END AS html,
@@ -209,7 +209,7 @@ class ParseRequestRepository:
             "owner_id": key.owner_id,
             "max_html": MAX_INLINE_HTML_BYTES,
         }
-        row = (await self._session.execute(_READ_RESULT, parameters)).one_or_none()
+        row = (await self._session.execute(_READ_RESULT_WITH_SHORT_HTML, parameters)).one_or_none()
         return None if row is None else StoredResult(**row._mapping)  # noqa: SLF001 - SQLAlchemy's name
 
     async def find_html(self, key: IdAndOwner) -> str | None:

@@ -14,10 +14,10 @@ from parser_service.settings.kinds import (
     AliveFile,
     Bytes,
     CertificateFile,
+    FormatInWords,
     Fraction,
     RedisKeyName,
     Seconds,
-    TextFormat,
     Unit,
     require_network,
     require_separate_results,
@@ -76,7 +76,9 @@ class Settings(BaseSettings):
     follow_refresh: bool = True
     """Whether pages that ask for another one at once (`Refresh`) are followed like redirects."""
     fetch_user_agent: Annotated[
-        str, Field(pattern=r"^[\x20-\x7e]{1,300}$"), TextFormat("1 to 300 visible ASCII characters")
+        str,
+        Field(pattern=r"^[\x20-\x7e]{1,300}$"),
+        FormatInWords("1 to 300 visible ASCII characters"),
     ] = "PageParser/0.1 (self-hosted page parser)"
     """The parser's name for sites; its first word selects the rules of robots.txt."""
 

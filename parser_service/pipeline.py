@@ -70,12 +70,7 @@ class PagePipeline:
                     fetched = await self._fetcher.fetch(
                         url, access=access, options=options, hops=hops, is_allowed=is_allowed
                     )
-                    facts = await self._pool.parse(_to_raw_page(fetched, options))
-                    while (target := facts.refresh_url) and self._may_follow(target, fetched):
-                        fetched = await self._fetcher.fetch(
-                            target, access=access, options=options, hops=_hops_after(fetched)
-                        )
-                        facts = await self._pool.parse(_to_raw_page(fetched, options))
+                    fetched, facts = await self._parse_and_follow(fetched, access, options)
             except NotFetchedYetError:
                 raise
             except (TimeoutError, FetchError) as error:
@@ -89,6 +84,18 @@ class PagePipeline:
         seconds = perf_counter() - started
         _report_success(fetched, seconds=seconds)
         return _to_page(fetched, facts, elapsed_ms=_milliseconds(seconds))
+
+    async def _parse_and_follow(
+        self, fetched: FetchedPage, access: HostAccess, options: PageOptions
+    ) -> tuple[FetchedPage, ParsedPage]:
+        """Parse a page; while it asks for another in its place, fetch and parse that one."""
+        facts = await self._pool.parse(_to_raw_page(fetched, options))
+        while (target := facts.refresh_url) and self._may_follow(target, fetched):
+            fetched = await self._fetcher.fetch(
+                target, access=access, options=options, hops=_hops_after(fetched)
+            )
+            facts = await self._pool.parse(_to_raw_page(fetched, options))
+        return fetched, facts
 
     def _may_follow(self, target: str, page: FetchedPage) -> bool:
         """Return whether a page's refresh is followed; otherwise the page itself is the result.

@@ -79,7 +79,7 @@ class ParserHttp:
                 if answer.status == HTTPStatus.OK:
                     size = answer.content_length or 0
                     return await memory.wait_and_make(
-                        size, partial(_read_as_parse_sync_answer, answer), one_at_a_time=False
+                        size, partial(_read_body_completed_if_foreign, answer), one_at_a_time=False
                     )
                 body = await answer.read()
             if answer.status == HTTPStatus.BAD_GATEWAY:
@@ -95,7 +95,7 @@ class ParserHttp:
         raise ParserUnavailableError
 
 
-async def _read_as_parse_sync_answer(answer: aiohttp.ClientResponse) -> bytes:
+async def _read_body_completed_if_foreign(answer: aiohttp.ClientResponse) -> bytes:
     body = await answer.read()
     return body if answer.content_type == PARSE_SYNC_MEDIA_TYPE else _completed_with_nulls(body)
 

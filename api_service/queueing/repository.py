@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api_service.queueing import statements
 from api_service.repository import JobToPush, job_from_row
 
-STATES = ("pending", "processing", "retrying")
+UNFINISHED_STATES = ("pending", "processing", "retrying")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ class QueueRepository:
         """Summarise up to `limit` unfinished requests with ids from `first` on."""
         parameters = {"limit": limit, "first": first or 0}
         rows = (await self._session.execute(statements.SUMMARISE_UNFINISHED, parameters)).all()
-        states = dict.fromkeys(STATES, StateSummary())
+        states = dict.fromkeys(UNFINISHED_STATES, StateSummary())
         found = [row for row in rows if row.state is not None]
         for row in found:
             states[row.state] = StateSummary(row.requests, row.suspects, row.oldest_age)

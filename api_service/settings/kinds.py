@@ -20,7 +20,7 @@ class Unit:
 
 
 @dataclass(frozen=True, slots=True)
-class TextFormat:
+class FormatInWords:
     """What a text must be, for people."""
 
     words: str
@@ -93,10 +93,10 @@ AliveFile = Annotated[Path, AfterValidator(_check_parent_folder)]
 RedisKeyName = Annotated[
     str,
     Field(pattern=r"^[\x21-\x7e]{1,200}$"),
-    TextFormat("1 to 200 visible ASCII characters, without spaces"),
+    FormatInWords("1 to 200 visible ASCII characters, without spaces"),
 ]
 HostOrAddress = Annotated[
     str,
     Field(pattern=r"^[A-Za-z0-9._:-]{1,253}$"),
-    TextFormat("an address or a name, such as 127.0.0.1, ::1 or localhost"),
+    FormatInWords("an address or a name, such as 127.0.0.1, ::1 or localhost"),
 ]

@@ -5,7 +5,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from api_service.settings.kinds import TextFormat, Unit
+from api_service.settings.kinds import FormatInWords, Unit
 
 MAX_SHOWN_VALUE_LENGTH = 100
 """Characters of a value that are shown."""
@@ -32,7 +32,7 @@ def explain_error(item: Mapping[str, Any], fields: Mapping[str, FieldInfo]) -> s
 
 def describe_wanted_value(field: FieldInfo) -> str:
     """Say what a setting must be."""
-    form = next((item.words for item in field.metadata if isinstance(item, TextFormat)), None)
+    form = next((item.words for item in field.metadata if isinstance(item, FormatInWords)), None)
     if form is not None:
         return form
     if get_origin(field.annotation) is Literal:

@@ -14,7 +14,7 @@ from api_service.process.redis_connection import open_redis, raise_if_redis_refu
 
 MAX_SLEEP_SECONDS = 60
 """Longest sleep of beat, in seconds, before it looks at its schedule again."""
-REDIS_TIMEOUT_SECONDS = 3
+START_CHECK_TIMEOUT_SECONDS = 3
 """Seconds that a starting beat waits for an answer of Redis."""
 
 
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 async def _raise_if_redis_refuses(settings: Settings) -> None:
-    async with open_redis(settings.redis_address, timeout=REDIS_TIMEOUT_SECONDS) as redis:
+    async with open_redis(settings.redis_address, timeout=START_CHECK_TIMEOUT_SECONDS) as redis:
         await raise_if_redis_refuses(redis)
 
 

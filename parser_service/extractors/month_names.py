@@ -20,7 +20,7 @@ _META_NAMES = {
     "da": "januar februar marts april maj juni juli august september oktober november december",
     "cs": "ledna února března dubna května června července srpna září října listopadu prosince",
 }
-_SHORTENED = frozenset({"en", "de", "fr", "es", "it", "pt", "nl", "ru"})
+_LANGUAGES_WITH_SHORT_FORMS = frozenset({"en", "de", "fr", "es", "it", "pt", "nl", "ru"})
 """Languages in which the first letters of a name are a usual short form."""
 # Short forms that are not the first three or four letters of a name, and other spellings.
 _OTHERS = {
@@ -56,7 +56,7 @@ def _numbers() -> dict[str, int]:
     for language, names in _META_NAMES.items():
         for number, name in enumerate(names.split(), start=1):
             numbers[name] = number
-            for length in (3, 4) if language in _SHORTENED else ():
+            for length in (3, 4) if language in _LANGUAGES_WITH_SHORT_FORMS else ():
                 short.setdefault(name[:length], set()).add(number)
     for name, meant in short.items():
         if len(meant) == 1:

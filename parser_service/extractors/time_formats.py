@@ -50,7 +50,7 @@ _WEEKDAY = re.compile(rf"(?:{_WORD}(?:-feira)?\.?,?\s+)?")
 _BETWEEN = re.compile(
     r"[\s,;|T–-]*(?:(?:at|um|à|às|a las|alle|om|kl\.?|klo|в|@)\s+)?", re.IGNORECASE
 )
-_WEEKDAYS = (
+_WEEKDAY_STARTS = (
     *("mon", "tue", "wed", "thu", "fri", "sat", "sun", "die", "mit", "don", "fre", "sam", "son"),
     *("lun", "mar", "mer", "mié", "mie", "jue", "jeu", "ven", "vie", "sáb", "sab", "dim", "dom"),
     *("gio", "ter", "qua", "qui", "sex", "seg", "maa", "din", "woe", "vri", "zat", "zon", "пон"),
@@ -201,7 +201,7 @@ def _joined(day: date, clock: time | None, offset: str) -> date | None:
 
 
 def _is_weekday(text: str) -> bool:
-    return bool(_WEEKDAY.fullmatch(text + " ")) and text[:3].casefold() in _WEEKDAYS
+    return bool(_WEEKDAY.fullmatch(text + " ")) and text[:3].casefold() in _WEEKDAY_STARTS
 
 
 def _clock_and_rest(text: str) -> tuple[time | None, str, str]:

@@ -21,6 +21,7 @@ from parser_service.fetching.url_guard import VettedUrl
 
 _BLANK = " \t"
 MAX_COOKIES_PER_HOP = 50
+"""Set-Cookie headers that are kept of one response."""
 MAX_COOKIE_LENGTH = 4096
 """Characters of one Set-Cookie; browsers drop longer ones."""
 MAX_COOKIES_LENGTH = 16 * 1024

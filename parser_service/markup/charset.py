@@ -83,13 +83,13 @@ class _PrescanCutShortError(Exception):
 _META = re.compile(rb"<meta[\t\n\x0c\r /]", re.IGNORECASE)
 _TAG = re.compile(rb"</?[A-Za-z][^\t\n\x0c\r >]*")
 _OTHER_MARKUP_START = re.compile(rb"<[!/?]")
-_ATTRIBUTE = re.compile(
+_ATTRIBUTE_NAME_AND_EQUALS = re.compile(
     rb"[\t\n\x0c\r /]*"
     rb"(?P<name>[^\t\n\x0c\r />][^\t\n\x0c\r />=]*)"
     rb"(?P<equals>[\t\n\x0c\r ]*=[\t\n\x0c\r ]*)?"
 )
 _UNQUOTED_VALUE = re.compile(rb"[^\t\n\x0c\r >]*")
-_TAG_END = re.compile(rb"[\t\n\x0c\r /]*>")
+_CLOSING_BRACKET = re.compile(rb"[\t\n\x0c\r /]*>")
 _XML_DECLARATION = re.compile(rb"<\?xml[^>]*?encoding[\x00-\x20]*=[\x00-\x20]*([\"'])([^\"'>]*)\1")
 _CHARSET_EQUALS = re.compile(r"charset[\t\n\x0c\r ]*=[\t\n\x0c\r ]*", re.IGNORECASE)
 
@@ -131,8 +131,8 @@ def _attributes(head: bytes, position: int) -> tuple[dict[str, str], int]:
         The attributes, with names in lower case, and the position after the tag.
     """
     attributes: dict[str, str] = {}
-    while not (end := _TAG_END.match(head, position)):
-        found = _ATTRIBUTE.match(head, position)
+    while not (end := _CLOSING_BRACKET.match(head, position)):
+        found = _ATTRIBUTE_NAME_AND_EQUALS.match(head, position)
         if found is None:
             raise _PrescanCutShortError
         value, position = (

@@ -67,13 +67,13 @@ _decode: Callable[[str, int], tuple[Any, int]] = _DECODER.raw_decode
 
 def _decoded(text: str) -> Iterator[Any]:
     """Decode value after value: some pages have several objects in a script."""
-    at = _after_space(text, 1 if text.startswith(_BYTE_ORDER_MARK) else 0)
+    at = _start_of_next_value(text, 1 if text.startswith(_BYTE_ORDER_MARK) else 0)
     while at < len(text):
         value, end = _decode(text, at)
         yield value
-        at = _after_space(text, end)
+        at = _start_of_next_value(text, end)
 
 
-def _after_space(text: str, at: int) -> int:
+def _start_of_next_value(text: str, at: int) -> int:
     found = _BETWEEN_VALUES.match(text, at)
     return found.end() if found else at

@@ -7,6 +7,7 @@ from pydantic import BaseModel, BeforeValidator, Field, StrictInt, StrictStr, Va
 from parser_service.page import Page, PageOptions
 
 JobId = int | str
+"""Whatever a producer chose: ours are numbers of requests, others may be texts."""
 PAGE_KIND = "page"
 """The kind of a job that names none."""
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import BaseModel, Field, ValidationError
 
-from api_service.settings.kinds import Bytes, Seconds, TextFormat, require_network
+from api_service.settings.kinds import Bytes, FormatInWords, Seconds, require_network
 from api_service.settings.sentences import describe_limits, describe_wanted_value, explain_error
 
 
@@ -15,8 +15,8 @@ class _Example(BaseModel):
     share: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     level: Literal["LOW", "HIGH", "TOP"] = "LOW"
     is_on: bool = False
-    name: Annotated[str, Field(pattern="^x$"), TextFormat("an x")] = "x"
-    site_url: Annotated[str, Field(pattern="^x$"), TextFormat("an x")] = "x"
+    name: Annotated[str, Field(pattern="^x$"), FormatInWords("an x")] = "x"
+    site_url: Annotated[str, Field(pattern="^x$"), FormatInWords("an x")] = "x"
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,8 @@ BACK_SECONDS = 10
 
 @pytest.fixture(scope="module")
 def own_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
-    with running(tmp_path_factory.mktemp("own")) as system:
+    # Jobs that Valkey had not written when it was killed are pushed again after this time.
+    with running(tmp_path_factory.mktemp("own"), LOST_AFTER="8", FETCH_TIMEOUT="5") as system:
         yield system
 
 

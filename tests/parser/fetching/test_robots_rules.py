@@ -111,9 +111,10 @@ async def test_a_site_without_an_answer_disallows_everything_for_now() -> None:
     assert not caught.value.retryable
 
 
-async def test_a_site_that_hangs_counts_as_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(robots, "ROBOTS_TXT_TIMEOUT_SECONDS", 0.05)
-    assert not await _is_allowed(_rules(Site(answering=asyncio.Event())), "http://a.example/")
+async def test_a_site_that_hangs_counts_as_unreachable() -> None:
+    site = Site(answering=asyncio.Event())
+    rules = RobotsRulesCache(site, user_agent="MyBot/1.0", seconds=0.05)
+    assert not await _is_allowed(rules, "http://a.example/")
 
 
 async def test_one_fetch_serves_all_who_wait_even_if_the_first_gives_up() -> None:

@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 RUNTIME := api_service/requirements.txt parser_service/requirements.txt local/requirements.txt
 DEVELOP := tests/requirements.txt
 
+# Tests wait for servers and sites much of their time: one worker more than there are cores.
+WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
+
 .DEFAULT_GOAL := help
 .PHONY: help run test check conformance fuzz format pins clean
 
@@ -16,11 +19,11 @@ run: $(VENV)/runtime ## start the whole system on this machine, without Docker
 	@exec $(BIN)/python -m local
 
 test: $(VENV)/develop ## run the quick tests, on real servers that they start
-	@exec $(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
+	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
 
 .PHONY: test-all
 test-all: $(VENV)/develop ## run all tests, also the slow ones: some faults take minutes to show
-	@exec $(BIN)/python -m pytest -n auto --dist worksteal
+	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 .PHONY: compose-test
 compose-test: $(VENV)/develop ## test the images and docker-compose.yml, on a running Docker engine

@@ -46,6 +46,10 @@ conformance: $(VENV)/develop ## score the parser on public test suites, into doc
 chaos: $(VENV)/develop ## inject faults of every kind under load, then check that no job is lost: MINUTES=2 SEED=...
 	@exec $(BIN)/python -m tests.system.chaos
 
+.PHONY: attack
+attack: $(VENV)/develop ## attack a parser from one hostile site, and measure what its neighbours notice: ONLY=name
+	@exec $(BIN)/python -m tests.system.attack $(if $(ONLY),"$(ONLY)")
+
 .PHONY: bench
 bench: $(VENV)/bench ## measure throughput, latency, costs and memory, into docs/performance.md: ONLY=name QUICK=1
 	@exec $(BIN)/python -m benchmarks $(ONLY:%=--only %) $(QUICK:%=--quick)
@@ -54,8 +58,9 @@ bench: $(VENV)/bench ## measure throughput, latency, costs and memory, into docs
 bench-growth: $(VENV)/bench ## measure what grows with the rows, and other layouts of the tables: ONLY=name
 	@exec $(BIN)/python -m benchmarks.hot_and_cold $(ONLY:%=--only %)
 
-fuzz: $(VENV)/develop ## parse randomly mutated pages: SECONDS=60 SEED=...
+fuzz: $(VENV)/develop ## parse randomly mutated pages, then search for pages that cost much: SECONDS=60 SEED=...
 	@$(BIN)/python -m tests.data.fuzz $(or $(SECONDS),60) $(SEED)
+	@$(BIN)/python -m tests.data.cost_fuzz $(or $(SECONDS),60) $(SEED)
 
 format: $(VENV)/develop ## format the code
 	$(BIN)/ruff check --fix

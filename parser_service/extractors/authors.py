@@ -23,6 +23,8 @@ MAX_TEXTS = 100
 """Texts that are looked at in one place."""
 MAX_LOOKED_AT = 6
 """Elements of one kind that are looked at."""
+MAX_LINES = 40
+"""Runs of text that are looked at in one element."""
 
 _META_NAMES = (
     *("citation_author", "author", "article:author", "article:author_name", "article.author"),
@@ -164,7 +166,7 @@ def _closeness(element: Element) -> int:
 def _text_of(element: Element) -> str:
     element = element.within("[itemprop~=name]") or element
     content = element.attribute("content")
-    return content or next(filter(_has_name, element.lines()), "")
+    return content or next(filter(_has_name, element.lines()[:MAX_LINES]), "")
 
 
 def _has_name(line: str) -> bool:

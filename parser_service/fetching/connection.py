@@ -4,7 +4,9 @@ aiohttp reads the messages. This module decides what reaches its parser, and whi
 serve another request:
 
 - A head may have so many bytes, whatever its lines are, and a body so many that add nothing to
-  it, such as trailers and extensions of chunks.
+  it, such as trailers and extensions of chunks. Before it there may be a few 1xx responses.
+- A body may have a few more bytes round its chunks than in them: each chunk costs time, and one
+  can be as short as one byte.
 - What arrives after a response, while nothing was asked for, ends the connection: the next
   request's response would be taken from it.
 - Idle connections are bounded, over all hosts; the oldest are given up first.
@@ -24,6 +26,8 @@ from parser_service.exceptions import FetchError, TooLargeError
 from parser_service.fetching import response_head
 
 _START = b"HTTP/"
+MAX_INFORMATIONAL = 20
+"""1xx responses before a response: sites send one or two."""
 
 
 class SiteConnection(ResponseHandler):
@@ -38,14 +42,16 @@ class SiteConnection(ResponseHandler):
         self._max_overhead = max_overhead
         self._head = bytearray()
         self._has_head = False
+        self._informational = 0
         self._overhead = 0
         self._body_bytes = 0
+        self._received = 0
 
     def set_response_params(self, **params: Any) -> None:
         """Begin with the next response; aiohttp calls this before each request."""
         self._head.clear()
         self._has_head = False
-        self._overhead = self._body_bytes = 0
+        self._informational = self._overhead = self._body_bytes = self._received = 0
         super().set_response_params(**params)
 
     def is_connected(self) -> bool:
@@ -85,19 +91,25 @@ class SiteConnection(ResponseHandler):
         super().connection_lost(error)
 
     def _feed_head(self, data: bytes) -> None:
+        rest: bytes | None = data
+        while rest and not self._has_head:
+            rest = self._feed_one_head(rest)
+
+    def _feed_one_head(self, data: bytes) -> bytes | None:
+        """Take what arrived of a head; return what follows it if another head is expected."""
         searched = len(self._head)
         self._head += data
         if not self._head.startswith(_START[: len(self._head)]):
             self._pass_on_head()  # no HTTP: the parser says so
-            return
+            return None
         end = response_head.find_end(self._head, searched)
         if len(self._head if end < 0 else self._head[:end]) > self._max_overhead:
             self._refuse(
                 TooLargeError("The response's header is larger than this service accepts.")
             )
-            return
+            return None
         if end < 0:
-            return
+            return None
         head, rest = bytes(self._head[:end]), bytes(self._head[end:])
         self._head.clear()
         if (mended := response_head.mend(head)) is not None:
@@ -105,12 +117,16 @@ class SiteConnection(ResponseHandler):
             self.force_close()
         if not response_head.is_informational(head):
             self._has_head = True
+            self._received = -len(head)
             # In one piece: a response that is there as a whole costs the parser one call.
             self._feed_body(head + rest)
-        else:
-            super().data_received(head)
-            if rest:
-                self._feed_head(rest)
+            return None
+        self._informational += 1
+        if self._informational > MAX_INFORMATIONAL:
+            self._refuse(TooLargeError("The site sends too many responses without a page."))
+            return None
+        super().data_received(head)
+        return rest
 
     def _pass_on_head(self) -> None:
         self._has_head = True
@@ -120,7 +136,11 @@ class SiteConnection(ResponseHandler):
 
     def _feed_body(self, data: bytes) -> None:
         super().data_received(data)
+        self._received += len(data)
         if (payload := self._payload) is None or payload.is_eof():
+            return
+        if self._received > self._max_overhead + 2 * payload.total_bytes:
+            self._refuse(TooLargeError("The response has more overhead than page."))
             return
         if payload.total_bytes > self._body_bytes:
             self._body_bytes, self._overhead = payload.total_bytes, 0

@@ -160,6 +160,18 @@ def _has_expired(named: dict[str, str]) -> bool:
         return False
 
 
+def need_suffixes(hops: Sequence[Hop]) -> bool:
+    """Return whether the public suffixes are needed for these redirects, and not yet loaded."""
+    return not _suffixes.cache_info().currsize and any(
+        "domain" in header.lower() for hop in hops for header in hop.set_cookies
+    )
+
+
+def load_suffixes() -> None:
+    """Load the public suffixes, which takes a tenth of a second: call it in a thread."""
+    _suffixes()
+
+
 @cache
 def _suffixes() -> PublicSuffixList:
     """Load the list when a cookie first names a domain: most processes never need it."""

@@ -8,6 +8,7 @@ For each URL on the way, the targets of redirects included:
 4. Send the request; a redirect starts the next round, any other response is read or refused.
 """
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -25,7 +26,12 @@ from parser_service.exceptions import (
 )
 from parser_service.fetching.body import START_BYTES, BodyReader
 from parser_service.fetching.body_budget import BodyBudget
-from parser_service.fetching.cookies import bounded, cookie_header
+from parser_service.fetching.cookies import (
+    bounded,
+    cookie_header,
+    load_suffixes,
+    need_suffixes,
+)
 from parser_service.fetching.hop import Hop
 from parser_service.fetching.intervals import wait_and_take_request_time
 from parser_service.fetching.requester import Requester
@@ -167,9 +173,8 @@ class Fetcher:
                 if not is_known:
                     await access.obtain_host_access(target, passed, is_allowed=True)
             is_allowed = False
-            response = await self._requester.send(
-                target, cookies=cookie_header(passed, target) if passed else None
-            )
+            cookies = await _cookies_for(target, passed)
+            response = await self._requester.send(target, cookies=cookies)
             try:
                 if not has_redirect_status(response):
                     return await self._read_page(response, target, passed, access)
@@ -216,6 +221,12 @@ class Fetcher:
             set_cookies=bounded(response.headers.get_list("set-cookie")),
             redirects=tuple(hops),
         )
+
+
+async def _cookies_for(target: VettedUrl, hops: Sequence[Hop]) -> str | None:
+    if need_suffixes(hops):
+        await asyncio.to_thread(load_suffixes)
+    return cookie_header(hops, target) if hops else None
 
 
 def _require_markup(declared: ct.ContentType | None, start: bytes) -> None:

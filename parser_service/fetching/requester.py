@@ -10,6 +10,9 @@ from parser_service.exceptions import (
 from parser_service.fetching.inflate import ACCEPT_ENCODING
 from parser_service.fetching.url_guard import ParsedUrl, UrlGuard, VettedUrl
 
+MAX_LOCATION_LENGTH = 16 * 1024
+"""Characters of a Location that is read; no URL that is accepted is as long."""
+
 # httpx needs a URL; `GuardedTransport` requests the one in the extension instead.
 _PLACEHOLDER_URL = "http://target/"
 
@@ -67,6 +70,8 @@ class Requester:
         location = response.extensions["location"]
         if not location:
             raise MalformedResponseError("The redirect has no Location.")
+        if len(location) > MAX_LOCATION_LENGTH:
+            raise BadRedirectError
         text = _as_browsers_read(location.encode("utf-8", "surrogateescape"))
         try:
             return self._guard.vet(text, base=target.url)

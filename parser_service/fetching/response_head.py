@@ -13,6 +13,8 @@ _END = re.compile(rb"\n\r?\n")
 _CLEAN = re.compile(rb"[^\n]*\n(?:" + _TOKEN + rb":[^\n]*\n)*\r?\n")
 _NAME = re.compile(_TOKEN)
 _BLANK = b" \t"
+MAX_LINES = 4000
+"""Lines of a head that is mended; the parser refuses those with more as they are."""
 _LENGTH = b"content-length"
 
 
@@ -43,6 +45,8 @@ def mend(head: bytes) -> bytes | None:
     """
     if _CLEAN.fullmatch(head) and head.lower().count(b"\n" + _LENGTH) < 2:
         return None
+    if head.count(b"\n") > MAX_LINES:
+        return None
     first, *lines = head.split(b"\n")
     mended = [first.rstrip(b"\r")]
     lengths: list[bytes] = []
@@ -58,16 +62,15 @@ def mend(head: bytes) -> bytes | None:
 
 
 def _fields(lines: list[bytes]) -> list[tuple[bytes, bytes]]:
-    fields: list[tuple[bytes, bytes]] = []
+    fields: list[tuple[bytes, list[bytes]]] = []
     for raw in lines:
         line = raw.rstrip(b"\r")
         if line[:1] in (b" ", b"\t"):
             if fields:
-                name, value = fields[-1]
-                fields[-1] = name, value + b" " + line.strip(_BLANK)
+                fields[-1][1].append(line.strip(_BLANK))
             continue
         name, colon, value = line.partition(b":")
         name = name.rstrip(_BLANK)
         if colon and _NAME.fullmatch(name):
-            fields.append((name, value.strip(_BLANK)))
-    return fields
+            fields.append((name, [value.strip(_BLANK)]))
+    return [(name, b" ".join(values)) for name, values in fields]

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 HTTP_WHITESPACE = "\t\n\r "
+MAX_LENGTH = 4096
+"""Characters of all Content-Type headers of a response; more of them say nothing."""
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _QUOTED_STRING_TEXT = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
@@ -42,6 +44,8 @@ class ContentType:
 
 def extract(values: Sequence[str]) -> ContentType | None:
     """Combine all Content-Type header values of a response into one MIME type."""
+    if sum(map(len, values)) > MAX_LENGTH:
+        return None
     charset: str | None = None
     found: ContentType | None = None
     for text in _split_values(",".join(values)):
@@ -94,11 +98,13 @@ _HTML_START = re.compile(
 _BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xfe\xff", b"\xff\xfe")
 
 
-# A browser builds a page from XML whose root is XHTML's.
+# A browser builds a page from XML whose root is XHTML's. What may stand before it is read once:
+# each part ends where it first can, and no part is tried again (possessive).
 _XHTML_START = re.compile(
-    rb"\s*(?:<\?.*?\?>\s*|<!--.*?-->\s*|<!DOCTYPE[^\[>]*(?:\[[^\]]*\]\s*)?>\s*)*"
-    rb"<(?:[\w.-]+:)?html\s[^>]*xmlns(?::[\w.-]+)?\s*=\s*[\"']http://www\.w3\.org/1999/xhtml[\"']",
-    re.DOTALL,
+    rb"\s*+(?:(?:<\?(?:[^?]|\?(?!>))*+\?>|<!--(?:[^-]|-(?!->))*+-->"
+    rb"|<!DOCTYPE[^\[>]*+(?:\[[^\]]*+\]\s*+)?+>)\s*+)*+"
+    rb"<(?:[\w.-]++:)?+html\s[^>]*xmlns(?::[\w.-]++)?+\s*+=\s*+"
+    rb"[\"']http://www\.w3\.org/1999/xhtml[\"']"
 )
 
 

@@ -22,6 +22,7 @@ MAX_DEPTH = 20
 MIN_MAGNITUDE_KEPT_AS_TEXT = 10**15
 """The magnitude from which numbers are kept as text: other readers would round them."""
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 _MAYBE_UNSTORABLE = re.compile(r"\\u0000|\\u[dD]|\0")
 
 
@@ -107,7 +108,7 @@ def _within_limit(texts: Iterable[str]) -> Iterator[str]:
 def _that_fit(objects: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     to_keep = MAX_KEPT_LENGTH
     for found in objects:
-        to_keep -= len(json.dumps(found, ensure_ascii=False))
+        to_keep -= len(_encode(found))
         if to_keep < 0:
             return
         yield found

@@ -11,8 +11,9 @@ MAX_SECONDS = 1
 """A page that asks for another after a longer time is meant to be read."""
 
 _REFRESH = re.compile(
-    r"\s*(?P<seconds>[0-9]+)?(?P<fraction>[0-9.]*)"
-    r"(?:[\s;,]\s*[;,]?\s*(?:url\s*=\s*)?(?P<target>.*))?",
+    # Possessive: what is no refresh is found out once, and not once for each of its digits.
+    r"\s*+(?P<seconds>[0-9]++)?+(?P<fraction>[0-9.]*+)"
+    r"(?:[\s;,]\s*+[;,]?+\s*+(?:url\s*+=\s*+)?(?P<target>.*+))?+",
     re.IGNORECASE | re.DOTALL,
 )
 

@@ -6,6 +6,7 @@ parsed page, None if memory ran out, or a text that describes another failure.
 """
 
 import ctypes
+import os
 import pickle
 import resource
 import signal
@@ -17,15 +18,23 @@ from selectolax.lexbor import SelectolaxError
 from parser_service.parser import ParsedPage, RawPage, parse
 
 MAX_ADDRESS_SPACE_BYTES = 400 * 1024 * 1024
+"""Bytes that a child may have, whatever the page is."""
+OWN_BYTES = 64 * 1024 * 1024
+BYTES_PER_PAGE_BYTE = 32
+"""What a page may add: as much as pages of its length need, so that short ones take little."""
 PARSE_ALARM_SECONDS = 10
+NICENESS = 5
+"""Steps behind the event loops, which serve the pages that take little."""
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Answer requests until there are no more."""
     while header := requests.read(4):
+        resource.setrlimit(resource.RLIMIT_AS, (MAX_ADDRESS_SPACE_BYTES, MAX_ADDRESS_SPACE_BYTES))
         page: RawPage = pickle.loads(requests.read(int.from_bytes(header)))  # noqa: S301 - our parent
         # The parent kills a child that takes too long; this alarm ends one without a parent.
         signal.alarm(PARSE_ALARM_SECONDS)
+        _limit_memory(page)
         answer: ParsedPage | str | None
         try:
             answer = parse(page)
@@ -39,10 +48,20 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         answers.flush()
 
 
+def _limit_memory(page: RawPage) -> None:
+    with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - pathlib takes three times as long
+        now = int(file.read().split()[0]) * resource.getpagesize()
+    limit = now + OWN_BYTES + BYTES_PER_PAGE_BYTE * len(page.body)
+    resource.setrlimit(
+        resource.RLIMIT_AS, (min(limit, MAX_ADDRESS_SPACE_BYTES), MAX_ADDRESS_SPACE_BYTES)
+    )
+
+
 def main() -> None:
     """Set limits on this process, then serve its parent."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: die with the parent
     resource.setrlimit(resource.RLIMIT_AS, (MAX_ADDRESS_SPACE_BYTES, MAX_ADDRESS_SPACE_BYTES))
+    os.nice(NICENESS)
     # The parent decides when a child stops.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -7,7 +7,10 @@ import asyncio
 import pickle
 import sys
 from asyncio.subprocess import PIPE, Process
+from collections import OrderedDict
 from contextlib import suppress
+from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -20,10 +23,15 @@ MAX_PAGE_BYTES_TO_KEEP_CHILD = 1024 * 1024
 """Bytes of a page after which its child is not kept: it may have grown by hundreds of MB."""
 
 MAX_CHILDREN = 2
+"""Children at a time. The pages of one site are parsed in one of them, so that a site whose pages
+take long leaves the other to its neighbours."""
 CHILD_PARSE_TIMEOUT_SECONDS = 5.0
 """Seconds that a child may take for one page; the page's own deadline may come first."""
 CHILD_IDLE_SECONDS = 60.0
 """Seconds after which a child without a page ends."""
+
+MAX_HARMFUL_SITES = 100
+"""Sites that are remembered because a page of theirs ended a child."""
 
 log = structlog.get_logger()
 
@@ -33,7 +41,11 @@ class ParseRunner:
 
     def __init__(self) -> None:
         self._child_slots = asyncio.Semaphore(MAX_CHILDREN)
+        # In use by a page that is parsed or waits: there are no more sites than pages in flight.
+        self._slot_of_site: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._idle: list[_Child] = []
+        # Sites whose pages ended a child. They start their own, and leave those that wait.
+        self._harmful: OrderedDict[str, None] = OrderedDict()
         self._children: set[_Child] = set()
         self._kills: set[asyncio.Future[None]] = set()
 
@@ -51,7 +63,7 @@ class ParseRunner:
             case ParseLocation.THREAD:
                 return await asyncio.to_thread(parse, page)
             case ParseLocation.CHILD:
-                async with self._child_slots:
+                async with self._own_slot(page), self._child_slots:
                     return await self._parse_in_child(page)
 
     async def close(self) -> None:
@@ -59,25 +71,38 @@ class ParseRunner:
         self._idle.clear()
         await asyncio.gather(*(child.kill() for child in tuple(self._children)))
 
+    def _own_slot(self, page: RawPage) -> asyncio.Lock:
+        return self._slot_of_site.setdefault(_site(page), asyncio.Lock())
+
     async def _parse_in_child(self, page: RawPage) -> ParsedPage:
-        child = self._idle.pop() if self._idle else await self._start_child()
+        may_reuse = self._idle and _site(page) not in self._harmful
+        child = self._idle.pop() if may_reuse else await self._start_child()
         try:
             async with asyncio.timeout(CHILD_PARSE_TIMEOUT_SECONDS):
                 facts = await child.parse(page)
         except TimeoutError:
             metrics.CHILD_FAILED.inc()
+            self._note_harm(page)
             await self._kill(child)
             raise FetchTimeoutError("The page takes too long to parse.", retryable=False) from None
         except BaseException:
             metrics.CHILD_FAILED.inc()
+            self._note_harm(page)
             await self._kill(child)
             raise
         metrics.CHILD_PARSED.inc()
-        if len(page.body) > MAX_PAGE_BYTES_TO_KEEP_CHILD:
+        self._harmful.pop(_site(page), None)
+        if len(page.body) > MAX_PAGE_BYTES_TO_KEEP_CHILD or len(self._idle) >= MAX_CHILDREN:
             await self._kill(child)
         else:
             self._return_to_idle(child)
         return facts
+
+    def _note_harm(self, page: RawPage) -> None:
+        self._harmful[_site(page)] = None
+        self._harmful.move_to_end(_site(page))
+        if len(self._harmful) > MAX_HARMFUL_SITES:
+            self._harmful.popitem(last=False)
 
     async def _start_child(self) -> "_Child":
         child = await _Child.start()
@@ -99,6 +124,10 @@ class ParseRunner:
             kill = asyncio.ensure_future(self._kill(child))
             self._kills.add(kill)
             kill.add_done_callback(self._kills.discard)
+
+
+def _site(page: RawPage) -> str:
+    return urlsplit(page.url).hostname or ""
 
 
 class _Child:

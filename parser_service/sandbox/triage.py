@@ -5,7 +5,13 @@ lexbor is fast on pages as people write them. Its time and memory grow with a pr
 - with the square of how deep elements nest: 400 KB of `<div>` take five seconds;
 - with the square of how many attributes a tag has: 64 KB of them take a second;
 - with the number of formatting elements times that of paragraphs, each of which opens them all
-  again (HTML Standard, 13.2.4.3): 36 KB of them take 3 GB.
+  again (HTML Standard, 13.2.4.3): 36 KB of them take 3 GB;
+- with the number of tags times that of open elements: many tags make the parser look through all
+  of these (13.2.4.2), end tags without a beginning too;
+- with the square of how many attributes all `<html>` and `<body>` tags have, which one element
+  collects (13.2.6.4.7).
+
+Python's own work grows with the number of objects that JSON-LD has, only faster than the rest.
 
 Each check is a bound, so no page passes whose cost is above it; some pass that would be cheap.
 """
@@ -13,6 +19,7 @@ Each check is a bound, so no page passes whose cost is above it; some pass that 
 import re
 from enum import Enum, auto
 
+from parser_service.markup import charset
 from parser_service.markup.content_type import Markup
 from parser_service.parser import RawPage
 
@@ -25,6 +32,15 @@ MAX_INLINE_XHTML_BYTES = 4 * 1024
 holds the interpreter's lock, so longer pages go to a child at once."""
 MAX_START_TAGS = 8000
 """Start tags above which a page goes to a child."""
+MAX_INLINE_STEPS = 10_000_000
+"""Steps through open elements, at most, that a page may take on the event loop: 3 to 5 ns each."""
+MAX_IN_THREAD_STEPS = 100_000_000
+MAX_COLLECTED_TAGS = 2
+"""Tags `<html>`, or `<body>`, of a page that is not parsed in a child."""
+MAX_INLINE_VALUES = 3000
+"""Objects and lists, at most, of JSON-LD that is read on the event loop."""
+MAX_INLINE_BYTES_NOT_ASCII = 4 * 1024
+"""Bytes of pages in whose encoding markup is not what it is in ASCII: these checks are blind."""
 MAX_BYTES_BETWEEN_TAG_ENDS = 8 * 1024
 """Bytes in which at least one tag must end for certain: no tag is longer than two times that."""
 MAX_TAG_ENDS_TRIED = 16
@@ -60,13 +76,49 @@ def choose_parse_location(page: RawPage) -> ParseLocation:
         return ParseLocation.INLINE if size <= MAX_INLINE_XHTML_BYTES else ParseLocation.CHILD
     if size > MAX_IN_THREAD_BYTES or not parses_quickly(page.body):
         return ParseLocation.CHILD
-    return ParseLocation.INLINE if size <= MAX_INLINE_BYTES else ParseLocation.THREAD
+    if size > MAX_INLINE_BYTES_NOT_ASCII and _may_hide_markup(page):
+        return ParseLocation.CHILD
+    if page.body.count(b"{") + page.body.count(b"[") > MAX_INLINE_VALUES and (
+        b"ld+json" in page.body.lower()
+    ):
+        return ParseLocation.CHILD
+    is_short = size <= MAX_INLINE_BYTES and _count_steps(page.body) <= MAX_INLINE_STEPS
+    return ParseLocation.INLINE if is_short else ParseLocation.THREAD
+
+
+def _may_hide_markup(page: RawPage) -> bool:
+    """Return whether a page's markup may be other than its bytes show.
+
+    UTF-16 is the only encoding that writes ASCII in other bytes, and a page says so before its
+    markup begins; ISO-2022-JP is the only one that has bytes between them which vanish.
+    """
+    if b"\x1b" in page.body:
+        return True
+    name = (
+        charset.by_byte_order_mark(page.body)
+        or charset.by_label(page.declared_charset)
+        or charset.by_prescan(page.body)
+    )
+    return name in ("utf-16le", "utf-16be")
+
+
+def _count_steps(body: bytes) -> int:
+    """Return how many steps through open elements the tags of a page may take, at most.
+
+    A start tag meets those before it, of which there are half of all on average.
+    """
+    end_tags = body.count(b"</")
+    start_tags = body.count(b"<") - end_tags
+    return start_tags * (start_tags // 2 + end_tags)
 
 
 def parses_quickly(body: bytes) -> bool:
     """Return whether a page of these bytes must parse quickly and in little memory."""
     start_tags = body.count(b"<") - body.count(b"</")
-    if start_tags > MAX_START_TAGS:
+    if start_tags > MAX_START_TAGS or _count_steps(body) > MAX_IN_THREAD_STEPS:
+        return False
+    lower = body.lower()
+    if lower.count(b"<html") > MAX_COLLECTED_TAGS or lower.count(b"<body") > MAX_COLLECTED_TAGS:
         return False
     # No page has more of the product than if one half of its tags are of each kind.
     could_be_many = start_tags**2 > 4 * MAX_REOPENED_ELEMENTS

@@ -61,8 +61,6 @@ def _repeat(site: Site, start: bytes, again: bytes, *, pause: float) -> str:
         pytest.param(HEAD, b"X", 0.05, id="drips a header"),
         pytest.param(HEAD + b"\r\n<p>", b"x", 0.05, id="drips a body"),
         pytest.param(HEAD + b"Content-Length: 1000\r\n\r\n<p>", b"", 0.1, id="stops in the body"),
-        pytest.param(b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.001, id="endless 1xx"),
-        pytest.param(b"", b"HTTP/1.1 103 Early\r\nLink: </a>\r\n\r\n", 0.001, id="endless hints"),
         pytest.param(
             HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n", 0.05, id="drips chunks"
         ),
@@ -229,3 +227,28 @@ async def test_nested_markup_does_not_hold_up_the_others(patient_pages: Pages, s
     assert await _code(patient_pages, small) == "success"
     assert perf_counter() - started < 1
     assert await slow == "success"
+
+
+@pytest.mark.parametrize(
+    "again",
+    [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early\r\nLink: </a>\r\n\r\n"],
+)
+@pytest.mark.parametrize("times", [1, 20_000])
+async def test_a_site_sends_a_few_informational_responses(
+    pages: Pages, site: Site, again: bytes, times: int
+) -> None:
+    url = _repeat(site, b"", again * times, pause=0.001)
+    assert await _code(pages, url) == "too_large"
+
+
+async def test_chunks_of_one_byte_end_before_they_cost_much(pages: Pages, site: Site) -> None:
+    head = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+    few = site.raw("/few", head + b"1\r\nx\r\n" * 10_000 + b"0\r\n\r\n")
+    assert (await pages.get(few)).html == "x" * 10_000
+    many = site.raw("/many", head + b"1\r\nx\r\n" * 200_000 + b"0\r\n\r\n")
+    assert await _code(pages, many) == "too_large"
+
+
+async def test_a_location_that_no_url_can_have_is_not_read(pages: Pages, site: Site) -> None:
+    url = site.raw("/", b"HTTP/1.1 302 X\r\nLocation: /" + b"\xe9" * 120_000 + b"\r\n\r\n")
+    assert await _code(pages, url) == "invalid_url"

@@ -13,7 +13,8 @@ from parser_service.parser import RawPage
 from parser_service.sandbox import pool as parse_pool
 from parser_service.sandbox.pool import ParseRunner
 
-MANY_ATTRIBUTES = b"<p " + b" ".join(b"a%d" % n for n in range(100_000)) + b">"
+# Its end tags end nothing, so it nests deeper than counting them tells.
+ENDLESS = b"<div></x>" * 200_000
 LONG_SCRIPT = b"<title>A</title><script>" + b"x" * 300_000 + b"</script>"
 
 
@@ -41,7 +42,7 @@ async def test_a_page_that_takes_too_long_is_killed_and_others_go_on(
     pool: ParseRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parse_pool, "CHILD_PARSE_TIMEOUT_SECONDS", 1.0)
-    endless = [asyncio.create_task(pool.parse(_source(MANY_ATTRIBUTES))) for _ in range(2)]
+    endless = [asyncio.create_task(pool.parse(_source(ENDLESS))) for _ in range(2)]
     await asyncio.sleep(0.2)
     started = perf_counter()
     assert (await pool.parse(_source(b"<title>short</title>"))).title == "short"
@@ -50,6 +51,19 @@ async def test_a_page_that_takes_too_long_is_killed_and_others_go_on(
         with pytest.raises(FetchTimeoutError):
             await task
     assert (await pool.parse(_source(LONG_SCRIPT))).title == "A"
+
+
+async def test_a_site_whose_pages_take_long_leaves_a_child_to_its_neighbours(
+    pool: ParseRunner,
+) -> None:
+    slow = [asyncio.create_task(pool.parse(_source(ENDLESS))) for _ in range(3)]
+    await asyncio.sleep(0.2)
+    neighbour = RawPage(LONG_SCRIPT, Markup.HTML, "https://neighbour.example/")
+    assert (await pool.parse(neighbour)).title == "A"
+    assert not any(task.done() for task in slow)
+    for task in slow:
+        task.cancel()
+    await asyncio.gather(*slow, return_exceptions=True)
 
 
 async def test_a_page_that_takes_too_much_memory_is_refused(pool: ParseRunner) -> None:

@@ -42,6 +42,9 @@ def _reopened(form: bytes, count: int, paragraphs: int) -> bytes:
         pytest.param(_reopened(b"<b a%d>", 300, 1400), id="formatting elements"),
         pytest.param(_reopened(b"<FONT/a%d>", 1500, 6400), id="in capitals"),
         pytest.param(b"<p>" + b"<b><i><s><u><tt><em>" * 3 + b"<p>x" * 7000, id="without any"),
+        pytest.param(b"<html " + b"a " * 4000 + b"><HTML b=c>" * 3, id="attributes of one <html>"),
+        pytest.param(b"<body/a><body b=c><bODy d=e>" * 2, id="attributes of one <body>"),
+        pytest.param(b"<div>" * 7000 + b"</p>" * 12_000, id="end tags that look through all"),
     ],
 )
 def test_no_page_hides_what_it_costs(page: bytes) -> None:
@@ -89,3 +92,29 @@ def test_a_page_is_parsed_where_it_holds_up_no_other(
     body: bytes, markup: Markup, place: ParseLocation
 ) -> None:
     assert choose_parse_location(RawPage(body, markup, "https://example.com/")) is place
+
+
+_REOPENED = _reopened(b"<b a%d>", 300, 1000).decode()
+
+
+@pytest.mark.parametrize(
+    ("body", "declared_charset"),
+    [
+        pytest.param(_REOPENED.encode("utf-16"), None, id="UTF-16 by its mark"),
+        pytest.param(_REOPENED.encode("utf-16-be"), "utf-16be", id="UTF-16 by its header"),
+        pytest.param(
+            _REOPENED.encode().replace(b"<b", b"<\x1b(Bb"), "iso-2022-jp", id="vanishing bytes"
+        ),
+        pytest.param(
+            b'<script type="application/LD+json">[' + b"{}," * 4000, "utf-8", id="many objects"
+        ),
+    ],
+)
+def test_an_encoding_hides_no_costs(body: bytes, declared_charset: str | None) -> None:
+    page = RawPage(body, Markup.HTML, "https://example.com/", declared_charset)
+    assert choose_parse_location(page) is ParseLocation.CHILD
+
+
+def test_a_short_page_with_many_steps_is_parsed_in_a_thread() -> None:
+    page = RawPage(b"<span>" * 5000 + b"</x>" * 7000, Markup.HTML, "https://example.com/")
+    assert choose_parse_location(page) is ParseLocation.THREAD

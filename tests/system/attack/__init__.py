@@ -1,0 +1,1 @@
+"""Attack a parser from one hostile site, and measure what its neighbours notice."""

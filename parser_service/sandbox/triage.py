@@ -89,16 +89,13 @@ def choose_parse_location(page: RawPage) -> ParseLocation:
 def _may_hide_markup(page: RawPage) -> bool:
     """Return whether a page's markup may be other than its bytes show.
 
-    UTF-16 is the only encoding that writes ASCII in other bytes, and a page says so before its
-    markup begins; ISO-2022-JP is the only one that has bytes between them which vanish.
+    UTF-16 is the only encoding that writes ASCII in other bytes. A mark, the header or an XML
+    declaration in these bytes says so; a `<meta>` that says so means UTF-8. ISO-2022-JP is the only
+    one that has bytes between them which vanish.
     """
-    if b"\x1b" in page.body:
+    if b"\x1b" in page.body or b"\0" in page.body[:4]:
         return True
-    name = (
-        charset.by_byte_order_mark(page.body)
-        or charset.by_label(page.declared_charset)
-        or charset.by_prescan(page.body)
-    )
+    name = charset.by_byte_order_mark(page.body) or charset.by_label(page.declared_charset)
     return name in ("utf-16le", "utf-16be")
 
 

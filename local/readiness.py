@@ -20,7 +20,7 @@ OPENER_WITHOUT_PROXY = build_opener(ProxyHandler({}))
 
 
 async def wait_until_ready(
-    url: str,
+    urls: Sequence[str],
     *,
     services: Sequence[SupervisedProcess],
     check_servers: Callable[[], None],
@@ -30,7 +30,7 @@ async def wait_until_ready(
     """Wait until everything answers; return False if a stop was requested before.
 
     Args:
-        url: the API's.
+        urls: what must answer.
         services: those that must keep running.
         check_servers: raises StartError if a server that the system needs is gone.
         stopping: set when a stop is requested.
@@ -44,7 +44,7 @@ async def wait_until_ready(
     while (left := end - monotonic()) > 0:
         if stopping.is_set():
             return False
-        reason = await asyncio.to_thread(_why_not_ready, url, min(ANSWER_TIMEOUT_SECONDS, left))
+        reason = await asyncio.to_thread(_why_not_ready, urls, min(ANSWER_TIMEOUT_SECONDS, left))
         if not reason:
             return True
         waiting = reason
@@ -70,12 +70,13 @@ def _describe_ends(service: SupervisedProcess) -> str:
     )
 
 
-def _why_not_ready(url: str, timeout: float) -> str:
+def _why_not_ready(urls: Sequence[str], timeout: float) -> str:
     """Return what is missing; empty if everything answers."""
-    try:
-        with OPENER_WITHOUT_PROXY.open(f"{url}/ready", timeout=timeout) as response:
-            response.read()
-    except OSError as error:
-        body = getattr(error, "read", lambda: b"")()
-        return f"{body.decode(errors='replace')[:300] or error}"
+    for url in urls:
+        try:
+            with OPENER_WITHOUT_PROXY.open(url, timeout=timeout) as response:
+                response.read()
+        except OSError as error:
+            body = getattr(error, "read", lambda: b"")()
+            return f"{body.decode(errors='replace')[:300] or error}"
     return ""

@@ -92,7 +92,8 @@ class System:
             logs += [server.log for server in self._servers.values()]
             self._rotation = asyncio.create_task(keep_logs_small(logs))
             if await wait_until_ready(
-                self.api_url,
+                # The parser's HTTP side is none of those that the API reports on.
+                [f"{self.api_url}/ready", f"{http_url(*self._parser_address)}/health"],
                 services=services,
                 check_servers=self._require_given_servers,
                 stopping=stopping,

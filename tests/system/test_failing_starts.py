@@ -95,7 +95,7 @@ async def test_an_api_that_accepts_and_never_answers_is_waited_for_by_the_clock(
         started = monotonic()
         with pytest.raises(StartError, match="Not ready within 1 s: "):
             await wait_until_ready(
-                f"http://127.0.0.1:{silent.getsockname()[1]}",
+                [f"http://127.0.0.1:{silent.getsockname()[1]}/ready"],
                 services=[],
                 check_servers=lambda: None,
                 stopping=asyncio.Event(),

@@ -13,7 +13,8 @@ BLOCK_LENGTH = 8 * 1024
 
 def cut_where_too_deep(text: str) -> str:
     """Return the text up to where it may nest too deep; most texts as they are."""
-    if len(text) <= MAX_OPEN_ELEMENTS or text.count("<") <= MAX_OPEN_ELEMENTS:
+    # The shortest tag has three characters.
+    if len(text) <= 3 * MAX_OPEN_ELEMENTS or text.count("<") <= MAX_OPEN_ELEMENTS:
         return text
     depth = 0
     for start in range(0, len(text), BLOCK_LENGTH):

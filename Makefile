@@ -21,6 +21,10 @@ run: $(VENV)/runtime ## start the whole system on this machine, without Docker
 test: $(VENV)/develop ## run the quick tests, on real servers that they start
 	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
 
+.PHONY: test-again
+test-again: $(VENV)/develop ## run only what failed in the last run of tests, one by one
+	@exec $(BIN)/python -m pytest --last-failed --last-failed-no-failures none -m "not slow"
+
 .PHONY: test-all
 test-all: $(VENV)/develop ## run all tests, also the slow ones: some faults take minutes to show
 	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal

@@ -138,6 +138,7 @@ async def test_a_parser_killed_after_it_stored_a_result_fetches_nothing_again(
     assert len(deployment.site.requests) == before + 5
 
 
+@pytest.mark.slow
 async def test_a_job_that_a_dying_parser_had_popped_and_not_leased_is_not_lost(
     deployment: Deployment, load: Load
 ) -> None:

@@ -62,6 +62,7 @@ async def test_data_survives_into_the_next_run_and_nothing_is_left(
     assert result["title"] == "kept"
 
 
+@pytest.mark.slow
 async def test_a_stop_while_jobs_wait_loses_none(tmp_path: Path, site: Site) -> None:
     slow = site.raw("/slow", b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<title>A", delay=2)
     with running(tmp_path / "data", FETCH_CONCURRENCY="2") as system:
@@ -221,7 +222,7 @@ def test_two_copies_need_two_folders(tmp_path: Path) -> None:
             pass
 
 
-@pytest.mark.parametrize("host", ["::1", "[::1]"])
+@pytest.mark.parametrize("host", ["::1", pytest.param("[::1]", marks=pytest.mark.slow)])
 async def test_it_runs_on_ipv6_in_any_folder_and_asks_no_proxy_for_itself(
     tmp_path: Path, site: Site, host: str
 ) -> None:

@@ -41,7 +41,11 @@ def _first(system: RunningSystem, program: str) -> psutil.Process:
 
 
 @pytest.mark.parametrize(
-    ("program", "name"), [("postgres", "PostgreSQL"), ("valkey-server", "Valkey")]
+    ("program", "name"),
+    [
+        ("postgres", "PostgreSQL"),
+        pytest.param("valkey-server", "Valkey", marks=pytest.mark.slow),
+    ],
 )
 async def test_a_killed_server_of_ours_is_back_within_ten_seconds_and_nothing_is_lost(
     own_system: RunningSystem, site: Site, program: str, name: str

@@ -87,6 +87,7 @@ async def test_a_killed_redis_that_comes_back_with_its_data_loses_no_job(
     _answered_well(load)
 
 
+@pytest.mark.slow
 async def test_a_redis_that_comes_back_empty_is_filled_again_from_the_rows(
     deployment: Deployment, load: Load
 ) -> None:

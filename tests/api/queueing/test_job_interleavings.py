@@ -403,7 +403,7 @@ def _play(database_url: str, redis_url: str, *, examples: int, steps: int, seede
 def test_every_interleaving_of_crashes_ends_in_a_final_state(
     database_url: str, redis_url: str
 ) -> None:
-    _play(database_url, redis_url, examples=30, steps=25, seeded=True)
+    _play(database_url, redis_url, examples=15, steps=25, seeded=True)
 
 
 @pytest.mark.slow

@@ -137,6 +137,7 @@ def _drip(site: Site, path: str, size: int) -> str:
     return site.answer(path, answer)
 
 
+@pytest.mark.slow
 async def test_big_pages_that_drip_do_not_hold_up_a_page(pages: Pages, site: Site) -> None:
     dripping = [
         asyncio.create_task(pages.get(_drip(site, f"/{n}", MIB - 100_000))) for n in range(2)

@@ -180,11 +180,11 @@ async def test_many_big_pages_at_once_stay_within_bounds(settings: Settings, sit
         async def size() -> int:
             return len((await pages.get(url)).html)
 
-        sizes = await asyncio.gather(*(size() for _ in range(24)))
+        sizes = await asyncio.gather(*(size() for _ in range(12)))
     watching.cancel()
     assert set(sizes) == {len(page)}
     # The site of the test, in this same process, holds a copy of its own for each request.
-    assert peak - before < 24 * len(page) + 250 * MIB
+    assert peak - before < 12 * len(page) + 250 * MIB
 
 
 async def test_a_page_that_lies_about_its_length(pages: Pages, site: Site) -> None:

@@ -158,7 +158,7 @@ PLACES = ["access", "leaving", "pipeline", "encode", "store"]
 
 @given(st.sampled_from(PLACES), st.sampled_from(FAULTS))
 @hypothesis_settings(
-    max_examples=25,
+    max_examples=12,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -72,7 +72,22 @@ def _reference_router() -> "APIRouter":
     return router
 
 
+def _accounts_router() -> "APIRouter":
+    from api_service.accounts.routes import router  # noqa: PLC0415 - as above
+
+    return router
+
+
+def _open_accounts(
+    settings: Settings, collaborators: CollaboratorRegistry
+) -> AbstractAsyncContextManager[None]:
+    from api_service.accounts.wiring import open_accounts  # noqa: PLC0415 - nor check passwords
+
+    return open_accounts(settings, collaborators)
+
+
 CAPABILITIES: tuple[Capability, ...] = (
+    Capability(name="accounts", router=_accounts_router, open=_open_accounts),
     Capability(name="operation", router=_operation_router, open=_open_operation),
     Capability(name="reference", router=_reference_router),
 )

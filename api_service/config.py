@@ -65,6 +65,15 @@ class Settings(BaseSettings):
     """Seconds that a POST tries to publish its task before it answers without."""
     max_queue_depth: Count = 250_000
     """Unfinished requests from which on the API accepts no more."""
+    registration: Literal["auto", "open", "closed"] = "auto"
+    """Who may create accounts over HTTP: everybody, administrators only, or everybody where
+    callers without an account are admitted."""
+    requests_per_minute: Count = 60_000
+    """Requests that a user may send in a minute, unless the user has a limit of their own."""
+    user_max_unfinished: Count = 100_000
+    """Parse requests of a user that may be unfinished, likewise."""
+    user_max_stored_bytes: Bytes = 100 * 1024**3
+    """Bytes of stored pages that a user may have, likewise."""
     request_header_timeout: Seconds = 10.0
     """Seconds in which a client's request line and header must arrive."""
     request_body_timeout: Seconds = 10.0

@@ -72,6 +72,7 @@ class Database:
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=timeout,
+            hide_parameters=True,  # an error that reaches the log must not take secrets there
             connect_args={"timeout": CONNECT_TIMEOUT_SECONDS}
             | dict(address.engine_arguments)
             | {"command_timeout": timeout},

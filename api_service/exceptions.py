@@ -56,6 +56,22 @@ class NotFoundError(ApiError):
     message = "There is no request with this id."
 
 
+class NotAuthenticatedError(ApiError):
+    """Nobody knows who calls, and the call is not for everybody."""
+
+    code = "not_authenticated"
+    http_status = HTTPStatus.UNAUTHORIZED
+    message = "Log in, or send a valid token as Authorization: Bearer ..."
+
+
+class NotAllowedError(ApiError):
+    """The caller is known, and may not do this."""
+
+    code = "not_allowed"
+    http_status = HTTPStatus.FORBIDDEN
+    message = "Your token does not allow this."
+
+
 class DatabaseUnavailableError(ApiError):
     """PostgreSQL does not answer in time. An unanswered commit may have succeeded."""
 

@@ -1,6 +1,7 @@
 """Run the whole system: `python -m local`, or `make run`, which installs its packages first.
 
-`python -m local with-servers COMMAND ...` runs one command with throw-away servers.
+`python -m local admin EMAIL`, or `make admin EMAIL=...`, makes an administrator of the system that
+runs. `python -m local with-servers COMMAND ...` runs one command with throw-away servers.
 """
 
 import asyncio
@@ -9,8 +10,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from local.admin import create_admin
 from local.errors import StartError
-from local.system import System
+from local.system import ROOT, System
 from local.throwaway_servers import run_with_servers
 
 
@@ -21,6 +23,8 @@ def main(arguments: list[str]) -> int:
             case []:
                 asyncio.run(System(dict(os.environ)).run())
                 return 0
+            case ["admin", email]:
+                return create_admin(email, os.environ, ROOT)
             case ["with-servers", *command] if command:
                 with tempfile.TemporaryDirectory(prefix="page-parser-") as folder:
                     Path(folder).chmod(0o755)

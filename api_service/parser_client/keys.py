@@ -115,6 +115,10 @@ class Keys:
             | {self.reply_bytes: "string"}
         )
 
+    def attempts(self, subject: str) -> str:
+        """Name the counter of somebody's attempts at something."""
+        return f"{self.task_queue}:attempts:{subject}"
+
     def chore_cooldown(self, chore: str) -> str:
         """Name the key that exists while it is too early to do a chore again."""
         return f"{self.task_queue}:turn:{chore}"

@@ -36,7 +36,11 @@ ONLY_IN = {
 }
 """Each method and the one module that may name it."""
 IMPORTED_ONLY_IN: dict[str, tuple[str, ...]] = {
-    "asyncpg": ("api_service/database.py", "api_service/endings/wakeups.py"),
+    "asyncpg": (
+        "api_service/database.py",
+        "api_service/endings/wakeups.py",
+        "api_service/process/notices.py",
+    ),
     "socket": (
         "parser_service/fetching/",
         "parser_service/dependencies.py",
@@ -59,6 +63,7 @@ IMPORTED_ONLY_IN: dict[str, tuple[str, ...]] = {
 }
 """Each module that opens connections or publishes, and where the services may import it."""
 RUN_WITH_M = {
+    "api_service.accounts.__main__",
     "api_service.worker.__main__",
     "api_service.worker.beat",
     "api_service.worker.results",

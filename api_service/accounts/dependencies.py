@@ -1,0 +1,110 @@
+"""Dependencies of this room's handlers: who acts, on what, and whether strangers may register."""
+
+from typing import Annotated, Protocol
+from uuid import UUID
+
+from fastapi import Depends, Path, Request
+from starlette.types import Scope as HttpScope
+
+from api_service.accounts.exceptions import NoSuchDeletionError, NoSuchKeyError, NoSuchUserError
+from api_service.accounts.usage import NothingCounted, UsageReader
+from api_service.accounts.users import Actor
+from api_service.caller import Scope
+from api_service.dependencies import CurrentCaller
+from api_service.exceptions import NotAllowedError, NotAuthenticatedError, NotFoundError
+
+
+class AnonymousAdmission(Protocol):
+    """Say whether a request would be served without an account."""
+
+    def admits_anonymous(self, scope: HttpScope) -> bool:
+        """Return whether it would."""
+        ...
+
+
+class EveryoneAdmitted:
+    """Stand in until something decides who is admitted."""
+
+    def admits_anonymous(self, scope: HttpScope) -> bool:
+        """Return that anybody is."""
+        del scope
+        return True
+
+
+async def anonymous_admission() -> AnonymousAdmission:
+    """Return what decides who is admitted."""
+    return EveryoneAdmitted()
+
+
+async def usage_reader() -> UsageReader:
+    """Return what counts callers' use."""
+    return NothingCounted()
+
+
+async def _is_anonymous_admitted(
+    request: Request, admission: Annotated[AnonymousAdmission, Depends(anonymous_admission)]
+) -> bool:
+    return admission.admits_anonymous(request.scope)
+
+
+async def _any_actor(request: Request, caller: CurrentCaller) -> Actor:
+    return Actor(caller, request.client.host if request.client else "")
+
+
+async def _reader(actor: Annotated[Actor, Depends(_any_actor)]) -> Actor:
+    if actor.caller.owner_id is None:
+        raise NotAuthenticatedError
+    return actor
+
+
+async def _writer(actor: Annotated[Actor, Depends(_reader)]) -> Actor:
+    if Scope.WRITE not in actor.caller.scopes:
+        raise NotAllowedError
+    return actor
+
+
+async def _admin(actor: Annotated[Actor, Depends(_reader)]) -> Actor:
+    if Scope.ADMIN not in actor.caller.scopes:
+        raise NotAllowedError
+    return actor
+
+
+def _read_id(text: str, error: type[NotFoundError]) -> UUID:
+    """Read an id in the form in which we write it; there is nothing under any other text."""
+    try:
+        found = UUID(text)
+    except ValueError:
+        raise error from None
+    if str(found) != text:
+        raise error
+    return found
+
+
+async def _user_id(user_id: Annotated[str, Path(description="The id of a user.")]) -> UUID:
+    return _read_id(user_id, NoSuchUserError)
+
+
+async def _key_id(key_id: Annotated[str, Path(description="The id of a key.")]) -> UUID:
+    return _read_id(key_id, NoSuchKeyError)
+
+
+async def _deletion_id(
+    deletion_id: Annotated[str, Path(description="The id of a deletion.")],
+) -> UUID:
+    return _read_id(deletion_id, NoSuchDeletionError)
+
+
+AnyActor = Annotated[Actor, Depends(_any_actor)]
+"""Whoever calls, known or not."""
+ReadingUser = Annotated[Actor, Depends(_reader)]
+"""A caller with an account."""
+WritingUser = Annotated[Actor, Depends(_writer)]
+"""A caller with an account and the scope `write`."""
+ActingAdmin = Annotated[Actor, Depends(_admin)]
+"""A caller with the scope `admin`."""
+AnonymousIsAdmitted = Annotated[bool, Depends(_is_anonymous_admitted)]
+"""Whether this client would be served without an account."""
+ProvidedUsage = Annotated[UsageReader, Depends(usage_reader)]
+UserId = Annotated[UUID, Depends(_user_id)]
+KeyId = Annotated[UUID, Depends(_key_id)]
+DeletionId = Annotated[UUID, Depends(_deletion_id)]

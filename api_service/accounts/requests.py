@@ -1,0 +1,106 @@
+"""Bodies that clients send about accounts.
+
+A member that is not known is refused: somebody who sends `role` with a registration expects what
+will not happen. Passwords and tokens are `SecretStr`, which nothing prints by accident.
+"""
+
+from typing import Annotated
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+)
+
+from api_service.accounts.email import normalise_email
+from api_service.accounts.users import Role
+from api_service.caller import Scope
+
+MAX_NAME_LENGTH = 100
+MAX_SENT_EMAIL_LENGTH = 320
+"""Characters of an address before it is stripped and looked at."""
+MAX_SAFE_INTEGER = 2**53 - 1
+"""The largest number that every reader of JSON keeps."""
+
+
+def _require_visible(text: str) -> str:
+    if any(not one.isprintable() for one in text):
+        raise ValueError("must have visible characters only")
+    return text
+
+
+Email = Annotated[
+    str,
+    Field(
+        description="An e-mail address; upper and lower case are the same.",
+        examples=["ada@example.org"],
+        min_length=3,
+        max_length=MAX_SENT_EMAIL_LENGTH,
+    ),
+    AfterValidator(normalise_email),
+]
+Password = Annotated[SecretStr, Field(description="8 to 256 characters, and no common password.")]
+Limit = Annotated[int | None, Field(ge=0, le=MAX_SAFE_INTEGER)]
+
+
+class _Body(BaseModel):
+    """A body in which each member has exactly its type, and none is unknown."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class CredentialsBody(_Body):
+    """The body of `POST /auth/register`, `POST /auth/login` and `POST /auth/session`."""
+
+    email: Email
+    password: Password
+
+
+class PasswordBody(_Body):
+    """The body of `POST /auth/password`."""
+
+    current: Password
+    new: Password
+
+
+class KeyBody(_Body):
+    """The body of `POST /auth/keys`."""
+
+    name: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME_LENGTH),
+        AfterValidator(_require_visible),
+        Field(description="What the key is for.", examples=["nightly import"]),
+    ]
+    scopes: Annotated[
+        list[Annotated[Scope, Field(strict=False)]] | None,
+        Field(
+            min_length=1,
+            max_length=10,
+            description="What the key may do; `read` and `write` if absent.",
+        ),
+    ] = None
+    expires_at: Annotated[
+        AwareDatetime | None,
+        Field(strict=False, description="When the key ends; never if absent."),
+    ] = None
+
+
+class LimitsBody(_Body):
+    """Limits of a user; a member that is absent stays, null is the default again."""
+
+    requests_per_minute: Limit = None
+    unfinished_requests: Limit = None
+    stored_bytes: Limit = None
+
+
+class UserChangeBody(_Body):
+    """The body of `PATCH /admin/users/{user_id}`; what is absent or null stays."""
+
+    is_active: bool | None = None
+    role: Annotated[Role | None, Field(strict=False)] = None
+    limits: LimitsBody | None = None

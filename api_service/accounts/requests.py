@@ -4,6 +4,7 @@ A member that is not known is refused: somebody who sends `role` with a registra
 will not happen. Passwords and tokens are `SecretStr`, which nothing prints by accident.
 """
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import (
@@ -33,6 +34,21 @@ def _require_visible(text: str) -> str:
     return text
 
 
+def _to_utc(time: datetime) -> datetime:
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must be before the year 10000") from None
+
+
+def _require_unicode(password: SecretStr) -> SecretStr:
+    try:
+        password.get_secret_value().encode()
+    except UnicodeEncodeError:
+        raise ValueError("must be text in valid Unicode") from None
+    return password
+
+
 Email = Annotated[
     str,
     Field(
@@ -43,7 +59,11 @@ Email = Annotated[
     ),
     AfterValidator(normalise_email),
 ]
-Password = Annotated[SecretStr, Field(description="8 to 256 characters, and no common password.")]
+Password = Annotated[
+    SecretStr,
+    Field(description="8 to 256 characters, and no common password."),
+    AfterValidator(_require_unicode),
+]
 Limit = Annotated[int | None, Field(ge=0, le=MAX_SAFE_INTEGER)]
 
 
@@ -85,8 +105,8 @@ class KeyBody(_Body):
         ),
     ] = None
     expires_at: Annotated[
-        AwareDatetime | None,
-        Field(strict=False, description="When the key ends; never if absent."),
+        Annotated[AwareDatetime, Field(strict=False), AfterValidator(_to_utc)] | None,
+        Field(description="When the key ends; never if absent."),
     ] = None
 
 

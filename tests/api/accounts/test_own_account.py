@@ -181,7 +181,7 @@ async def test_a_browser_gets_a_cookie_that_no_script_reads(people: People) -> N
 
 async def test_over_tls_the_cookie_is_bound_to_its_host(people: People) -> None:
     await people.register()
-    people.client.base_url = "https://service"  # type: ignore[assignment]
+    people.client.base_url = "https://service"
     begun = await people.client.post("/auth/session", json={"email": ADA, "password": PASSWORD})
     cookie = begun.headers["set-cookie"]
     assert cookie.startswith("__Host-page_parser_session=pps_")

@@ -94,7 +94,8 @@ async def change_user(
     status_code=HTTPStatus.ACCEPTED,
     summary="Delete a user",
     response_description="The account is gone; what was its user's is being deleted.",
-    responses=DELETION_LOCATION | problems(*_NEEDS_ADMIN, NoSuchUserError, LastAdminError),
+    responses=DELETION_LOCATION
+    | problems(*_NEEDS_ADMIN, NoSuchUserError, LastAdminError, InvalidRequestError),
 )
 async def delete_user(
     user_id: UserId,

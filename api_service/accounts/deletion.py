@@ -1,5 +1,6 @@
 """Delete accounts: the user is out at once; what is theirs goes in slices, in the background."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -15,39 +16,56 @@ from api_service.database import Database, Session
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """A deletion that was asked for.
+    """How far a deletion is.
 
     Attributes:
-        id: of the account, which is also that of the deletion.
+        id: names it to whoever asked for it.
         done_at: when the last of what was theirs was deleted; None before.
     """
 
-    id: UUID
+    id: str
     requested_at: datetime
     done_at: datetime | None
 
 
-class OwnedDataDeletion(Protocol):
-    """Delete what an owner has, some time after the account."""
+class FoundDeletion(Protocol):
+    """How far a deletion is, as the room that deletes says it."""
 
-    async def request(self, session: Session, owner_id: UUID) -> None:
-        """Have it deleted, if the session's transaction commits."""
+    @property
+    def id(self) -> str:
+        """Name it."""
         ...
 
-    async def find_done_at(self, session: Session, owner_id: UUID) -> datetime | None:
-        """Return when it was all deleted; None before."""
+    @property
+    def requested_at(self) -> datetime:
+        """When it was asked for."""
+        ...
+
+    @property
+    def done_at(self) -> datetime | None:
+        """When nothing was left; None before."""
         ...
 
 
-class NothingOwned:
-    """Stand in until something deletes: an account then never says that it is done."""
+RequestDeletion = Callable[[Session, UUID], Awaitable[FoundDeletion]]
+"""Have what is an owner's deleted, if the session's transaction commits."""
+FindDeletion = Callable[[Session, str], Awaitable[FoundDeletion | None]]
+"""Find a deletion by its id."""
 
-    async def request(self, session: Session, owner_id: UUID) -> None:
-        """Do nothing."""
 
-    async def find_done_at(self, session: Session, owner_id: UUID) -> datetime | None:
-        """Return that it is not done."""
-        del session, owner_id
+async def delete_nothing(session: Session, owner_id: UUID) -> Deletion:
+    """Stand in until something deletes: the deletion then never ends."""
+    requested_at = await UserRepository(session).find_deleted_at(owner_id)
+    if requested_at is None:
+        raise NoSuchUserError
+    return Deletion(str(owner_id), requested_at, None)
+
+
+async def find_nothing_deleted(session: Session, deletion_id: str) -> Deletion | None:
+    """Stand in likewise."""
+    try:
+        return await delete_nothing(session, UUID(deletion_id))
+    except (ValueError, NoSuchUserError):
         return None
 
 
@@ -55,13 +73,19 @@ class AccountDeletions:
     """Delete accounts, and tell when all that was theirs is gone."""
 
     def __init__(
-        self, *, database: Database, directory: CallerDirectory, owned: OwnedDataDeletion
+        self,
+        *,
+        database: Database,
+        directory: CallerDirectory,
+        request: RequestDeletion,
+        find: FindDeletion,
     ) -> None:
         self._database = database
         self._directory = directory
-        self._owned = owned
+        self._request = request
+        self._find = find
 
-    async def delete(self, actor: Actor, user_id: UUID) -> Deletion:
+    async def delete(self, actor: Actor, user_id: UUID) -> FoundDeletion:
         """Delete an account; its address is free again, and its tokens are dead.
 
         Raises:
@@ -78,25 +102,20 @@ class AccountDeletions:
             await credentials.delete_sessions(user_id)
             await credentials.delete_keys(user_id)
             await users.mark_deleted(user_id)
-            await self._owned.request(session, user_id)
+            deletion = await self._request(session, user_id)
             await users.notify_changed(user_id)
-            deletion = await self._read_or_raise(session, user_id)
         self._directory.forget(user_id)
         audit("user.deleted", actor, target=user_id)
         return deletion
 
-    async def read(self, deletion_id: UUID) -> Deletion:
+    async def read(self, deletion_id: str) -> FoundDeletion:
         """Return how far a deletion is.
 
         Raises:
             NoSuchDeletionError: none has this id.
         """
         async with self._database.transaction() as session:
-            return await self._read_or_raise(session, deletion_id)
-
-    async def _read_or_raise(self, session: Session, user_id: UUID) -> Deletion:
-        requested_at = await UserRepository(session).find_deleted_at(user_id)
-        if requested_at is None:
+            deletion = await self._find(session, deletion_id)
+        if deletion is None:
             raise NoSuchDeletionError
-        done_at = await self._owned.find_done_at(session, user_id)
-        return Deletion(user_id, requested_at, done_at)
+        return deletion

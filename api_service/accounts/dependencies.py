@@ -4,10 +4,10 @@ from typing import Annotated, Protocol
 from uuid import UUID
 
 from fastapi import Depends, Path, Request
+from pydantic import StringConstraints
 from starlette.types import Scope as HttpScope
 
-from api_service.accounts.exceptions import NoSuchDeletionError, NoSuchKeyError, NoSuchUserError
-from api_service.accounts.usage import NothingCounted, UsageReader
+from api_service.accounts.exceptions import NoSuchKeyError, NoSuchUserError
 from api_service.accounts.users import Actor
 from api_service.caller import Scope
 from api_service.dependencies import CurrentCaller
@@ -34,11 +34,6 @@ class EveryoneAdmitted:
 async def anonymous_admission() -> AnonymousAdmission:
     """Return what decides who is admitted."""
     return EveryoneAdmitted()
-
-
-async def usage_reader() -> UsageReader:
-    """Return what counts callers' use."""
-    return NothingCounted()
 
 
 async def _is_anonymous_admitted(
@@ -88,12 +83,6 @@ async def _key_id(key_id: Annotated[str, Path(description="The id of a key.")]) 
     return _read_id(key_id, NoSuchKeyError)
 
 
-async def _deletion_id(
-    deletion_id: Annotated[str, Path(description="The id of a deletion.")],
-) -> UUID:
-    return _read_id(deletion_id, NoSuchDeletionError)
-
-
 AnyActor = Annotated[Actor, Depends(_any_actor)]
 """Whoever calls, known or not."""
 ReadingUser = Annotated[Actor, Depends(_reader)]
@@ -104,7 +93,10 @@ ActingAdmin = Annotated[Actor, Depends(_admin)]
 """A caller with the scope `admin`."""
 AnonymousIsAdmitted = Annotated[bool, Depends(_is_anonymous_admitted)]
 """Whether this client would be served without an account."""
-ProvidedUsage = Annotated[UsageReader, Depends(usage_reader)]
 UserId = Annotated[UUID, Depends(_user_id)]
 KeyId = Annotated[UUID, Depends(_key_id)]
-DeletionId = Annotated[UUID, Depends(_deletion_id)]
+DeletionId = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$"),
+    Path(description="The id of a deletion."),
+]

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api_service.accounts.deletion import Deletion
+from api_service.accounts.deletion import FoundDeletion
 from api_service.accounts.service import Login
 from api_service.accounts.usage import CallerUsage
 from api_service.accounts.users import Role, StoredKey, StoredUser
@@ -53,11 +53,11 @@ class Limits(_FromRow):
 
 
 class Usage(_FromRow):
-    """What a caller uses of the limits now."""
+    """What a caller uses of the limits now; null of a caller without an account."""
 
-    requests_per_minute: int
-    unfinished_requests: int
-    stored_bytes: int
+    requests_per_minute: int | None
+    unfinished_requests: int | None
+    stored_bytes: int | None
 
 
 class CallerAnswer(BaseModel):
@@ -145,7 +145,7 @@ class UsersAnswer(BaseModel):
 class DeletionAnswer(BaseModel):
     """How far the deletion of an account is."""
 
-    id: UUID
+    id: str
     status: Annotated[
         Literal["deleting", "deleted"],
         Field(description="`deleting` until the last of what was theirs is gone."),
@@ -154,7 +154,7 @@ class DeletionAnswer(BaseModel):
     done_at: datetime | None
 
     @classmethod
-    def of(cls, deletion: Deletion) -> Self:
+    def of(cls, deletion: FoundDeletion) -> Self:
         """Describe a deletion."""
         return cls(
             id=deletion.id,

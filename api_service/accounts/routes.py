@@ -18,7 +18,6 @@ from api_service.accounts.dependencies import (
     AnyActor,
     DeletionId,
     KeyId,
-    ProvidedUsage,
     ReadingUser,
     WritingUser,
 )
@@ -47,6 +46,7 @@ from api_service.accounts.responses import (
     UserAnswer,
 )
 from api_service.accounts.service import AccountService
+from api_service.accounts.usage import UsageReader
 from api_service.dependencies import RootPath, provided
 from api_service.edge.exceptions import (
     BadRequestError,
@@ -68,6 +68,7 @@ router.include_router(admin_routes.router)
 Accounts = Annotated[AccountService, Depends(provided(AccountService))]
 Keys = Annotated[KeyService, Depends(provided(KeyService))]
 Deletions = Annotated[AccountDeletions, Depends(provided(AccountDeletions))]
+ProvidedUsage = Annotated[UsageReader, Depends(provided(UsageReader))]
 Registration = Annotated[RegistrationRule, Depends(provided(RegistrationRule))]
 
 _READS_BODY = (BadRequestError, RequestTimeoutError, BodyTooLargeError, InvalidRequestError)
@@ -106,7 +107,7 @@ _COOKIE: DeclaredAnswers = {
         DatabaseUnavailableError,
     ),
 )
-async def register(
+async def register_user(
     body: CredentialsBody,
     accounts: Accounts,
     registration: Registration,
@@ -212,7 +213,7 @@ async def delete_own_account(
     "/auth/deletions/{deletion_id}",
     summary="How far a deletion is",
     response_description="The deletion as it is now.",
-    responses=problems(NoSuchDeletionError, DatabaseUnavailableError),
+    responses=problems(NoSuchDeletionError, InvalidRequestError, DatabaseUnavailableError),
 )
 async def get_deletion(deletions: Deletions, deletion_id: DeletionId) -> DeletionAnswer:
     """Answer anybody who knows the id: the account that asked is gone."""
@@ -268,7 +269,7 @@ async def list_keys(
     status_code=HTTPStatus.NO_CONTENT,
     summary="Delete an API key",
     response_description="The key is dead, in every process.",
-    responses=problems(*_NEEDS_WRITER, NoSuchKeyError),
+    responses=problems(*_NEEDS_WRITER, NoSuchKeyError, InvalidRequestError),
 )
 async def delete_key(key_id: KeyId, keys: Keys, actor: WritingUser) -> None:
     """Delete a key. Requests that use it from now on are not authenticated."""

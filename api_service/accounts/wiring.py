@@ -7,7 +7,11 @@ import redis.asyncio as aioredis
 
 from api_service.accounts.administration import Administration
 from api_service.accounts.attempts import AttemptLimits
-from api_service.accounts.deletion import AccountDeletions, NothingOwned
+from api_service.accounts.deletion import (
+    AccountDeletions,
+    delete_nothing,
+    find_nothing_deleted,
+)
 from api_service.accounts.keys import KeyService
 from api_service.accounts.last_used import KeyUses
 from api_service.accounts.lookup import CallerDirectory
@@ -15,6 +19,7 @@ from api_service.accounts.passwords import Passwords
 from api_service.accounts.registration import RegistrationRule
 from api_service.accounts.repository import CHANGE_CHANNEL
 from api_service.accounts.service import AccountService
+from api_service.accounts.usage import NothingCounted, UsageReader
 from api_service.caller import CallerLimits, CallerLookup
 from api_service.config import Settings
 from api_service.database import Database
@@ -41,14 +46,7 @@ async def open_accounts(
         directory = CallerDirectory(
             database, defaults=defaults, uses=uses, timeout=settings.database_timeout
         )
-        listener = NoticeListener(
-            settings.database_address,
-            CHANGE_CHANNEL,
-            on_notice=directory.on_notice,
-            on_connected=directory.forget_all,
-        )
-        listener.open()
-        stack.push_async_callback(listener.close)
+        stack.push_async_callback(_listen_for_changes(settings, directory).close)
         passwords = Passwords()
         stack.callback(passwords.close)
         attempts = AttemptLimits(collaborators.get(aioredis.Redis), Keys.of(settings))
@@ -61,7 +59,25 @@ async def open_accounts(
             ),
             KeyService(database=database, directory=directory),
             Administration(database=database, directory=directory),
-            AccountDeletions(database=database, directory=directory, owned=NothingOwned()),
+            AccountDeletions(
+                database=database,
+                directory=directory,
+                request=delete_nothing,
+                find=find_nothing_deleted,
+            ),
+            UsageReader(NothingCounted(), NothingCounted()),
         ):
             collaborators.add(collaborator)
         yield
+
+
+def _listen_for_changes(settings: Settings, directory: CallerDirectory) -> NoticeListener:
+    """Have the directory forget whom another process has changed."""
+    listener = NoticeListener(
+        settings.database_address,
+        CHANGE_CHANNEL,
+        on_notice=directory.on_notice,
+        on_connected=directory.forget_all,
+    )
+    listener.open()
+    return listener

@@ -9,7 +9,7 @@ SECURE_COOKIE_NAME = "__Host-page_parser_session"
 
 def is_secure(scope: Scope) -> bool:
     """Return whether the client speaks TLS, to us or to a proxy that we believe."""
-    return bool(scope.get("scheme") == "https")
+    return bool(scope.get("scheme") in ("https", "wss"))
 
 
 def cookie_name(scope: Scope) -> str:

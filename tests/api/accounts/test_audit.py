@@ -7,22 +7,34 @@ import asyncpg
 import pytest
 
 from api_service.database import Database
+from api_service.process import log
 from tests.api.accounts.people import ADA, BOB, PASSWORD, People
 
-Output = pytest.CaptureFixture[str]
+
+@pytest.fixture
+def output(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """All that the process logs, that of libraries included."""
+    written: list[str] = []
+
+    def write(_output: object, text: str) -> int:
+        written.append(text)
+        return len(text)
+
+    monkeypatch.setattr(log._Output, "write", write)
+    return written
 
 
-def _lines(output: str) -> list[dict[str, Any]]:
-    lines = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+def _lines(text: str) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
     return [line for line in lines if line["event"] == "audit"]
 
 
 async def test_every_change_has_a_line_and_no_line_has_a_secret(
-    capsys: Output, people: People, connection: asyncpg.Connection
+    people: People, connection: asyncpg.Connection, output: list[str]
 ) -> None:
     admin = await people.join_as_admin(connection, BOB)
     chief = (await people.me(admin)).json()["id"]
-    capsys.readouterr()
+    output.clear()
     user = (await people.register(ADA))["id"]
     await people.try_login(ADA, "a wrong secret")
     await people.try_login("typed-my-secret@example.org", PASSWORD)
@@ -36,9 +48,9 @@ async def test_every_change_has_a_line_and_no_line_has_a_secret(
     for body in ({"role": "admin"}, {"is_active": False}, {"limits": {"stored_bytes": 1}}, {}):
         await people.call("PATCH", path, admin, json=body)
     await people.call("DELETE", path, admin)
-    output = "".join(capsys.readouterr())
+    shown = "".join(output)
 
-    found = [(line["action"], line["actor"], line["target"]) for line in _lines(output)]
+    found = [(line["action"], line["actor"], line["target"]) for line in _lines(shown)]
     assert found == [
         ("user.registered", "anonymous", user),
         ("login.failed", "anonymous", user),
@@ -54,12 +66,12 @@ async def test_every_change_has_a_line_and_no_line_has_a_secret(
         ("user.limits_changed", chief, user),
         ("user.deleted", chief, user),
     ]
-    for line in _lines(output):
+    for line in _lines(shown):
         assert {"address": "127.0.0.1", "service": "api"}.items() <= line.items()
         assert line.keys() >= {"timestamp", "trace_id", "credential"}
     secrets = (PASSWORD, "a wrong secret", "eight dry owls", "typed-my-secret", ADA, "argon2")
     for secret in (*secrets, first, token, admin, key["key"], key["key"][4:]):
-        assert secret not in output
+        assert secret not in shown
 
 
 async def test_an_error_of_the_database_takes_no_value_to_the_log(

@@ -37,7 +37,7 @@ async def test_a_caller_without_an_account_is_nobody(people: People) -> None:
     me = (await people.me()).json()
     assert (me["id"], me["email"], me["role"]) == (None, None, None)
     assert me["scopes"] == ["read", "write"]
-    assert set(me["limits"].values()) == {None}
+    assert set(me["limits"].values()) == set(me["usage"].values()) == {None}
 
 
 async def test_an_address_has_one_account_however_it_is_written(people: People) -> None:

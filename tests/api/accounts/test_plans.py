@@ -30,14 +30,6 @@ FILL = f"""
 TOKENS = 100
 
 
-@pytest.fixture(params=["old statistics", "fresh statistics"])
-async def filled(connection: asyncpg.Connection, request: Any) -> asyncpg.Connection:
-    await connection.execute(FILL)
-    if request.param != "old statistics":
-        await connection.execute("VACUUM ANALYZE users, sessions, api_keys")
-    return connection
-
-
 async def _blocks(connection: asyncpg.Connection, statement: Any, *values: Any) -> int:
     sql = str(statement.compile(dialect=dialect()))
     plan = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", *values)
@@ -46,7 +38,7 @@ async def _blocks(connection: asyncpg.Connection, statement: Any, *values: Any) 
     return blocks
 
 
-async def test_a_look_up_reads_a_few_blocks_for_each_token(filled: asyncpg.Connection) -> None:
+async def _check_look_ups(filled: asyncpg.Connection) -> None:
     digests = await filled.fetchval(
         f"SELECT array_agg(sha256((n * 1999)::text::bytea)) FROM generate_series(1, {TOKENS}) AS n"
     )
@@ -54,18 +46,31 @@ async def test_a_look_up_reads_a_few_blocks_for_each_token(filled: asyncpg.Conne
     assert await _blocks(filled, statements.FIND_CALLERS, digests[:1]) <= 30
 
 
-async def test_a_page_of_users_costs_the_same_at_the_end(filled: asyncpg.Connection) -> None:
+async def _check_pages_of_users(filled: asyncpg.Connection) -> None:
     row = await filled.fetchrow("SELECT created_at, id FROM users WHERE email = '199000'")
     first = await _blocks(filled, statements.LIST_USERS, 51)
     later = await _blocks(filled, statements.LIST_USERS_AFTER, row["created_at"], row["id"], 51)
     assert max(first, later) <= 120
 
 
-async def test_the_administrators_are_found_without_the_users(filled: asyncpg.Connection) -> None:
+async def _check_administrators(filled: asyncpg.Connection) -> None:
     assert await _blocks(filled, statements.LOCK_ACTIVE_ADMINS) <= 10
 
 
-async def test_a_login_reads_the_user_s_own_sessions(filled: asyncpg.Connection) -> None:
+async def _check_logins(filled: asyncpg.Connection) -> None:
     user = await filled.fetchval("SELECT id FROM users WHERE email = '5000'")
     assert await _blocks(filled, statements.DELETE_SURPLUS_SESSIONS, user, 100) <= 30
     assert await _blocks(filled, statements.FIND_USER_BY_EMAIL, "5000") <= 10
+
+
+@pytest.mark.parametrize("statistics", ["old", "fresh"])
+async def test_what_is_read_does_not_grow_with_the_accounts(
+    connection: asyncpg.Connection, statistics: str
+) -> None:
+    await connection.execute(FILL)  # one fill for all: it takes the most time
+    if statistics == "fresh":
+        await connection.execute("VACUUM ANALYZE users, sessions, api_keys")
+    await _check_look_ups(connection)
+    await _check_pages_of_users(connection)
+    await _check_administrators(connection)
+    await _check_logins(connection)

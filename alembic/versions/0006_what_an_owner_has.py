@@ -67,6 +67,13 @@ def upgrade() -> None:
         if_not_exists=True,
     )
     op.create_index(
+        "ix_owners_to_delete_done_at",
+        "owners_to_delete",
+        ["done_at"],
+        postgresql_where=sa.text("next_look_at IS NULL"),
+        if_not_exists=True,
+    )
+    op.create_index(
         "ix_owners_to_delete_owner_id",
         "owners_to_delete",
         ["owner_id"],

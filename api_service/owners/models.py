@@ -25,6 +25,7 @@ class OwnerToDelete(Base):
             "next_look_at",
             postgresql_where="next_look_at IS NOT NULL",
         ),
+        Index("ix_owners_to_delete_done_at", "done_at", postgresql_where="next_look_at IS NULL"),
         Index("ix_owners_to_delete_owner_id", "owner_id", unique=True),
     )
 

@@ -32,5 +32,6 @@ class SettledStart:
         if self._found is None:
             self._found = first, now
         elif now >= self._found[1] + SETTLE_SECONDS:
-            self._start = self._found[0]
+            # This count has seen what was not yet committed at that one.
+            self._start = min(self._found[0], first)
             self._found = first, now

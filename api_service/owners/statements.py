@@ -107,6 +107,6 @@ FORGET_OLD_DELETIONS = text("""
     DELETE FROM owners_to_delete WHERE id = ANY(ARRAY(
         SELECT id FROM owners_to_delete
         WHERE next_look_at IS NULL AND done_at < now() - make_interval(days => :days)
-        LIMIT :limit
+        ORDER BY done_at LIMIT :limit
     ))
 """)

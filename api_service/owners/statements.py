@@ -58,14 +58,16 @@ DELETE_ENDED = text(f"""
     RETURNING id, coalesce(octet_length(html_content), 0) AS stored_bytes
 """)
 
+# Not by EXISTS, which would drop the order and with it the choice of the index.
 HAS_REQUESTS = text(f"""
-    SELECT EXISTS (
-        SELECT FROM parse_requests
-        WHERE {UNFINISHED_CONDITION} AND {_of_owner(":owner_id", "0")}
-    ) OR EXISTS (
-        SELECT FROM parse_requests
-        WHERE {ENDED_CONDITION} AND {_of_owner(":owner_id", "0")}
-    )
+    SELECT coalesce(
+        (SELECT id FROM parse_requests
+            WHERE {UNFINISHED_CONDITION} AND {_of_owner(":owner_id", "0")}
+            ORDER BY owner_id, id LIMIT 1),
+        (SELECT id FROM parse_requests
+            WHERE {ENDED_CONDITION} AND {_of_owner(":owner_id", "0")}
+            ORDER BY owner_id, id LIMIT 1)
+    ) IS NOT NULL
 """)
 
 # An owner whose deletion was asked for before keeps its id.
@@ -82,21 +84,18 @@ FIND_OWNER_TO_DELETE = text("""
     WHERE next_look_at <= now() ORDER BY next_look_at LIMIT 1
 """)
 
-# A request of the owner may be committed late: see `deletion.py`.
-NOTE_NOTHING_LEFT = text("""
+_IS_SETTLED = "requested_at <= now() - make_interval(secs => :settle_seconds)"
+
+# A request of the owner may be committed late: see `deletion.py`. Without a join: one of the table
+# with itself is planned by statistics, and with old ones it could read all pairs of rows.
+NOTE_NOTHING_LEFT = text(f"""
     UPDATE owners_to_delete SET
-        done_at = CASE WHEN settled THEN coalesce(done_at, now()) END,
+        done_at = CASE WHEN {_IS_SETTLED} THEN coalesce(done_at, now()) END,
         next_look_at = CASE
-            WHEN NOT settled THEN requested_at + make_interval(secs => :settle_seconds)
+            WHEN NOT {_IS_SETTLED} THEN requested_at + make_interval(secs => :settle_seconds)
             WHEN coalesce(done_at, now()) > now() - make_interval(secs => :watch_seconds)
             THEN now() + make_interval(secs => :watch_seconds / 6.0) END
-    FROM (
-        SELECT id AS found,
-            requested_at <= now() - make_interval(secs => :settle_seconds) AS settled
-        FROM owners_to_delete WHERE owner_id = :owner_id
-    ) AS state
-    WHERE id = found
-    RETURNING done_at
+    WHERE owner_id = :owner_id
 """)
 
 DEFER_LOOK = text("""

@@ -14,7 +14,7 @@ AGE_STATISTICS = "".join(
         WHERE oid = '{table}'::regclass OR oid IN (
             SELECT indexrelid FROM pg_index WHERE indrelid = '{table}'::regclass
         );
-"""  # noqa: S608 - tables of ours
+"""
     for table in TABLES
 )
 # As of a table of a thousand rows, none of which had ended.

@@ -24,7 +24,8 @@ ADD_ROWS = f"""
         SELECT gen_random_uuid(), 1 FROM generate_series(1, {STANDING_ROWS}) n;
     INSERT INTO stored_bytes SELECT gen_random_uuid(), 1 FROM generate_series(1, {STANDING_ROWS}) n;
     INSERT INTO owners_to_delete (id, owner_id, done_at, next_look_at)
-        SELECT 'del_' || n, gen_random_uuid(), now(), NULL FROM generate_series(1, {STANDING_ROWS}) n;
+        SELECT 'del_' || n, gen_random_uuid(), now(), NULL
+        FROM generate_series(1, {STANDING_ROWS}) n;
     INSERT INTO owners_to_delete (id, owner_id) VALUES ('del_0', '{OWNER}');
 """
 ROWS_READ = text(

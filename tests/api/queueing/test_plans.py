@@ -243,8 +243,8 @@ CASES = {
     ),
     "deletion: nothing left": Case(
         _on_owners("note_nothing_left", OWNER, settle_seconds=30.0, watch_seconds=3600.0),
-        {DELETIONS_PRIMARY, DELETIONS_OWNER},
-        2,
+        {DELETIONS_OWNER},
+        1,
     ),
     "deletion: its answer": Case(_on_owners("find_deletion", "del_5"), {DELETIONS_PRIMARY}, 1),
     "deletion: old answers": Case(

@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextvars import Context
 from dataclasses import dataclass, field
 from time import monotonic
 from uuid import UUID
@@ -212,8 +213,10 @@ class CallerUse:
                 use.first.get(self._clock()),
                 MAX_COUNTED if most is None else min(most + 1, MAX_COUNTED),
             )
-            use.counting = asyncio.create_task(self._count(asked, use))
-            use.counting.add_done_callback(_log_failure)
+            use.counting = asyncio.create_task(
+                self._count(asked, use), context=(nobodys := Context())
+            )
+            use.counting.add_done_callback(_log_failure, context=nobodys)
         return use.counting
 
     async def _count(self, asked: OwnerCount, use: _Use) -> None:

@@ -154,9 +154,10 @@ class OwnedData:
             repository = OwnerRepository(session)
             if await repository.has_requests(owner_id):  # one that another transaction has locked
                 return False
-            await repository.note_nothing_left(
+            is_last_look = await repository.note_nothing_left(
                 owner_id, settle_seconds=SETTLE_SECONDS, watch_seconds=WATCH_SECONDS
             )
-            await StoredBytesRepository(session).forget(owner_id)
+            # Differences that are not folded yet must find their sum.
+            await StoredBytesRepository(session).forget(owner_id, only_zero=not is_last_look)
             await repository.forget_old_deletions(days=ANSWER_DAYS, limit=ANSWERS_PER_DELETE)
         return True

@@ -97,14 +97,19 @@ class OwnerRepository:
 
     async def note_nothing_left(
         self, owner_id: UUID, *, settle_seconds: float, watch_seconds: float
-    ) -> None:
-        """Note that an owner has nothing now; see `deletion.py` for the seconds."""
+    ) -> bool:
+        """Note that an owner has nothing now; see `deletion.py` for the seconds.
+
+        Returns:
+            Whether this was the last look.
+        """
         parameters = {
             "owner_id": owner_id,
             "settle_seconds": settle_seconds,
             "watch_seconds": watch_seconds,
         }
-        await self._session.execute(statements.NOTE_NOTHING_LEFT, parameters)
+        result = await self._session.execute(statements.NOTE_NOTHING_LEFT, parameters)
+        return bool(result.scalar_one_or_none())
 
     async def put_last(self, owner_id: UUID) -> None:
         """Let other owners' slices come before this one's next."""

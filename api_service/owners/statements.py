@@ -96,6 +96,7 @@ NOTE_NOTHING_LEFT = text(f"""
             WHEN coalesce(done_at, now()) > now() - make_interval(secs => :watch_seconds)
             THEN now() + make_interval(secs => :watch_seconds / 6.0) END
     WHERE owner_id = :owner_id
+    RETURNING next_look_at IS NULL AS is_last_look
 """)
 
 DEFER_LOOK = text("""

@@ -40,6 +40,7 @@ class StoredBytesRepository:
         result = await self._session.execute(statements.READ, {"owner_ids": list(owner_ids)})
         return {row.owner_id: row.bytes for row in result}
 
-    async def forget(self, owner_id: UUID) -> None:
-        """Delete the sum of an owner of whom nothing is left."""
-        await self._session.execute(statements.FORGET, {"owner_id": owner_id})
+    async def forget(self, owner_id: UUID, *, only_zero: bool) -> None:
+        """Delete the sum of an owner of whom nothing is left; `only_zero` if it is 0."""
+        parameters = {"owner_id": owner_id, "only_zero": only_zero}
+        await self._session.execute(statements.FORGET, parameters)

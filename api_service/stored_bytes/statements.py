@@ -33,4 +33,6 @@ READ = text("""
     WHERE owner_id = ANY(CAST(:owner_ids AS uuid[]))
 """)
 
-FORGET = text("DELETE FROM stored_bytes WHERE owner_id = :owner_id")
+FORGET = text("""
+    DELETE FROM stored_bytes WHERE owner_id = :owner_id AND (bytes = 0 OR NOT :only_zero)
+""")

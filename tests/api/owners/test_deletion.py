@@ -93,6 +93,8 @@ async def test_everything_of_the_owner_goes_and_nothing_of_others(
     }
     counted = await bytes_counted(connection)
     assert (counted.get(ADA, 0), counted[BOB]) == (0, 3)
+    await StoredBytesFold(database).run(seconds=1)
+    assert (await bytes_counted(connection)).get(ADA, 0) == 0
     done = await _find(database, asked.id)
     assert done
     assert done.done_at

@@ -18,8 +18,8 @@ from api_service.owners.repository import OwnerCount
 from api_service.owners.use import CallerUse
 from api_service.parser_client.messages import SuccessResult
 from api_service.queueing.batching import Batcher
+from benchmarks.api_of_callers import caller_in_header
 from tests.support.app_client import AppClient, OpenApp
-from tests.support.app_of_owners import caller_in_header
 
 ADA, BOB = uuid4(), uuid4()
 CALLERS = (None, ADA, BOB)

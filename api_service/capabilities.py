@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from api_service.endings.service import Recorder
     from api_service.endings.steps import EndingStep
+    from api_service.owners.deletion import OwnerEraser
 
 CapabilityOpener = Callable[[Settings, CollaboratorRegistry], AbstractAsyncContextManager[None]]
 """Makes a capability's collaborators from those that are there, and closes them at the end."""
@@ -36,6 +37,7 @@ class Capability:
         open_worker: makes what its tasks use, once for each process of a worker.
         ending_steps: what it does when requests end, in their transaction.
         recorders: how the results of its own kinds of jobs are written, by kind.
+        erasers: delete what it keeps of an owner, a little at each call.
         task_modules: modules with its Celery tasks: shells round coroutine functions that
             `process/current.py` runs.
         beat_schedule: its periodic tasks, in Celery's form. They go to `API_QUEUE`, unless the
@@ -48,6 +50,7 @@ class Capability:
     open_worker: CapabilityOpener | None = None
     ending_steps: "tuple[EndingStep, ...]" = ()
     recorders: "Mapping[str, Recorder]" = field(default_factory=dict)
+    erasers: "tuple[OwnerEraser, ...]" = ()
     task_modules: tuple[str, ...] = ()
     beat_schedule: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 

@@ -99,6 +99,23 @@ class QueueFullError(ApiError):
     retry_after = 10
 
 
+class RateLimitedError(ApiError):
+    """The caller uses as much as its limits allow. Nothing was stored.
+
+    Args:
+        message: which limit, and what makes room.
+        retry_after: seconds after which there may be room.
+    """
+
+    code = "rate_limited"
+    http_status = HTTPStatus.TOO_MANY_REQUESTS
+    message = "You have reached a limit of your account; see GET /auth/me."
+
+    def __init__(self, message: str | None = None, *, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class UnstorableError(Exception):
     """PostgreSQL rejects a value: the fault of what made the value, not an outage."""
 

@@ -51,6 +51,17 @@ class ParseRequest(Base):
             "suspect_since",
             postgresql_where="suspect_since IS NOT NULL",
         ),
+        # Each owned request is in one of these two; the anonymous ones are in neither.
+        Index(
+            "ix_parse_requests_owner_unfinished",
+            *("owner_id", "id"),
+            postgresql_where="owner_id IS NOT NULL AND status IN ('pending', 'processing')",
+        ),
+        Index(
+            "ix_parse_requests_owner_ended",
+            *("owner_id", "id"),
+            postgresql_where="owner_id IS NOT NULL AND status IN ('success', 'failure')",
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)

@@ -94,7 +94,8 @@ _DELETE_ENDED = text(f"""
         ORDER BY created_at LIMIT :limit
         FOR UPDATE SKIP LOCKED
     ))
-    RETURNING {readable_time("created_at")}
+    RETURNING {readable_time("created_at")} AS accepted_at, owner_id,
+        coalesce(octet_length(html_content), 0) AS stored_bytes
 """)
 
 
@@ -222,7 +223,7 @@ class ParseRequestRepository:
 
     async def delete_ended(
         self, age: timedelta, *, accepted_from: datetime | None, limit: int
-    ) -> Sequence[datetime]:
+    ) -> Sequence[Row[Any]]:
         """Delete up to `limit` requests that ended longer than `age` ago, oldest first.
 
         Args:
@@ -231,10 +232,10 @@ class ParseRequestRepository:
             limit: most requests to delete.
 
         Returns:
-            When each deleted request was accepted.
+            The `accepted_at, owner_id, stored_bytes` of each deleted request.
         """
         parameters = {"age": age, "after": accepted_from, "limit": limit}
-        return (await self._session.execute(_DELETE_ENDED, parameters)).scalars().all()
+        return (await self._session.execute(_DELETE_ENDED, parameters)).all()
 
 
 def legal_move_condition(status: StatusEnum) -> str:

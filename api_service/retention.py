@@ -16,6 +16,7 @@ from api_service.database import Database
 from api_service.endings.service import Endings
 from api_service.metrics import worker as metrics
 from api_service.repository import ParseRequestRepository
+from api_service.stored_bytes.repository import StoredBytesRepository
 
 CLEANUP_BATCH_SIZE = 200
 """Requests deleted, or ended, in one transaction."""
@@ -94,9 +95,12 @@ class Retention:
                 batch = await ParseRequestRepository(session).delete_ended(
                     self._keep, accepted_from=self._deleted_to, limit=CLEANUP_BATCH_SIZE
                 )
+                await StoredBytesRepository(session).add_changes(
+                    (row.owner_id, -row.stored_bytes) for row in batch
+                )
             deleted += len(batch)
             metrics.REQUESTS_DELETED.inc(len(batch))
             is_done = len(batch) < CLEANUP_BATCH_SIZE
-            self._deleted_to = None if is_done else max(batch)
+            self._deleted_to = None if is_done else max(row.accepted_at for row in batch)
             if is_done or self._clock() > until:
                 return deleted, is_done

@@ -18,7 +18,12 @@ from api_service.edge.exceptions import (
 )
 from api_service.edge.held_response import HeldResponse
 from api_service.edge.problems import DeclaredAnswers, problems
-from api_service.exceptions import DatabaseUnavailableError, NotFoundError, QueueFullError
+from api_service.exceptions import (
+    DatabaseUnavailableError,
+    NotFoundError,
+    QueueFullError,
+    RateLimitedError,
+)
 from api_service.idempotency.dependencies import OptionalIdempotencyKey
 from api_service.idempotency.exceptions import (
     IdempotencyConflictError,
@@ -102,6 +107,7 @@ ACCEPTED_RESPONSE_DOCS: DeclaredAnswers = {
         BodyTooLargeError,
         InvalidRequestError,
         IdempotencyMismatchError,
+        RateLimitedError,
         QueueFullError,
         DatabaseUnavailableError,
     ),

@@ -14,6 +14,7 @@ from api_service.edge.answer_memory import AnswerMemory, HeldAnswer
 from api_service.endings.wakeups import STATUS_RECHECK_SECONDS, EndingListener
 from api_service.exceptions import DatabaseUnavailableError, NotFoundError
 from api_service.idempotency.service import KeyedAcceptance, ScopedKey
+from api_service.owners.use import CallerUse
 from api_service.page.foreign import read_error, read_facts
 from api_service.parser_client.http import ParserHttp
 from api_service.parser_client.messages import PAGE_KIND
@@ -54,11 +55,13 @@ class ParseRequestService:
         ending_listener: EndingListener,
         parser: ParserHttp,
         admission: Admission,
+        caller_use: CallerUse,
         answers: AnswerMemory,
         timeout: float,
     ) -> None:
         self._database = database
         self._admission = admission
+        self._caller_use = caller_use
         self._answers = answers
         self._publisher = publisher
         self._ending_listener = ending_listener
@@ -100,18 +103,20 @@ class ParseRequestService:
         sweep finds its row.
 
         Raises:
+            RateLimitedError: the caller has reached a limit of its own.
             QueueFullError: too many requests are unfinished.
             IdempotencyConflictError, IdempotencyMismatchError: the key is in use, or was used
                 for another request.
         """
         request = NewRequest(url, trace_id, options.enabled_options(), caller.owner_id, kind)
+        await self._caller_use.count_if_due(caller)
         if key is None:
-            with self._admission.reserve_place():
+            with self._caller_use.reserve_place(caller), self._admission.reserve_place():
                 request_id = await _timeout_as_unavailable(self._intake.submit(request))
             is_new = True
         else:
             request_id, is_new = await _timeout_as_unavailable(
-                self._timeout.run(self._add_keyed(request, key))
+                self._timeout.run(self._add_keyed(caller, request, key))
             )
         structlog.contextvars.bind_contextvars(request_id=request_id)
         if is_new:
@@ -122,7 +127,9 @@ class ParseRequestService:
         async with self._database.transaction() as session:
             return await ParseRequestRepository(session).add_all(requests)
 
-    async def _add_keyed(self, request: NewRequest, key: ScopedKey) -> tuple[int, bool]:
+    async def _add_keyed(
+        self, caller: Caller, request: NewRequest, key: ScopedKey
+    ) -> tuple[int, bool]:
         """Store a request unless it was accepted before; return its id, and whether it is new."""
         # The place is reserved within the transaction, and given up after its end.
         with ExitStack() as place:
@@ -132,6 +139,7 @@ class ParseRequestService:
                 )
                 if (known := await keyed.lock_key_and_find_accepted()) is not None:
                     return known, False
+                place.enter_context(self._caller_use.reserve_place(caller))
                 place.enter_context(self._admission.reserve_place())
                 [request_id] = await ParseRequestRepository(session).add_all([request])
                 await keyed.store_key(request_id)

@@ -15,7 +15,7 @@ from typing import Protocol
 import structlog
 import uvloop
 
-from benchmarks import backlog, growth, latency, scaling, stages, status_cost, throughput
+from benchmarks import backlog, callers, growth, latency, scaling, stages, status_cost, throughput
 from benchmarks.load import Load, open_load
 from benchmarks.machine import machine
 from benchmarks.report import Report, Section
@@ -42,6 +42,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "backlog": backlog.measure,
     "growth": growth.measure,
     "status": status_cost.measure,
+    "callers": callers.measure,
     "scaling": scaling.measure,
 }
 

@@ -11,6 +11,7 @@ from api_service.config import Settings
 from api_service.edge.answer_memory import AnswerMemory
 from api_service.edge.draining import Draining
 from api_service.endings.wakeups import EndingListener
+from api_service.owners.use import CallerUse
 from api_service.parser_client.http import ParserHttp
 from api_service.process.collaborators import CollaboratorRegistry
 from api_service.queueing.admission import Admission
@@ -38,32 +39,40 @@ async def open_api(settings: Settings, draining: Draining) -> AsyncIterator[Coll
         )
         parser = ParserHttp(settings.parser_url, timeout=settings.parser_timeout)
         stack.push_async_callback(parser.close)
-        publisher = Publisher(
-            celery_app, timeout=settings.publish_timeout, broker_options=broker_options(settings)
-        )
-        stack.push_async_callback(publisher.close)
+        publisher = _open_publisher(settings, stack)
         ending_listener = _open_ending_listener(settings, draining, stack)
         limit = settings.max_queue_depth
         unfinished = UnfinishedCount(stores.database, ending_listener, limit=limit)
         admission = await Admission.open(unfinished, max_unfinished=limit)
+        use = CallerUse(stores.database, timeout=settings.database_timeout)
         service = ParseRequestService(
             database=stores.database,
             publisher=publisher,
             ending_listener=ending_listener,
             parser=parser,
             admission=admission,
+            caller_use=use,
             answers=AnswerMemory(settings.max_answer_bytes),
             timeout=settings.database_timeout,
         )
         endings = build_endings(settings, stores.database, CAPABILITIES)
         collaborators = CollaboratorRegistry(
             *(stores.database, stores.redis, stores.queues, ending_listener, draining),
-            *(service, publisher, endings, unfinished),
+            *(service, publisher, endings, unfinished, use),
         )
         for capability in CAPABILITIES:
             if capability.open is not None:
                 await stack.enter_async_context(capability.open(settings, collaborators))
         yield collaborators
+
+
+def _open_publisher(settings: Settings, stack: AsyncExitStack) -> Publisher:
+    """Make what sends Celery's messages; close it with the process."""
+    publisher = Publisher(
+        celery_app, timeout=settings.publish_timeout, broker_options=broker_options(settings)
+    )
+    stack.push_async_callback(publisher.close)
+    return publisher
 
 
 def _open_ending_listener(

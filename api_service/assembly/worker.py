@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from api_service.assembly.endings import build_endings
+from api_service.assembly.owners import build_owner_chores
 from api_service.assembly.stores import open_stores
 from api_service.capabilities import CAPABILITIES
 from api_service.config import Settings
 from api_service.database import Database
 from api_service.endings.service import Endings
+from api_service.owners.chores import OwnerChores
 from api_service.parser_client.census import RedisCensus
 from api_service.parser_client.keys import Keys
 from api_service.parser_client.results import ResultStore
@@ -40,6 +42,7 @@ class WorkerContext:
     sweep: Sweep
     results: ResultStore
     census: RedisCensus
+    owner_chores: OwnerChores
     collaborators: CollaboratorRegistry
 
 
@@ -60,10 +63,11 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerContext]:
         database, queues = stores.database, stores.queues
         handover = Handover(database=database, jobs=queues.jobs)
         endings = build_endings(settings, database, CAPABILITIES)
+        chores = PeriodicChores(stores.redis, Keys.of(settings), name=process_name())
         sweep = Sweep(
             database=database,
             queues=queues,
-            chores=PeriodicChores(stores.redis, Keys.of(settings), name=process_name()),
+            chores=chores,
             handover=handover,
             endings=endings,
             policy=SweepDelays(lost_after=settings.lost_after),
@@ -84,5 +88,6 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerContext]:
             sweep=sweep,
             results=queues.results,
             census=queues.census,
+            owner_chores=build_owner_chores(database, endings, chores, CAPABILITIES),
             collaborators=collaborators,
         )

@@ -45,12 +45,14 @@ class AttemptOutcome:
         owner_id: whose request it is; None for anonymous callers.
         status: its status now: a final one, or `processing` if another attempt follows.
         age: seconds since the request was accepted.
+        stored_bytes: of the page that was stored; a capability counts what it stores itself.
     """
 
     request_id: int
     owner_id: UUID | None
     status: StatusEnum
     age: float
+    stored_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,4 +137,4 @@ class EndingRepository:
 
 
 def _attempt_outcome(row: Row[Any]) -> AttemptOutcome:
-    return AttemptOutcome(row.id, row.owner_id, StatusEnum(row.status), row.age)
+    return AttemptOutcome(row.id, row.owner_id, StatusEnum(row.status), row.age, row.stored_bytes)

@@ -27,12 +27,16 @@ from api_service.parser_client.messages import (
 )
 from api_service.repository import JobToPush
 from api_service.status_enum import StatusEnum
+from api_service.stored_bytes.repository import StoredBytesRepository
 
 Recorder = Callable[[Session, Mapping[int, SuccessResult]], Awaitable[list[AttemptOutcome]]]
 """Write the successful results of one kind of job; return the requests that changed.
 
 The session's transaction is that of the end. An `EndingRepository` on it marks the requests.
 """
+
+RequestLock = Callable[[Session], Awaitable[Sequence[int]]]
+"""Lock unfinished requests in the session's transaction, and return their ids."""
 
 _UNRECORDABLE_ERRORS = (UnstorableError, ValueError, TypeError, ArithmeticError, RecursionError)
 """What a value raises that JSON or the database has no form for; outages raise others."""
@@ -120,15 +124,27 @@ class Endings:
         """Fail up to `limit` requests that have not ended within `age`; return how many."""
         message = f"The request did not end within {age.days} days."
         error = ErrorFacts(code="expired", message=message)
+
+        async def lock(session: Session) -> list[int]:
+            return await EndingRepository(session).lock_unfinished_older_than(age, limit=limit)
+
+        return await self.fail_without_attempt(lock, error)
+
+    async def fail_without_attempt(self, lock: RequestLock, error: ErrorFacts) -> int:
+        """Fail the unfinished requests that `lock` has locked; return how many.
+
+        A result that comes later changes nothing.
+        """
         async with self._database.transaction() as session:
             repository = EndingRepository(session)
-            found = await repository.lock_unfinished_older_than(age, limit=limit)
+            if not (found := await lock(session)):
+                return 0
             await repository.mark_processing_before_expiry(found)
-            expired = await repository.mark_expired(found, error)
-            await self._run_steps_and_notify(session, expired)
-        for change in expired:
-            metrics.count_expired_request(age=change.age)
-        return len(expired)
+            failed = await repository.mark_expired(found, error)
+            await self._run_steps_and_notify(session, failed)
+        for change in failed:
+            metrics.count_request_failed_without_attempt(error.code, age=change.age)
+        return len(failed)
 
     async def _record_alone(self, request_id: int, result: Result) -> None:
         try:
@@ -185,9 +201,12 @@ class Endings:
     async def _run_steps_and_notify(
         self, session: Session, ended: Sequence[AttemptOutcome]
     ) -> None:
-        """Have every step see the requests that ended, and wake their waiters."""
+        """Count what was stored, have every step see the ended requests, wake their waiters."""
         if not ended:
             return
+        await StoredBytesRepository(session).add_changes(
+            (change.owner_id, change.stored_bytes) for change in ended
+        )
         await run_steps(session, self._steps, ended)
         await EndingRepository(session).notify_ended([change.request_id for change in ended])
 

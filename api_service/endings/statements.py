@@ -17,7 +17,11 @@ from api_service.repository import (
 from api_service.schema import age_in_seconds, is_older_than
 from api_service.status_enum import StatusEnum
 
-_OUTCOME_COLUMNS = f"r.id, r.owner_id, r.status, {age_in_seconds('r.created_at')} AS age"
+# PostgreSQL knows the length of a page without reading it.
+_OUTCOME_COLUMNS = (
+    f"r.id, r.owner_id, r.status, {age_in_seconds('r.created_at')} AS age,"
+    " coalesce(octet_length(r.html_content), 0) AS stored_bytes"
+)
 
 _ATTEMPTS_AND_ONE = "least(r.attempts + 1, 32767)"  # the last number that the column holds
 

@@ -1,17 +1,21 @@
 """Read the Idempotency-Key of a request."""
 
-import hashlib
 from typing import Annotated
 
 from fastapi import Depends, Header, Request
 from pydantic.json_schema import SkipJsonSchema
 
 from api_service.dependencies import CurrentCaller
-from api_service.idempotency.service import ScopedKey
+from api_service.idempotency.service import (
+    CREDENTIALS,
+    SCOPE_PREFIXES,
+    ScopedKey,
+    scope_of,
+    scope_of_host,
+    scope_of_owner,
+)
 
 _KEY_PATTERN = r"^[\x21-\x7e]+$"
-
-_SCOPE_PREFIXES = _OWNER, _HOST, _CREDENTIALS = ("owner ", "host ", "credentials ")
 
 
 async def _scoped_key(
@@ -41,12 +45,12 @@ async def _scoped_key(
         return None
     credentials = request.headers.get("authorization")
     if caller.owner_id:
-        scope = f"{_OWNER}{caller.owner_id}"
+        scope = scope_of_owner(caller.owner_id)
     elif credentials:
-        scope = _tag_ambiguous_credentials(credentials)
+        scope = scope_of(_tag_ambiguous_credentials(credentials))
     else:
-        scope = f"{_HOST}{request.client.host if request.client else ''}"
-    return ScopedKey(hashlib.sha256(scope.encode()).hexdigest(), idempotency_key)
+        scope = scope_of_host(request.client.host if request.client else "")
+    return ScopedKey(scope, idempotency_key)
 
 
 def _tag_ambiguous_credentials(credentials: str) -> str:
@@ -55,9 +59,7 @@ def _tag_ambiguous_credentials(credentials: str) -> str:
     Only credentials that begin like a tagged scope get a tag: earlier versions stored keys under
     the credentials alone.
     """
-    return (
-        f"{_CREDENTIALS}{credentials}" if credentials.startswith(_SCOPE_PREFIXES) else credentials
-    )
+    return f"{CREDENTIALS}{credentials}" if credentials.startswith(SCOPE_PREFIXES) else credentials
 
 
 OptionalIdempotencyKey = Annotated[ScopedKey | None, Depends(_scoped_key)]

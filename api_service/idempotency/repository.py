@@ -19,6 +19,20 @@ _DELETE_OLD = text("""
     RETURNING 1
 """)
 
+# The pair is compared, so that a slice does not search again among what earlier ones deleted.
+_DELETE_OF_SCOPE = text("""
+    WITH gone AS (
+        DELETE FROM idempotency_keys
+        WHERE ctid = ANY(ARRAY(
+            SELECT ctid FROM idempotency_keys
+            WHERE caller = :scope AND (caller, key) > (:scope, :after)
+            ORDER BY caller, key LIMIT :limit
+        )) AND caller = :scope
+        RETURNING key
+    )
+    SELECT count(*) AS deleted, max(key) AS last FROM gone
+""")
+
 
 @dataclass(frozen=True, slots=True)
 class KnownKey:
@@ -66,3 +80,15 @@ class IdempotencyRepository:
         """Delete up to `limit` keys; return how many."""
         result = await self._session.execute(_DELETE_OLD, {"age": age, "limit": limit})
         return len(result.all())
+
+    async def delete_of_scope(
+        self, scope: str, *, after: str, limit: int
+    ) -> tuple[int, str | None]:
+        """Delete up to `limit` keys of a scope that sort after `after`.
+
+        Returns:
+            How many, and the last of them.
+        """
+        parameters = {"scope": scope, "after": after, "limit": limit}
+        row = (await self._session.execute(_DELETE_OF_SCOPE, parameters)).one()
+        return row.deleted, row.last

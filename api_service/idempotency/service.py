@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 from api_service.database import Database, Session
 from api_service.idempotency.exceptions import (
@@ -19,6 +20,9 @@ KEYS_PER_DELETE = 1000
 MAX_DELETE_BATCHES = 50
 """Batches in one call: more keys than clients can make between two calls."""
 
+SCOPE_PREFIXES = _OWNER, _HOST, CREDENTIALS = ("owner ", "host ", "credentials ")
+"""What a scope begins with, by what names the client."""
+
 
 @dataclass(frozen=True, slots=True)
 class ScopedKey:
@@ -30,6 +34,21 @@ class ScopedKey:
 
     scope: str
     key: str
+
+
+def scope_of(client: str) -> str:
+    """Return the scope of what names a client; only a digest is kept."""
+    return hashlib.sha256(client.encode()).hexdigest()
+
+
+def scope_of_owner(owner_id: UUID) -> str:
+    """Return the scope of all keys that an owner uses, whatever the credentials."""
+    return scope_of(f"{_OWNER}{owner_id}")
+
+
+def scope_of_host(host: str) -> str:
+    """Return the scope of a client of whom only the address is known."""
+    return scope_of(f"{_HOST}{host}")
 
 
 class KeyedAcceptance:
@@ -81,3 +100,12 @@ async def forget_old_idempotency_keys(database: Database) -> None:
             forgotten = await repository.delete_older_than(KEY_LIFETIME, limit=KEYS_PER_DELETE)
         if forgotten < KEYS_PER_DELETE:
             return
+
+
+async def forget_keys_of_owner(
+    session: Session, owner_id: UUID, *, after: str
+) -> tuple[int, str | None]:
+    """Delete some keys of an owner that sort after `after`; return how many, and the last."""
+    return await IdempotencyRepository(session).delete_of_scope(
+        scope_of_owner(owner_id), after=after, limit=KEYS_PER_DELETE
+    )

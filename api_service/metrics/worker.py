@@ -12,7 +12,7 @@ from api_service.exceptions import PAGE_ERROR_CODES
 
 REGISTRY = CollectorRegistry()
 
-COUNTED_CODES = PAGE_ERROR_CODES | {"attempts_exhausted", "expired"}
+COUNTED_CODES = PAGE_ERROR_CODES | {"attempts_exhausted", "expired", "account_deleted"}
 """Codes that are counted by name."""
 OTHER_CODE = "other"
 """The label of all other codes; a foreign parser may send any."""
@@ -103,10 +103,10 @@ def count_failed_request(code: str, *, age: float) -> None:
     ACCEPTED_TO_ENDED.observe(age)
 
 
-def count_expired_request(*, age: float) -> None:
-    """Count a request that ended as `failure` because its time was over, without an attempt."""
+def count_request_failed_without_attempt(code: str, *, age: float) -> None:
+    """Count a request that ended as `failure` for a reason of ours, without an attempt."""
     _ended["failure"].inc()
-    _failed["expired"].inc()
+    _failed[code].inc()
     ACCEPTED_TO_ENDED.observe(age)
 
 

@@ -9,6 +9,7 @@ two looks.
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
+from contextvars import Context
 from time import monotonic
 
 import structlog
@@ -68,7 +69,7 @@ class Admission:
             QueueFullError: the limit is reached.
         """
         if self._looking is None and self._clock() >= self._next_look:
-            self._looking = asyncio.create_task(self.look())
+            self._looking = asyncio.create_task(self.look(), context=Context())
         if self._seen + self._accepted_since + self._being_stored >= self._max_unfinished:
             raise QueueFullError
         self._being_stored += 1

@@ -7,6 +7,7 @@ batches.
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -45,7 +46,8 @@ class Batcher(Generic[Item, Outcome]):
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, outcome))
         if self._running is None:
-            self._running = asyncio.create_task(self._run_all())
+            # In a context of its own: a log line of a batch has not the trace of its first caller.
+            self._running = asyncio.create_task(self._run_all(), context=Context())
         async with asyncio.timeout(self._timeout):
             return await outcome
 

@@ -19,6 +19,9 @@ from api_service.metrics import worker as metrics
 from api_service.process import log as logging_setup
 from api_service.worker.result_loop import build_result_loop
 
+CHORES_STOP_SECONDS = 1.0
+"""Seconds that a stop waits for a chore to break off."""
+
 log = structlog.get_logger()
 
 
@@ -33,7 +36,12 @@ async def run_until_signalled(settings: Settings) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, loop.request_stop)
         log.info("waiting for results")
-        await loop.run()
+        chores = asyncio.create_task(context.owner_chores.run())
+        try:
+            await loop.run()
+        finally:
+            chores.cancel()
+            await asyncio.wait({chores}, timeout=CHORES_STOP_SECONDS)
 
 
 def main() -> None:

@@ -14,12 +14,14 @@ from benchmarks.system import ROOT
 
 PAUSE = 0.005
 STEPS = (
+    ("downgrade", "0004"),
     ("downgrade", "0003"),
     ("downgrade", "0002"),
     ("downgrade", "0001"),
     ("upgrade", "0002"),
     ("upgrade", "0003"),
     ("upgrade", "0004"),
+    ("upgrade", "0006"),
 )
 """Each migration but the first, backwards and forwards, on a database at the newest one."""
 WAIT_SECONDS = 1800

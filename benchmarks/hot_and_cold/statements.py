@@ -14,15 +14,24 @@ from sqlalchemy.engine import Engine
 from api_service.database import Database, Session
 from api_service.endings.attempts import FailedAttempt, RetryPolicy, SucceededAttempt
 from api_service.endings.repository import EndingRepository
+from api_service.idempotency.service import forget_keys_of_owner
+from api_service.owners.repository import OwnerCount, OwnerRepository
 from api_service.page.facts import ErrorFacts, PageFacts
 from api_service.queueing.repository import QueueRepository
 from api_service.repository import IdAndOwner, NewRequest, ParseRequestRepository
+from api_service.stored_bytes.repository import StoredBytesRepository
+from benchmarks.hot_and_cold.rows import OTHER, OWNER
 
 ROUNDS = 9
 LIMIT = 1000
 DEPTH = 250_000
-RARE = ("look: missing", "API: count", "API: count from the bottom")
+RARE = (
+    *("look: missing", "API: count", "API: count from the bottom"),
+    *("API: count of an owner from the bottom", "API: count of an owner with many"),
+    "deletion: is anything left",
+)
 """Statements that read all that has not ended, and are not sent each second."""
+OWNER_LIMIT = 100_001
 BATCH = 50
 SECONDS = 120
 
@@ -39,7 +48,13 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """Ids of rows that the statements are about."""
+    """Ids of rows that the statements are about.
+
+    Attributes:
+        owned: the pushed requests of an owner.
+        first_owned, first_ended: where counting and deleting what is an owner's starts.
+        first_change: where folding starts.
+    """
 
     ended: int
     pending: list[int]
@@ -47,6 +62,10 @@ class Targets:
     first_pending: int
     first_due: datetime
     first_unfinished: int
+    owned: list[int]
+    first_owned: int
+    first_ended: int
+    first_change: int
 
 
 async def find_targets(connection: asyncpg.Connection, database: Database) -> Targets:
@@ -54,7 +73,7 @@ async def find_targets(connection: asyncpg.Connection, database: Database) -> Ta
 
     async def newest(status: str, limit: int) -> list[int]:
         rows = await connection.fetch(
-            "SELECT id FROM parse_requests WHERE status = $1"
+            "SELECT id FROM parse_requests WHERE status = $1 AND owner_id IS NULL"
             " AND next_attempt_at IS NULL AND suspect_since IS NULL ORDER BY id DESC LIMIT $2",
             *(status, limit),
         )
@@ -64,9 +83,25 @@ async def find_targets(connection: asyncpg.Connection, database: Database) -> Ta
         first_pending = await QueueRepository(session).find_pending_search_start()
         first_due = await QueueRepository(session).find_due_search_start()
         first = (await QueueRepository(session).summarise_unfinished(limit=DEPTH)).first
+        counted = await OwnerRepository(session).count_unfinished([OwnerCount(OWNER, 0, LIMIT)])
+    owned = await connection.fetch(
+        "SELECT id FROM parse_requests WHERE owner_id = $1 AND status = 'processing'"
+        " AND next_attempt_at IS NULL AND suspect_since IS NULL ORDER BY id DESC LIMIT $2",
+        *(OWNER, BATCH),
+    )
+    ended_of_owner = await connection.fetchval(
+        "SELECT min(id) FROM parse_requests WHERE owner_id = $1 AND status = 'success'", OWNER
+    )
+    change = await connection.fetchval("SELECT coalesce(min(id), 0) FROM stored_bytes_changes")
     (ended,) = await newest("success", 1)
     pending, pushed = await newest("pending", BATCH), await newest("processing", BATCH)
-    return Targets(ended, pending, pushed, first_pending, first_due, first)
+    return Targets(
+        *(ended, pending, pushed, first_pending, first_due, first),
+        owned=sorted(row["id"] for row in owned),
+        first_owned=counted[OWNER][1],
+        first_ended=ended_of_owner,
+        first_change=change,
+    )
 
 
 def statements(targets: Targets) -> Mapping[str, Ask]:
@@ -127,6 +162,49 @@ def statements(targets: Targets) -> Mapping[str, Ask]:
         "API: count from the bottom": lambda s: QueueRepository(s).summarise_unfinished(
             limit=DEPTH
         ),
+    } | _of_owners(targets)
+
+
+def _of_owners(targets: Targets) -> dict[str, Ask]:
+    """Return what is asked about owners."""
+    pages = [
+        SucceededAttempt(number, None, title="A", html="<p>", facts=PageFacts())
+        for number in targets.owned
+    ]
+
+    async def end(session: Session) -> None:
+        ended = await EndingRepository(session).mark_success(pages)
+        await StoredBytesRepository(session).add_changes(
+            (change.owner_id, change.stored_bytes) for change in ended
+        )
+
+    return {
+        "API: add 50 of an owner": lambda s: ParseRequestRepository(s).add_all(
+            [NewRequest("https://example.com/", owner_id=OWNER)] * BATCH
+        ),
+        "API: count of an owner": lambda s: OwnerRepository(s).count_unfinished(
+            [OwnerCount(OWNER, targets.first_owned, LIMIT)]
+        ),
+        "API: count of an owner from the bottom": lambda s: OwnerRepository(s).count_unfinished(
+            [OwnerCount(OWNER, 0, LIMIT)]
+        ),
+        "API: count of an owner with many": lambda s: OwnerRepository(s).count_unfinished(
+            [OwnerCount(OTHER, 0, OWNER_LIMIT)]
+        ),
+        "API: stored bytes of an owner": lambda s: StoredBytesRepository(s).read([OWNER]),
+        "results: 50 pages of an owner": end,
+        "results: fold of stored bytes": lambda s: StoredBytesRepository(s).fold(
+            first=targets.first_change, limit=LIMIT
+        ),
+        "deletion: whose turn": lambda s: OwnerRepository(s).find_owner_to_delete(),
+        "deletion: unfinished requests": lambda s: OwnerRepository(s).lock_unfinished(
+            OWNER, first=targets.first_owned, limit=BATCH
+        ),
+        "deletion: 50 ended requests": lambda s: OwnerRepository(s).delete_ended(
+            OWNER, first=targets.first_ended, limit=BATCH
+        ),
+        "deletion: keys": lambda s: forget_keys_of_owner(s, OWNER, after=""),
+        "deletion: is anything left": lambda s: OwnerRepository(s).has_requests(OWNER),
     }
 
 

@@ -16,6 +16,7 @@ from local.system import API_COMMAND
 from tests.support.waiting import until
 
 START_SECONDS = 30
+APP = "api_service.main:app"
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,14 @@ class ApiProcess:
 
 
 @contextlib.asynccontextmanager
-async def running_api(*, log: str = os.devnull, **environment: str) -> AsyncIterator[ApiProcess]:
+async def running_api(
+    *, log: str = os.devnull, app: str = APP, **environment: str
+) -> AsyncIterator[ApiProcess]:
     port = free_port()
+    command = API_COMMAND.replace(APP, app)
     with open(log, "w") as output:  # noqa: ASYNC230, PTH123 - a device
         started = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", *API_COMMAND.split(), "--port", str(port)),
+            *(sys.executable, "-m", *command.split(), "--port", str(port)),
             env=os.environ | environment,
             stdout=output,
         )

@@ -1,6 +1,7 @@
 """Store rows as the API commits them."""
 
 from collections.abc import Mapping
+from uuid import UUID
 
 from api_service.database import Session
 from api_service.parser_client.messages import PAGE_KIND
@@ -14,9 +15,10 @@ async def add_request(
     trace_id: str | None = None,
     options: Mapping[str, bool] | None = None,
     kind: str = PAGE_KIND,
+    owner_id: UUID | None = None,
 ) -> int:
     """Store one request, and return its id."""
     [request_id] = await ParseRequestRepository(session).add_all(
-        [NewRequest(url, trace_id, options or {}, kind=kind)]
+        [NewRequest(url, trace_id, options or {}, owner_id, kind)]
     )
     return request_id

@@ -1,18 +1,22 @@
 """Give PostgreSQL statistics of another day: statements to execute as a superuser."""
 
+TABLES = (
+    *("parse_requests", "idempotency_keys"),
+    *("stored_bytes_changes", "stored_bytes", "owners_to_delete"),
+)
+
 # As of a table of one page and no row. Autovacuum would soon replace them.
-AGE_STATISTICS = """
-    ALTER TABLE parse_requests SET (autovacuum_enabled = off);
-    ALTER TABLE idempotency_keys SET (autovacuum_enabled = off);
-    DELETE FROM pg_statistic
-        WHERE starelid IN ('parse_requests'::regclass, 'idempotency_keys'::regclass);
+AGE_STATISTICS = "".join(
+    f"""
+    ALTER TABLE {table} SET (autovacuum_enabled = off);
+    DELETE FROM pg_statistic WHERE starelid = '{table}'::regclass;
     UPDATE pg_class SET relpages = 1, reltuples = 0, relallvisible = 0
-        WHERE oid IN (
-            SELECT indexrelid FROM pg_index
-                WHERE indrelid IN ('parse_requests'::regclass, 'idempotency_keys'::regclass)
-            UNION ALL VALUES ('parse_requests'::regclass::oid), ('idempotency_keys'::regclass)
+        WHERE oid = '{table}'::regclass OR oid IN (
+            SELECT indexrelid FROM pg_index WHERE indrelid = '{table}'::regclass
         );
 """
+    for table in TABLES
+)
 # As of a table of a thousand rows, none of which had ended.
 OF_A_BUSY_DAY = """
     UPDATE pg_class SET relpages = 20, reltuples = 1000

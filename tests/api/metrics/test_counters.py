@@ -194,4 +194,4 @@ async def test_a_task_that_is_not_published_is_counted(
 def test_the_codes_are_those_of_the_wire() -> None:
     text = (ROOT / "docs" / "wire-contract.md").read_text().partition("## Codes")[2]
     documented = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
-    assert documented | {"attempts_exhausted", "expired"} == worker.COUNTED_CODES
+    assert documented | {"attempts_exhausted", "expired", "account_deleted"} == worker.COUNTED_CODES

@@ -70,4 +70,6 @@ async def test_statements_of_each_second_cost_the_same_with_many_rows_and_a_held
 
 
 def _is_batch(name: str) -> bool:
-    return name.startswith(("worker", "results", "API: 50", "API: add", "sweep: dead"))
+    return name.startswith(
+        ("worker", "results", "API: 50", "API: add", "API: count", "sweep: dead", "deletion")
+    )

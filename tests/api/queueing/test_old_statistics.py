@@ -5,8 +5,8 @@ import pytest
 from sqlalchemy import text
 
 from api_service.database import Database, Session
-from tests.api.queueing.test_plans import CASES, TABLES
-from tests.support.statistics import AGE_STATISTICS, OF_A_BUSY_DAY
+from tests.api.queueing.test_plans import CASES, OWNER
+from tests.support.statistics import AGE_STATISTICS, OF_A_BUSY_DAY, TABLES
 
 STANDING_ROWS = 20_000
 ADD_ROWS = f"""
@@ -16,6 +16,17 @@ ADD_ROWS = f"""
         SELECT 'https://a.example/' || n, 'processing', n || '-token' FROM generate_series(1, 50) n;
     INSERT INTO idempotency_keys (caller, key, fingerprint, request_id)
         SELECT 'somebody', 'key-' || n, 'print', n FROM generate_series(1, {STANDING_ROWS}) n;
+    INSERT INTO parse_requests (url, status, owner_id, html_content)
+        SELECT 'https://a.example/' || n, 'success', '{OWNER}', '<p>' FROM generate_series(1, 50) n;
+    INSERT INTO parse_requests (url, status, owner_id)
+        SELECT 'https://a.example/' || n, 'pending', '{OWNER}' FROM generate_series(1, 50) n;
+    INSERT INTO stored_bytes_changes (owner_id, bytes)
+        SELECT gen_random_uuid(), 1 FROM generate_series(1, {STANDING_ROWS}) n;
+    INSERT INTO stored_bytes SELECT gen_random_uuid(), 1 FROM generate_series(1, {STANDING_ROWS}) n;
+    INSERT INTO owners_to_delete (id, owner_id, done_at, next_look_at)
+        SELECT 'del_' || n, gen_random_uuid(), now(), NULL
+        FROM generate_series(1, {STANDING_ROWS}) n;
+    INSERT INTO owners_to_delete (id, owner_id) VALUES ('del_0', '{OWNER}');
 """
 ROWS_READ = text(
     "SELECT sum(seq_tup_read + idx_tup_fetch) FROM pg_stat_xact_user_tables"

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -19,19 +20,25 @@ from api_service.database import Database, Session
 from api_service.endings.attempts import FailedAttempt, RetryPolicy, SucceededAttempt
 from api_service.endings.repository import EndingRepository
 from api_service.idempotency.repository import IdempotencyRepository
+from api_service.idempotency.service import scope_of_owner
+from api_service.owners.repository import OwnerCount, OwnerRepository
 from api_service.page.facts import ErrorFacts, PageFacts
 from api_service.queueing.repository import QueueRepository
 from api_service.repository import IdAndOwner, ParseRequestRepository
 from api_service.retention import CLEANUP_BATCH_SIZE
+from api_service.stored_bytes.repository import StoredBytesRepository
 from tests.support.servers import dsn
+from tests.support.statistics import TABLES
 
 pytestmark = pytest.mark.slow
 
 ENDED = 1_000_000
 WAITING, PUSHED, DUE, SUSPECTS = 1000, 2000, 300, 200
-UNFINISHED = WAITING + PUSHED + DUE
+OWNERS, ENDED_OF_OWNER, UNFINISHED_OF_OWNER = 100, 500, 30
+OWNER = UUID(int=1)
+"""The first of the owners, each of whom has as many requests; others have none."""
+UNFINISHED = WAITING + PUSHED + DUE + OWNERS * UNFINISHED_OF_OWNER
 KEYS = 200_000
-TABLES = ("parse_requests", "idempotency_keys")
 
 FILL = f"""
     INSERT INTO parse_requests
@@ -56,8 +63,27 @@ FILL = f"""
     INSERT INTO idempotency_keys (caller, key, fingerprint, request_id, created_at)
     SELECT 'somebody', 'key-' || n, 'print', n, now() - interval '25 hours' * (1 - n / {KEYS}.0)
     FROM generate_series(1, {KEYS}) AS n;
+    INSERT INTO parse_requests (url, status, owner_id, html_content, created_at, updated_at)
+    SELECT 'https://a.example/' || n,
+        (CASE WHEN n <= {ENDED_OF_OWNER} THEN 'success' ELSE 'pending' END)::parse_request_status,
+        lpad(to_hex(o), 32, '0')::uuid, CASE WHEN n <= {ENDED_OF_OWNER} THEN '<p>' END, t, t
+    FROM generate_series(1, {ENDED_OF_OWNER + UNFINISHED_OF_OWNER}) AS n,
+        generate_series(1, {OWNERS}) AS o, LATERAL (SELECT now() - interval '1 second') AS at(t);
+    INSERT INTO idempotency_keys (caller, key, fingerprint, request_id)
+    SELECT '{scope_of_owner(OWNER)}', 'key-' || n, 'print', n FROM generate_series(1, 2000) AS n;
+    INSERT INTO stored_bytes_changes (owner_id, bytes)
+    SELECT lpad(to_hex(n % {OWNERS} + 1), 32, '0')::uuid, 100 FROM generate_series(1, 20000) AS n;
+    INSERT INTO stored_bytes
+    SELECT lpad(to_hex(n), 32, '0')::uuid, 100 FROM generate_series(1, 20000) AS n;
+    INSERT INTO owners_to_delete (id, owner_id, requested_at, done_at, next_look_at)
+    SELECT 'del_' || n, lpad(to_hex(n), 32, '0')::uuid, now() - interval '50 days',
+        CASE WHEN n > 1 THEN now() - interval '50 days' END, CASE WHEN n = 1 THEN now() END
+    FROM generate_series(1, 20000) AS n;
     VACUUM ANALYZE parse_requests;
     VACUUM ANALYZE idempotency_keys;
+    VACUUM ANALYZE stored_bytes_changes;
+    VACUUM ANALYZE stored_bytes;
+    VACUUM ANALYZE owners_to_delete;
 """
 
 POLICY = RetryPolicy(max_attempts=3, base_delay=2, max_delay=60)
@@ -91,6 +117,7 @@ def _on(repository: type[Any]) -> Callable[..., Ask]:
 
 _on_requests, _on_queue = _on(ParseRequestRepository), _on(QueueRepository)
 _on_endings, _on_keys = _on(EndingRepository), _on(IdempotencyRepository)
+_on_owners, _on_bytes = _on(OwnerRepository), _on(StoredBytesRepository)
 
 
 PRIMARY = "parse_requests_pkey"
@@ -98,6 +125,13 @@ OPEN = "ix_parse_requests_unfinished"
 NEXT = "ix_parse_requests_next_attempt_at"
 SUSPECT = "ix_parse_requests_suspect_since"
 CREATED = "ix_parse_requests_created_at"
+OWNER_OPEN = "ix_parse_requests_owner_unfinished"
+OWNER_ENDED = "ix_parse_requests_owner_ended"
+CHANGES_PRIMARY, BYTES_PRIMARY = "stored_bytes_changes_pkey", "stored_bytes_pkey"
+DELETIONS_PRIMARY = "owners_to_delete_pkey"
+DELETIONS_NEXT = "ix_owners_to_delete_next_look_at"
+DELETIONS_DONE = "ix_owners_to_delete_done_at"
+DELETIONS_OWNER = "ix_owners_to_delete_owner_id"
 KEYS_PRIMARY = "idempotency_keys_pkey"
 KEYS_CREATED = "ix_idempotency_keys_created_at"
 
@@ -178,6 +212,45 @@ CASES = {
         _on_keys("delete_older_than", timedelta(hours=24), limit=1000),
         {KEYS_CREATED, KEYS_PRIMARY},
         2100,
+    ),
+    "API: unfinished requests of two owners": Case(
+        _on_owners(
+            "count_unfinished", [OwnerCount(OWNER, 0, 10_001), OwnerCount(UUID(int=0), 5, 10_001)]
+        ),
+        {OWNER_OPEN, PRIMARY},
+        UNFINISHED_OF_OWNER + 1,
+    ),
+    "API: stored bytes": Case(_on_bytes("read", [OWNER]), {BYTES_PRIMARY}, 1),
+    "results: fold of stored bytes": Case(
+        _on_bytes("fold", first=1000, limit=500), {CHANGES_PRIMARY, BYTES_PRIMARY}, 1100
+    ),
+    "deletion: whose turn": Case(_on_owners("find_owner_to_delete"), {DELETIONS_NEXT}, 1),
+    "deletion: unfinished requests": Case(
+        _on_owners("lock_unfinished", OWNER, first=0, limit=200),
+        {OWNER_OPEN},
+        UNFINISHED_OF_OWNER,
+    ),
+    "deletion: ended requests": Case(
+        _on_owners("delete_ended", OWNER, first=0, limit=200), {OWNER_ENDED, PRIMARY}, 400
+    ),
+    "deletion: is anything left": Case(
+        _on_owners("has_requests", OWNER), {OWNER_OPEN, OWNER_ENDED}, 2
+    ),
+    "deletion: keys": Case(
+        _on_keys("delete_of_scope", scope_of_owner(OWNER), after="key-1", limit=500),
+        {KEYS_PRIMARY},
+        1000,
+    ),
+    "deletion: nothing left": Case(
+        _on_owners("note_nothing_left", OWNER, settle_seconds=30.0, watch_seconds=3600.0),
+        {DELETIONS_OWNER},
+        1,
+    ),
+    "deletion: its answer": Case(_on_owners("find_deletion", "del_5"), {DELETIONS_PRIMARY}, 1),
+    "deletion: old answers": Case(
+        _on_owners("forget_old_deletions", days=30, limit=100),
+        {DELETIONS_DONE, DELETIONS_PRIMARY},
+        200,
     ),
 }
 

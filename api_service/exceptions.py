@@ -56,6 +56,22 @@ class NotFoundError(ApiError):
     message = "There is no request with this id."
 
 
+class NotAuthenticatedError(ApiError):
+    """Nobody knows who calls, and the call is not for everybody."""
+
+    code = "not_authenticated"
+    http_status = HTTPStatus.UNAUTHORIZED
+    message = "Log in, or send a valid token as Authorization: Bearer ..."
+
+
+class NotAllowedError(ApiError):
+    """The caller is known, and may not do this."""
+
+    code = "not_allowed"
+    http_status = HTTPStatus.FORBIDDEN
+    message = "Your token does not allow this."
+
+
 class DatabaseUnavailableError(ApiError):
     """PostgreSQL does not answer in time. An unanswered commit may have succeeded."""
 
@@ -81,6 +97,23 @@ class QueueFullError(ApiError):
     http_status = HTTPStatus.SERVICE_UNAVAILABLE
     message = "Too many requests are waiting at the moment."
     retry_after = 10
+
+
+class RateLimitedError(ApiError):
+    """The caller uses as much as its limits allow. Nothing was stored.
+
+    Args:
+        message: which limit, and what makes room.
+        retry_after: seconds after which there may be room.
+    """
+
+    code = "rate_limited"
+    http_status = HTTPStatus.TOO_MANY_REQUESTS
+    message = "You have reached a limit of your account; see GET /auth/me."
+
+    def __init__(self, message: str | None = None, *, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class UnstorableError(Exception):

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from api_service.assembly.door import build_access, build_door
 from api_service.assembly.endings import build_endings
 from api_service.assembly.stores import open_stores
 from api_service.capabilities import CAPABILITIES
@@ -38,10 +39,7 @@ async def open_api(settings: Settings, draining: Draining) -> AsyncIterator[Coll
         )
         parser = ParserHttp(settings.parser_url, timeout=settings.parser_timeout)
         stack.push_async_callback(parser.close)
-        publisher = Publisher(
-            celery_app, timeout=settings.publish_timeout, broker_options=broker_options(settings)
-        )
-        stack.push_async_callback(publisher.close)
+        publisher = _open_publisher(settings, stack)
         ending_listener = _open_ending_listener(settings, draining, stack)
         limit = settings.max_queue_depth
         unfinished = UnfinishedCount(stores.database, ending_listener, limit=limit)
@@ -59,11 +57,22 @@ async def open_api(settings: Settings, draining: Draining) -> AsyncIterator[Coll
         collaborators = CollaboratorRegistry(
             *(stores.database, stores.redis, stores.queues, ending_listener, draining),
             *(service, publisher, endings, unfinished),
+            *build_access(settings, stores.redis),
         )
         for capability in CAPABILITIES:
             if capability.open is not None:
                 await stack.enter_async_context(capability.open(settings, collaborators))
+        collaborators.add(build_door(settings, collaborators))
         yield collaborators
+
+
+def _open_publisher(settings: Settings, stack: AsyncExitStack) -> Publisher:
+    """Make what sends Celery's messages; close it with the process."""
+    publisher = Publisher(
+        celery_app, timeout=settings.publish_timeout, broker_options=broker_options(settings)
+    )
+    stack.push_async_callback(publisher.close)
+    return publisher
 
 
 def _open_ending_listener(

@@ -125,6 +125,8 @@ def problem_response(
     headers = dict(headers or {})
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
+    if error.http_status == HTTPStatus.UNAUTHORIZED:  # RFC 9110 asks for it, section 15.5.2
+        headers["WWW-Authenticate"] = "Bearer"
     return Response(
         problem_body(error, status=status),
         status_code=status or error.http_status,

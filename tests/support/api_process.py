@@ -59,7 +59,7 @@ async def running_api(*, log: str = os.devnull, **environment: str) -> AsyncIter
     with open(log, "w") as output:  # noqa: ASYNC230, PTH123 - a device
         started = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", *API_COMMAND.split(), "--port", str(port)),
-            env=os.environ | environment,
+            env=os.environ | {"API_HOST": "127.0.0.1"} | environment,
             stdout=output,
         )
     api = ApiProcess(port, psutil.Process(started.pid))

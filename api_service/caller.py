@@ -46,6 +46,9 @@ class Caller:
     credential_id: str | None = None
 
 
+CALLER_SCOPE_KEY = "page_parser.caller"
+"""The member of a request's scope that holds its caller."""
+
 ANONYMOUS = Caller()
 """A caller without an account. Its requests have no owner."""
 

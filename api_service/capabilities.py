@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from api_service.caller import Scope
 from api_service.config import Settings
 from api_service.process.collaborators import CollaboratorRegistry
 
@@ -33,6 +34,13 @@ class Capability:
     Attributes:
         name: its room, or a package of its own.
         router: loads its routes.
+        public_calls: calls for everybody, as a method and a route's path, such as `GET /health`.
+            All others are for known callers, and for those without an account where these are
+            admitted. The caller of a public call that only reads is not found out.
+        operator_calls: calls for operators: for administrators, for whoever has `METRICS_TOKEN`,
+            and for those without an account where these are admitted.
+        call_scopes: what a token must have for calls whose method does not tell; None for any
+            token.
         open: makes what its routes use, once for each application.
         open_worker: makes what its tasks use, once for each process of a worker.
         ending_steps: what it does when requests end, in their transaction.
@@ -46,6 +54,9 @@ class Capability:
 
     name: str
     router: "Callable[[], APIRouter] | None" = None
+    public_calls: tuple[str, ...] = ()
+    operator_calls: tuple[str, ...] = ()
+    call_scopes: Mapping[str, Scope | None] = field(default_factory=dict)
     open: CapabilityOpener | None = None
     open_worker: CapabilityOpener | None = None
     ending_steps: "tuple[EndingStep, ...]" = ()
@@ -90,9 +101,31 @@ def _open_accounts(
 
 
 CAPABILITIES: tuple[Capability, ...] = (
-    Capability(name="accounts", router=_accounts_router, open=_open_accounts),
-    Capability(name="operation", router=_operation_router, open=_open_operation),
-    Capability(name="reference", router=_reference_router),
+    Capability(
+        name="accounts",
+        router=_accounts_router,
+        public_calls=(
+            "POST /auth/register",
+            "POST /auth/login",
+            "POST /auth/session",
+            "DELETE /auth/session",
+            "GET /auth/deletions/{deletion_id}",
+        ),
+        call_scopes={"POST /auth/logout": None},
+        open=_open_accounts,
+    ),
+    Capability(
+        name="operation",
+        router=_operation_router,
+        public_calls=("GET /health", "GET /ready"),
+        operator_calls=("GET /metrics",),
+        open=_open_operation,
+    ),
+    Capability(
+        name="reference",
+        router=_reference_router,
+        public_calls=("GET /openapi.json", "GET /docs", "GET /docs/start.js", "GET /docs/{name}"),
+    ),
 )
 
 

@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api_service.database_address import DatabaseAddress, read_database_url
 from api_service.redis_address import RedisAddress, parse_redis_url
+from api_service.settings.hosts import read_host_names
 from api_service.settings.kinds import (
     AliveFile,
     Bytes,
@@ -23,6 +24,12 @@ from api_service.settings.kinds import (
     require_separate_results,
 )
 from api_service.settings.sentences import explain_error
+
+BindAddress = Annotated[
+    str,
+    Field(pattern=r"^(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._:-]{0,253})$"),
+    FormatInWords("an address or a name, such as 127.0.0.1, [::1] or localhost"),
+]
 
 
 class Settings(BaseSettings):
@@ -54,6 +61,23 @@ class Settings(BaseSettings):
     forwarded_allow_ips: str = "127.0.0.1"
     """Addresses and networks of proxies whose `X-Forwarded-For` is believed. uvicorn reads the
     variable itself and ignores what it cannot read, so it is checked here."""
+
+    auth: Literal["auto", "open", "required"] = "auto"
+    """Which callers without an account are admitted: those who reach a loopback address by a name
+    of `allowed_hosts`, everybody, or nobody."""
+    api_host: BindAddress = ""
+    """The address on which the API listens, as whoever started it declares; empty: unknown."""
+    api_bind: BindAddress = ""
+    """The address of the machine on which a container's port is published, likewise."""
+    allowed_hosts: str = "localhost,127.0.0.1,[::1],api,frontend"
+    """Hosts, without ports, under which callers without an account may reach the API; the declared
+    addresses are added."""
+    metrics_token: Annotated[
+        str | None,
+        Field(pattern=r"^[\x21-\x7e]{16,256}$", repr=False),
+        FormatInWords("16 to 256 visible ASCII characters, without spaces"),
+    ] = None
+    """A Bearer token that opens `/metrics` and nothing else."""
 
     parser_timeout: Seconds = 35.0
     """Seconds that `/parse_sync` waits for the parser; above the parser's own deadline."""
@@ -155,6 +179,12 @@ class Settings(BaseSettings):
     def _check_forwarded_allow_ips(cls, value: str) -> str:
         for part in value.split(",") if value != "*" else ():
             require_network(part.strip())
+        return value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _check_allowed_hosts(cls, value: str) -> str:
+        read_host_names(value)
         return value
 
     @field_validator("result_prefix")

@@ -6,7 +6,8 @@ from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
 
-from api_service.caller import ANONYMOUS, Caller
+from api_service.caller import CALLER_SCOPE_KEY, Caller
+from api_service.exceptions import NotAuthenticatedError
 from api_service.process.collaborators import CollaboratorRegistry
 
 T = TypeVar("T")
@@ -36,13 +37,20 @@ async def _root_path(request: Request) -> str:
     return root_path
 
 
-async def current_caller() -> Caller:
-    """Return who calls: every caller is anonymous."""
-    return ANONYMOUS
+async def current_caller(request: Request) -> Caller:
+    """Return who calls, as `edge/door.py` found out.
+
+    Raises:
+        NotAuthenticatedError: nothing found out.
+    """
+    caller: Caller | None = request.scope.get(CALLER_SCOPE_KEY)
+    if caller is None:
+        raise NotAuthenticatedError
+    return caller
 
 
 CurrentCaller = Annotated[Caller, Depends(current_caller)]
-"""Who calls. Today everyone is `ANONYMOUS`: replace `current_caller` to tell callers apart."""
+"""Who calls: a user, or `ANONYMOUS` where callers without an account are admitted."""
 RootPath = Annotated[str, Depends(_root_path)]
 """The path under which a proxy serves the API; each path in an answer begins with it."""
 TraceId = Annotated[str | None, Depends(_trace_id)]

@@ -1,6 +1,7 @@
 """HTTP for parse requests."""
 
 import re
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Annotated
 
@@ -8,6 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BeforeValidator
 from pydantic_core import PydanticKnownError
 
+from api_service.caller import Scope
 from api_service.dependencies import CurrentCaller, RootPath, TraceId, provided
 from api_service.edge.exceptions import (
     AnswerMemoryFullError,
@@ -46,6 +48,9 @@ from api_service.service import ParseRequestService
 
 FIRST_POLL_SECONDS = 1
 """Seconds before the first poll of a client that does not use `wait`."""
+
+CALL_SCOPES: Mapping[str, Scope] = {"GET /parse_sync": Scope.WRITE}
+"""It reads nothing that is here: it has the service fetch."""
 
 router = APIRouter()
 
@@ -185,7 +190,11 @@ async def get_result(
     ),
 )
 async def parse_sync(
-    query: Annotated[ParseSyncQuery, Query()], service: Service, trace_id: TraceId
+    query: Annotated[ParseSyncQuery, Query()],
+    service: Service,
+    caller: CurrentCaller,
+    trace_id: TraceId,
 ) -> Response:
     """Fetch a page while the client waits. Nothing is stored."""
-    return HeldResponse(await service.parse_now(query.url, options=query, trace_id=trace_id))
+    answer = await service.parse_now(caller, query.url, options=query, trace_id=trace_id)
+    return HeldResponse(answer)

@@ -75,14 +75,17 @@ class ParseRequestService:
         )
 
     async def parse_now(
-        self, url: str, *, options: ClientOptions, trace_id: str | None
+        self, caller: Caller, url: str, *, options: ClientOptions, trace_id: str | None
     ) -> HeldAnswer:
         """Fetch and parse a page; store nothing. Returns a `ParseSyncAnswer` in JSON.
+
+        Nothing of the page belongs to the caller: no other can ask for it.
 
         Raises:
             PageError, InvalidUrlError, ParserUnavailableError, AnswerMemoryFullError: see
                 `ParserHttp.fetch`.
         """
+        del caller
         return await self._parser.fetch(
             url, trace_id, options.enabled_options(), memory=self._answers
         )

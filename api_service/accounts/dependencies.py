@@ -1,45 +1,23 @@
 """Dependencies of this room's handlers: who acts, on what, and whether strangers may register."""
 
-from typing import Annotated, Protocol
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Path, Request
 from pydantic import StringConstraints
-from starlette.types import Scope as HttpScope
 
 from api_service.accounts.exceptions import NoSuchKeyError, NoSuchUserError
 from api_service.accounts.users import Actor
 from api_service.caller import Scope
-from api_service.dependencies import CurrentCaller
+from api_service.dependencies import CurrentCaller, provided
+from api_service.edge.anonymous import AnonymousAccess
 from api_service.exceptions import NotAllowedError, NotAuthenticatedError, NotFoundError
 
 
-class AnonymousAdmission(Protocol):
-    """Say whether a request would be served without an account."""
-
-    def admits_anonymous(self, scope: HttpScope) -> bool:
-        """Return whether it would."""
-        ...
-
-
-class EveryoneAdmitted:
-    """Stand in until something decides who is admitted."""
-
-    def admits_anonymous(self, scope: HttpScope) -> bool:
-        """Return that anybody is."""
-        del scope
-        return True
-
-
-async def anonymous_admission() -> AnonymousAdmission:
-    """Return what decides who is admitted."""
-    return EveryoneAdmitted()
-
-
 async def _is_anonymous_admitted(
-    request: Request, admission: Annotated[AnonymousAdmission, Depends(anonymous_admission)]
+    request: Request, access: Annotated[AnonymousAccess, Depends(provided(AnonymousAccess))]
 ) -> bool:
-    return admission.admits_anonymous(request.scope)
+    return access.admits_anonymous(request.scope)
 
 
 async def _any_actor(request: Request, caller: CurrentCaller) -> Actor:

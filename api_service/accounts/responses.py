@@ -6,11 +6,11 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api_service.accounts.deletion import FoundDeletion
 from api_service.accounts.service import Login
 from api_service.accounts.usage import CallerUsage
 from api_service.accounts.users import Role, StoredKey, StoredUser
 from api_service.caller import Caller, CallerLimits, Scope
+from api_service.owners.repository import Deletion
 
 
 class _FromRow(BaseModel):
@@ -154,7 +154,7 @@ class DeletionAnswer(BaseModel):
     done_at: datetime | None
 
     @classmethod
-    def of(cls, deletion: FoundDeletion) -> Self:
+    def of(cls, deletion: Deletion) -> Self:
         """Describe a deletion."""
         return cls(
             id=deletion.id,

@@ -7,11 +7,7 @@ import redis.asyncio as aioredis
 
 from api_service.accounts.administration import Administration
 from api_service.accounts.attempts import AttemptLimits
-from api_service.accounts.deletion import (
-    AccountDeletions,
-    delete_nothing,
-    find_nothing_deleted,
-)
+from api_service.accounts.deletion import AccountDeletions
 from api_service.accounts.keys import KeyService
 from api_service.accounts.last_used import KeyUses
 from api_service.accounts.lookup import CallerDirectory
@@ -19,10 +15,12 @@ from api_service.accounts.passwords import Passwords
 from api_service.accounts.registration import RegistrationRule
 from api_service.accounts.repository import CHANGE_CHANNEL
 from api_service.accounts.service import AccountService
-from api_service.accounts.usage import NothingCounted, UsageReader
+from api_service.accounts.usage import UsageReader
 from api_service.caller import CallerLimits, CallerLookup
 from api_service.config import Settings
 from api_service.database import Database
+from api_service.edge.request_rates import RequestRates
+from api_service.owners.use import CallerUse
 from api_service.parser_client.keys import Keys
 from api_service.process.collaborators import CollaboratorRegistry
 from api_service.process.notices import NoticeListener
@@ -59,13 +57,8 @@ async def open_accounts(
             ),
             KeyService(database=database, directory=directory),
             Administration(database=database, directory=directory),
-            AccountDeletions(
-                database=database,
-                directory=directory,
-                request=delete_nothing,
-                find=find_nothing_deleted,
-            ),
-            UsageReader(NothingCounted(), NothingCounted()),
+            AccountDeletions(database=database, directory=directory),
+            UsageReader(collaborators.get(CallerUse), collaborators.get(RequestRates)),
         ):
             collaborators.add(collaborator)
         yield

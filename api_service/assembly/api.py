@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from api_service.assembly.door import build_access, build_door
 from api_service.assembly.endings import build_endings
 from api_service.assembly.stores import open_stores
 from api_service.capabilities import CAPABILITIES
@@ -59,10 +60,12 @@ async def open_api(settings: Settings, draining: Draining) -> AsyncIterator[Coll
         collaborators = CollaboratorRegistry(
             *(stores.database, stores.redis, stores.queues, ending_listener, draining),
             *(service, publisher, endings, unfinished, use),
+            *build_access(settings, stores.redis),
         )
         for capability in CAPABILITIES:
             if capability.open is not None:
                 await stack.enter_async_context(capability.open(settings, collaborators))
+        collaborators.add(build_door(settings, collaborators))
         yield collaborators
 
 

@@ -16,6 +16,14 @@ class BadRequestError(ApiError):
     message = "The body cannot be read; send JSON in UTF-8."
 
 
+class CrossSiteError(ApiError):
+    """A page of another site had a browser send this. Nothing was read or stored."""
+
+    code = "cross_site"
+    http_status = HTTPStatus.FORBIDDEN
+    message = "A browser sent this for a page of another site; only our own pages may."
+
+
 class NoSuchPathError(ApiError):
     """No route has this path."""
 

@@ -7,6 +7,7 @@ are on their way.
 
 import asyncio
 import fcntl
+import re
 import secrets
 import struct
 import termios
@@ -31,12 +32,15 @@ from api_service.edge.exceptions import (
     RequestTimeoutError,
 )
 from api_service.edge.problems import PROBLEM_MEDIA_TYPE, problem_body
+from api_service.edge.request_host import TARGET_AUTHORITY_SCOPE_KEY
 from api_service.exceptions import ApiError
 
 MAX_HEADER_BYTES = 64 * 1024
 """Bytes of a request's header, about."""
 _BYTES_BETWEEN_WATER_MARKS = 48 * 1024
 """Bytes that a client took when the server may write again: from the high to the low water mark."""
+
+_TARGET_AUTHORITY = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
 
 log = structlog.get_logger()
 
@@ -111,6 +115,10 @@ class BoundedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._part = _RequestPart.BODY
         self._since = None
+        if not self.url.startswith(b"/"):  # else the server forgets the host in it
+            found = _TARGET_AUTHORITY.match(self.url)
+            authority = found[1] if found else b""
+            cast("Scope", self.scope)[TARGET_AUTHORITY_SCOPE_KEY] = authority
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

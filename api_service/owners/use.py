@@ -47,8 +47,8 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class CallerUsage:
-    """What a caller uses now; None for anonymous callers, of whom nothing is counted.
+class OwnedAmounts:
+    """What a caller has now; None for anonymous callers, of whom nothing is counted.
 
     Attributes:
         unfinished_requests: parse requests that have not ended; counted to just above the limit.
@@ -122,18 +122,18 @@ class CallerUse:
         self._uses: OrderedDict[UUID, _Use] = OrderedDict()
         self._counts = Batcher(self._count_all, limit=MAX_OWNERS_PER_STATEMENT, timeout=timeout)
 
-    async def read(self, caller: Caller) -> CallerUsage:
+    async def read(self, caller: Caller) -> OwnedAmounts:
         """Return what the caller uses now.
 
         Raises:
             DatabaseUnavailableError: the database does not answer.
         """
         if caller.owner_id is None:
-            return CallerUsage()
+            return OwnedAmounts()
         use = self._use_of(caller.owner_id)
         if use.is_count_due(self._clock(), near=True):
             await asyncio.shield(self._begin_count(caller.owner_id, use, caller.limits))
-        return CallerUsage(use.requests, use.stored_bytes)
+        return OwnedAmounts(use.requests, use.stored_bytes)
 
     @contextlib.asynccontextmanager
     async def admit(self, caller: Caller) -> AsyncIterator[None]:

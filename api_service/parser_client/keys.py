@@ -119,6 +119,10 @@ class Keys:
         """Name the counter of somebody's attempts at something."""
         return f"{self.task_queue}:attempts:{subject}"
 
+    def calls(self, owner: object) -> str:
+        """Name the counter of the HTTP requests of one user in this minute."""
+        return f"{self.task_queue}:calls:{owner}"
+
     def chore_cooldown(self, chore: str) -> str:
         """Name the key that exists while it is too early to do a chore again."""
         return f"{self.task_queue}:turn:{chore}"

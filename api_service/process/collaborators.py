@@ -33,6 +33,11 @@ class CollaboratorRegistry:
         Raises:
             LookupError: nothing registered one.
         """
-        if kind not in self._by_class:
+        found = self.find(kind)
+        if found is None:
             raise LookupError(f"no {kind.__name__}: the assembly or a capability must add one")
-        return cast("T", self._by_class[kind])
+        return found
+
+    def find(self, kind: type[T]) -> T | None:
+        """Return the object of exactly this class, or None if nothing registered one."""
+        return cast("T | None", self._by_class.get(kind))

@@ -14,14 +14,15 @@ MAX_SHOWN_VALUE_LENGTH = 100
 def explain_error(item: Mapping[str, Any], fields: Mapping[str, FieldInfo]) -> str:
     """Explain one error of pydantic in words of ours.
 
-    The value of a URL is not shown: it may hold a password.
+    The value of a URL is not shown, since it may hold a password, nor is a token.
 
     Args:
         item: the error, as `ValidationError.errors` lists it.
         fields: the settings, by name.
     """
     name = str(item["loc"][0])
-    value = "" if name.endswith("_url") else f" is {str(item['input'])[:MAX_SHOWN_VALUE_LENGTH]!r}"
+    is_hidden = name.endswith(("_url", "_token"))
+    value = "" if is_hidden else f" is {str(item['input'])[:MAX_SHOWN_VALUE_LENGTH]!r}"
     if item["type"] == "value_error":  # one of our own validators found the words
         reason = str(item["ctx"]["error"])
         return f"{name.upper()}{value}: {reason}{'' if reason.endswith('?') else '.'}"

@@ -59,7 +59,8 @@ def require_network(text: str) -> None:
 
 
 _NAMES_IN_QUEUE = (
-    *("attempts:", "celery:", "done", "done:bytes", "holders", "host:", "hosts", "leases"),
+    *("attempts:", "calls:", "celery:", "done", "done:bytes", "holders", "host:", "hosts"),
+    "leases",
     *("leases:ended", "parsers", "ready", "taken:", "takers", "taking:", "turn:", "workers"),
 )
 """What follows TASK_QUEUE and a colon in the names of other keys; a colon ends a beginning."""

@@ -28,6 +28,7 @@ def settings(database_url: str, redis_url: str, site: Site) -> Settings:
         database_url=database_url,
         redis_url=redis_url,
         parser_url=site.url("").rstrip("/"),
+        api_host="127.0.0.1",
         parser_timeout=2,
         database_timeout=2,
         publish_timeout=0.5,

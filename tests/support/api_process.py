@@ -63,7 +63,7 @@ async def running_api(
     with open(log, "w") as output:  # noqa: ASYNC230, PTH123 - a device
         started = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", *command.split(), "--port", str(port)),
-            env=os.environ | environment,
+            env=os.environ | {"API_HOST": "127.0.0.1"} | environment,
             stdout=output,
         )
     api = ApiProcess(port, psutil.Process(started.pid))

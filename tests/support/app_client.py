@@ -21,7 +21,7 @@ class AppClient(httpx.AsyncClient):
     def __init__(self, app: FastAPI, *, address: str = ADDRESS) -> None:
         super().__init__(
             transport=httpx.ASGITransport(app, client=(address, 1234)),
-            base_url="http://service",
+            base_url="http://localhost",
             trust_env=False,
         )
         self.app = app

@@ -30,6 +30,11 @@ def result_key(job_id: object) -> str:
     return f"{RESULTS}{job_id}"
 
 
+def calls_key(owner: object) -> str:
+    """Return the counter of a user's HTTP requests in this minute."""
+    return f"{QUEUE}:calls:{owner}"
+
+
 def taken_key(taker: str) -> str:
     """Return the list of announcements that a results process has taken."""
     return f"{QUEUE}:taken:{taker}"

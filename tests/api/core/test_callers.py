@@ -98,7 +98,7 @@ async def test_keys_are_for_the_caller_who_sent_them(client: httpx.AsyncClient) 
 async def test_credentials_cannot_name_the_scope_of_another_caller(
     client: AppClient,
 ) -> None:
-    spoken = [f"owner {ADA}", "host 127.0.0.1", "host 192.0.2.1", "Bearer one"]
+    spoken = [f"owner {ADA}", "host 127.0.0.1", "host 192.0.2.1", "Digest one"]
     tagged = [f"credentials {text}" for text in spoken]
     callers: list[dict[str, str]] = [_as(None), _as(ADA), {"Authorization": "credentials "}]
     callers += [

@@ -34,10 +34,10 @@ async def test_without_a_prefix_paths_are_as_ever(open_api: OpenApp) -> None:
 @pytest.mark.parametrize("path", ["/health/", "/status/1/", "/docs/", "//evil.example/"])
 async def test_a_slash_too_many_leads_nowhere_else(client: httpx.AsyncClient, path: str) -> None:
     """A redirect would name the host and port that the proxy calls, not those of the client."""
-    answer = await client.get(path, headers={"Host": "inside:8000"})
+    answer = await client.get(path, headers={"Host": "localhost:8765"})
     assert (answer.status_code, answer.json()["code"]) == (404, "no_such_path")
     assert "location" not in answer.headers
-    assert "inside" not in answer.text
+    assert "8765" not in answer.text
 
 
 @pytest.mark.parametrize("root_path", ["/status", "/docs/api", "/metrics", "/parse_async"])

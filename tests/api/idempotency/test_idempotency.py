@@ -142,7 +142,7 @@ async def test_keys_of_different_callers_do_not_meet(
     for address in ("192.0.2.1", "192.0.2.2"):
         async with client.from_address(address) as there:
             ids.append((await _post(there, "k")).json()["request_id"])
-            for caller in ("Bearer one", "Bearer two"):
+            for caller in ("Digest one", "Digest two"):
                 answer = await _post(there, "k", caller=f"{caller} {address}")
                 ids.append(answer.json()["request_id"])
     assert len(set(ids)) == 6
@@ -154,13 +154,13 @@ async def test_a_caller_is_known_from_any_address_by_its_credentials(client: App
     ids = set()
     for address in ("192.0.2.1", "192.0.2.2"):
         async with client.from_address(address) as there:
-            ids.add((await _post(there, "k", caller="Bearer one")).json()["request_id"])
+            ids.add((await _post(there, "k", caller="Digest one")).json()["request_id"])
     assert len(ids) == 1
 
 
 @pytest.mark.parametrize(
     ("caller", "scope"),
-    [("", "host 127.0.0.1"), ("Bearer one", "Bearer one"), ("Host 1", "Host 1")],
+    [("", "host 127.0.0.1"), ("Digest one", "Digest one"), ("Host 1", "Host 1")],
 )
 async def test_keys_that_an_earlier_version_kept_are_found(
     client: httpx.AsyncClient, connection: asyncpg.Connection, caller: str, scope: str

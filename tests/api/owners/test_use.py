@@ -18,7 +18,7 @@ from api_service.dependencies import current_caller
 from api_service.exceptions import DatabaseUnavailableError, RateLimitedError
 from api_service.owners import use
 from api_service.owners.settled_start import FULL_COUNT_SECONDS, SETTLE_SECONDS
-from api_service.owners.use import MIN_FAR_PAUSE_SECONDS, CallerUsage, CallerUse
+from api_service.owners.use import MIN_FAR_PAUSE_SECONDS, CallerUse, OwnedAmounts
 from tests.support.app_client import AppClient, OpenApp
 from tests.support.clock import Clock
 from tests.support.servers import dsn
@@ -144,9 +144,9 @@ async def test_use_is_read_and_of_anonymous_callers_nothing_is_counted(
     await _fill(connection, 3, BOB)
     await _fill(connection, 9, None)
     await connection.execute("INSERT INTO stored_bytes VALUES ($1, 1234)", ADA)
-    assert await caller_use.read(LIMITED) == CallerUsage(7, 1234)
-    assert await caller_use.read(Caller(BOB)) == CallerUsage(3, 0)
-    assert await caller_use.read(ANONYMOUS) == CallerUsage(None, None)
+    assert await caller_use.read(LIMITED) == OwnedAmounts(7, 1234)
+    assert await caller_use.read(Caller(BOB)) == OwnedAmounts(3, 0)
+    assert await caller_use.read(ANONYMOUS) == OwnedAmounts(None, None)
     await _fill(connection, 100)
     clock.now += 60
     assert (await caller_use.read(LIMITED)).unfinished_requests == MOST + 1  # counts no further

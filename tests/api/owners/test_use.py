@@ -38,7 +38,7 @@ async def _from_header(request: Request) -> Caller:
 
 @pytest.fixture
 async def client(open_api: OpenApp) -> AsyncIterator[AppClient]:
-    async with open_api() as opened:
+    async with open_api(database_timeout=20) as opened:  # on a busy machine, too
         opened.app.dependency_overrides[current_caller] = _from_header
         yield opened
 

@@ -91,6 +91,7 @@ class System:
             logs = [service.spec.log for service in services]
             logs += [server.log for server in self._servers.values()]
             self._rotation = asyncio.create_task(keep_logs_small(logs))
+            _say_if_shut(self._api_address[0])
             if await wait_until_ready(
                 # The parser's HTTP side is none of those that the API reports on.
                 [f"{self.api_url}/ready", f"{http_url(*self._parser_address)}/health"],
@@ -237,6 +238,16 @@ class System:
         if self._lock is not None:
             os.close(self._lock)
         self._memory_folder.cleanup()
+
+
+def _say_if_shut(host: str) -> None:
+    """Tell whoever watches the terminal why callers will be refused, unless they asked for it."""
+    # As below.
+    from api_service.edge.anonymous import AnonymousAccess  # noqa: PLC0415
+
+    access = AnonymousAccess.of(ApiSettings.load_or_exit().model_copy(update={"api_host": host}))
+    if access.mode == "auto" and not access.is_possible:
+        say(access.explain())
 
 
 async def _require_given_redis() -> None:

@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from api_service.config import Settings as ApiSettings
@@ -81,8 +82,7 @@ class System:
         try:
             self._claim_ports_and_folder()
             environment = self._start_servers()
-            if "REDIS_URL" not in self._servers:
-                await _require_given_redis()
+            await _require_given_redis(unless_started=self._servers)
             await migrate(ROOT, environment, self._log_folder / "migrate.log")
             self._start_services(environment)
             for kept in self._kept:
@@ -250,7 +250,9 @@ def _say_if_shut(host: str) -> None:
         say(access.explain())
 
 
-async def _require_given_redis() -> None:
+async def _require_given_redis(*, unless_started: Mapping[str, Server]) -> None:
+    if "REDIS_URL" in unless_started:
+        return
     # Imported here, since this process lives as long as the system and needs it only now.
     from local.given_redis import require_redis  # noqa: PLC0415
 

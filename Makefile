@@ -18,6 +18,10 @@ help: ## list the targets
 run: $(VENV)/runtime ## start the whole system on this machine, without Docker
 	@exec $(BIN)/python -m local
 
+.PHONY: admin
+admin: $(VENV)/runtime ## make an administrator of the system that runs: EMAIL=ada@example.org
+	@exec $(BIN)/python -m local admin "$$EMAIL"
+
 test: $(VENV)/develop ## run the quick tests, on real servers that they start
 	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
 

@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from api_service.config import Settings as ApiSettings
@@ -81,8 +82,7 @@ class System:
         try:
             self._claim_ports_and_folder()
             environment = self._start_servers()
-            if "REDIS_URL" not in self._servers:
-                await _require_given_redis()
+            await _require_given_redis(unless_started=self._servers)
             await migrate(ROOT, environment, self._log_folder / "migrate.log")
             self._start_services(environment)
             for kept in self._kept:
@@ -91,6 +91,7 @@ class System:
             logs = [service.spec.log for service in services]
             logs += [server.log for server in self._servers.values()]
             self._rotation = asyncio.create_task(keep_logs_small(logs))
+            _say_if_shut(self._api_address[0])
             if await wait_until_ready(
                 # The parser's HTTP side is none of those that the API reports on.
                 [f"{self.api_url}/ready", f"{http_url(*self._parser_address)}/health"],
@@ -239,7 +240,19 @@ class System:
         self._memory_folder.cleanup()
 
 
-async def _require_given_redis() -> None:
+def _say_if_shut(host: str) -> None:
+    """Tell whoever watches the terminal why callers will be refused, unless they asked for it."""
+    # As below.
+    from api_service.edge.anonymous import AnonymousAccess  # noqa: PLC0415
+
+    access = AnonymousAccess.of(ApiSettings.load_or_exit().model_copy(update={"api_host": host}))
+    if access.mode == "auto" and not access.is_possible:
+        say(access.explain())
+
+
+async def _require_given_redis(*, unless_started: Mapping[str, Server]) -> None:
+    if "REDIS_URL" in unless_started:
+        return
     # Imported here, since this process lives as long as the system and needs it only now.
     from local.given_redis import require_redis  # noqa: PLC0415
 

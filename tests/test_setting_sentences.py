@@ -45,6 +45,7 @@ SHARE = Wrong("it must be a number above 0, at most 1.", ("abc", "0", "-1", "nan
 FILE = Wrong("/nowhere/file", ("/nowhere/file",))
 CERTIFICATES = Wrong("certificates", ("/nowhere/file", "/", os.devnull))
 KEY = Wrong("1 to 200 visible ASCII characters, without spaces.", ("a b", "ä", "x" * 201))
+BIND = Wrong("it must be an address or a name, such as 127.0.0.1", ("a b", "http://x", "[x]"))
 TERABYTE = "of bytes from 1 to 1099511627776"
 
 SHARED = {
@@ -64,6 +65,20 @@ API = SHARED | {
     ),
     "ROOT_PATH": Wrong("begins with a slash and does not end", ("pages", "/", "/a/", "/a b")),
     "FORWARDED_ALLOW_IPS": Wrong("10.0.0.0/8", ("10.0.0.1/8", "127.0.0.1,10.0.0.1/8")),
+    "AUTH": Wrong("it must be auto, open or required.", ("yes", "Open", "none")),
+    "API_HOST": BIND,
+    "API_BIND": BIND,
+    "ALLOWED_HOSTS": Wrong(
+        "write names and addresses without ports",
+        ("localhost:8000", "*", "*.example.org", "http://x", "a b", "localhost.", "[::1]:8000"),
+    ),
+    "METRICS_TOKEN": Wrong(
+        "16 to 256 visible ASCII characters, without spaces.", ("hushhush", "hushhush" * 40)
+    ),
+    "REGISTRATION": Wrong("it must be auto, open or closed.", ("no", "required")),
+    "REQUESTS_PER_MINUTE": _whole("from 1 to 1000000000", "0"),
+    "USER_MAX_UNFINISHED": _whole("from 1 to 1000000000", "0"),
+    "USER_MAX_STORED_BYTES": _whole(TERABYTE, "0", "1 GiB"),
     "PARSER_TIMEOUT": _seconds(86400),
     "DATABASE_TIMEOUT": _seconds(86400),
     "JOB_TIMEOUT": _seconds(86400),
@@ -146,6 +161,9 @@ def _is_explained(sentence: str, variable: str, value: str, words: str) -> None:
     assert len(sentence.splitlines()) == 1
     if variable.endswith("_URL"):
         assert sentence.startswith(f"{variable}: ")
+        assert "hushhush" not in sentence
+    elif variable.endswith("_TOKEN"):
+        assert sentence.startswith(f"{variable} is wrong; it must be ")
         assert "hushhush" not in sentence
     else:
         assert re.match(

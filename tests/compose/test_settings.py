@@ -12,7 +12,9 @@ from tests.compose.stack import ROOT, documented
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 SETTINGS = (ApiSettings, ParserSettings)
 # Their defaults in the code are for a machine without Docker.
-ELSEWHERE = {"DATABASE_URL", "REDIS_URL", "PARSER_URL", "METRICS_HOST", "METRICS_PORT"}
+ELSEWHERE = {"DATABASE_URL", "REDIS_URL", "PARSER_URL", "METRICS_HOST", "METRICS_PORT", "API_BIND"}
+# In a container the API listens on every address: API_BIND says where clients reach it.
+WITHOUT_DOCKER = {"API_HOST"}
 
 
 def test_env_example_sets_nothing() -> None:
@@ -22,6 +24,7 @@ def test_env_example_sets_nothing() -> None:
 
 def test_every_setting_is_documented_and_handed_on() -> None:
     names = {name.upper() for settings in SETTINGS for name in settings.model_fields}
+    names -= WITHOUT_DOCKER
     # Compose itself names the files that watch processes; no operator chooses them.
     chosen = {name for name in names if not name.endswith("ALIVE_FILE")}
     assert chosen - documented().keys() == set()
@@ -34,6 +37,15 @@ def test_every_client_of_redis_gets_what_tells_it_where_to_look(service: str) ->
     """Beat uses TASK_QUEUE as well: the names of Celery's keys depend on it."""
     environment = yaml.safe_load(COMPOSE)["services"][service]["environment"]
     assert {"REDIS_URL", "REDIS_CA_BUNDLE", "TASK_QUEUE", "LOG_LEVEL"} - environment.keys() == set()
+
+
+def test_the_api_learns_where_its_port_is_published() -> None:
+    api = yaml.safe_load(COMPOSE)["services"]["api"]
+    [published] = api["ports"]
+    bind = api["environment"]["API_BIND"]
+    assert published.startswith(f"{bind}:")
+    assert "API_HOST" not in api["environment"]
+    assert {"AUTH", "ALLOWED_HOSTS", "REGISTRATION", "METRICS_TOKEN"} <= api["environment"].keys()
 
 
 def test_every_documented_variable_is_used() -> None:

@@ -169,6 +169,15 @@ async def test_the_reason_of_a_502_arrives(url: str, site: Site) -> None:
     assert (answer.status_code, answer.json()["code"]) == (502, "http_status")
 
 
+async def test_a_page_of_the_proxys_origin_may_act_and_no_other(url: str, site: Site) -> None:
+    body, own = {"url": site.page("/", "x")}, url.removesuffix(PREFIX)
+    async with _client(url) as client:
+        for origin, status in ((own, 202), (f"{own}0", 403), ("https://evil.example", 403)):
+            told = {"Origin": origin, "Sec-Fetch-Site": "same-origin"}
+            answer = await client.post("/parse_async", json=body, headers=told)
+            assert answer.status_code == status, origin
+
+
 async def test_keys_of_two_clients_behind_one_proxy_do_not_collide(url: str, site: Site) -> None:
     body, headers = {"url": site.page("/", "x")}, {"Idempotency-Key": url[-40:].replace("/", "-")}
     ids = []

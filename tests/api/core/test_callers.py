@@ -11,7 +11,9 @@ from fastapi import Request
 from api_service.assembly.worker import WorkerContext
 from api_service.caller import ANONYMOUS, Caller
 from api_service.dependencies import current_caller
+from api_service.edge.session_cookie import COOKIE_NAME
 from api_service.parser_client.messages import SuccessResult
+from tests.support.accounts import Accounts, bearer
 from tests.support.app_client import AppClient, OpenApp
 
 ADA, BOB = uuid4(), uuid4()
@@ -113,3 +115,52 @@ async def test_credentials_cannot_name_the_scope_of_another_caller(
             ids.setdefault(number, set()).add(answer.json()["request_id"])
     assert all(len(found) == 1 for found in ids.values())
     assert len(set.union(*ids.values())) == len(callers)
+
+
+@pytest.fixture
+async def open_door(open_api: OpenApp) -> AsyncIterator[AppClient]:
+    """An API whose callers are found at its door."""
+    async with open_api() as opened:
+        yield opened
+
+
+async def test_what_arrives_together_from_all_callers_is_stored_and_read_for_each(
+    open_door: AppClient,
+) -> None:
+    accounts = Accounts().serve(open_door.app)
+    callers = [{}, bearer(accounts.add()), bearer(accounts.add())]
+    body = {"url": "https://a.example/"}
+    sent = [number % 3 for number in range(60)]
+    accepted = await asyncio.gather(
+        *(open_door.post("/parse_async", json=body, headers=callers[who]) for who in sent)
+    )
+    ids = [answer.json()["request_id"] for answer in accepted]
+    assert len(set(ids)) == 60
+    asked = [
+        (reader, owner, id) for owner, id in zip(sent, ids, strict=True) for reader in range(3)
+    ]
+    answers = await asyncio.gather(
+        *(open_door.get(f"/status/{id}", headers=callers[reader]) for reader, _, id in asked)
+    )
+    for (reader, owner, id), answer in zip(asked, answers, strict=True):
+        assert answer.status_code == (200 if reader == owner else 404)
+        assert reader != owner or answer.json()["request_id"] == id
+
+
+async def test_a_key_is_the_users_whatever_they_show(open_door: AppClient) -> None:
+    accounts = Accounts().serve(open_door.app)
+    session = accounts.add(ADA, kind="pps")
+    cookie = {"Cookie": f"{COOKIE_NAME}={session}"}
+    of_ada = [bearer(session), bearer(accounts.add(ADA)), cookie]
+    of_ada.append(cookie | {"Authorization": "Basic b3BlbjpzZXNhbWU="})
+    others = [{}, bearer(accounts.add()), {"Authorization": f"owner {ADA}"}]
+    others.append({"Authorization": "Basic b3BlbjpzZXNhbWU="})
+    body, key = {"url": "https://a.example/"}, {"Idempotency-Key": "k"}
+
+    async def submit(shown: dict[str, str]) -> int:
+        answer = await open_door.post("/parse_async", json=body, headers=shown | key)
+        request_id: int = answer.json()["request_id"]
+        return request_id
+
+    assert len({await submit(shown) for shown in of_ada}) == 1
+    assert len({await submit(shown) for shown in [*others, of_ada[0]]}) == len(others) + 1

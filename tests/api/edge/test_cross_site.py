@@ -189,6 +189,11 @@ async def test_the_body_of_what_is_refused_is_not_read(
 ) -> None:
     body = WatchedBody()
     answer = await client.send(
-        httpx.Request("POST", "http://localhost/parse_async", headers=dict(told), stream=body)
+        httpx.Request(
+            "POST",
+            "http://localhost/parse_async",
+            headers={"Host": "localhost", **told},
+            stream=body,
+        )
     )
     assert (answer.status_code, body.was_read) == (status, status == 422)

@@ -7,9 +7,10 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from api_service.caller import Scope
-from api_service.edge.door import DoorMiddleware
+from api_service.caller import CallerLookup, Scope
+from api_service.edge.door import Door, DoorMiddleware
 from api_service.edge.session_cookie import COOKIE_NAME, SECURE_COOKIE_NAME
+from api_service.exceptions import DatabaseUnavailableError
 from tests.support.accounts import Accounts, bearer
 from tests.support.app_client import AppClient, OpenApp
 
@@ -223,3 +224,22 @@ async def test_who_calls_is_the_owner_whatever_they_show(
     cookie = {"Cookie": f"{COOKIE_NAME}={session}"}
     assert (await shut.get(path, headers=cookie)).status_code == 200
     assert (await shut.get(path, headers=bearer(other))).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (DatabaseUnavailableError(), 503, "database_unavailable"),
+        (RuntimeError("a fault"), 500, "internal_error"),
+    ],
+)
+async def test_who_cannot_be_found_out_is_not_let_in(
+    client: AppClient, error: Exception, status: int, code: str
+) -> None:
+    async def fail(_: str) -> None:
+        raise error
+
+    client.app.state.collaborators.get(Door)._lookup = CallerLookup(fail)
+    answer = await client.get("/status/1", headers=bearer("ppk_x"))
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert (await client.get("/status/1")).status_code == 404

@@ -75,10 +75,6 @@ API = SHARED | {
     "METRICS_TOKEN": Wrong(
         "16 to 256 visible ASCII characters, without spaces.", ("hushhush", "hushhush" * 40)
     ),
-    "REGISTRATION": Wrong("it must be auto, open or closed.", ("no", "required")),
-    "REQUESTS_PER_MINUTE": _whole("from 1 to 1000000000", "0"),
-    "USER_MAX_UNFINISHED": _whole("from 1 to 1000000000", "0"),
-    "USER_MAX_STORED_BYTES": _whole(TERABYTE, "0", "1 GiB"),
     "PARSER_TIMEOUT": _seconds(86400),
     "DATABASE_TIMEOUT": _seconds(86400),
     "JOB_TIMEOUT": _seconds(86400),

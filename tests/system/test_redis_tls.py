@@ -63,6 +63,7 @@ async def test_every_connection_begins_with_a_tls_handshake(
     firsts: list[bytes] = []
     async with open_recorder(firsts) as redis_port:
         environment = {
+            "API_HOST": "127.0.0.1",
             "DATABASE_URL": database_url,
             "REDIS_URL": f"rediss://someone:confidential@127.0.0.1:{redis_port}/0",
             "FETCH_ALLOWED_NETWORKS": "127.0.0.0/8",

@@ -15,7 +15,7 @@ from tests.support.accounts import Accounts, bearer
 from tests.support.app_client import AppClient, OpenApp
 
 BODY = {"url": "https://a.example/"}
-METRICS_TOKEN = "a-token-for-prometheus"
+METRICS_TOKEN = "pps_for-prometheus-only"
 
 
 @pytest.fixture

@@ -90,8 +90,9 @@ async def test_a_large_limit_costs_a_round_trip_for_each_hundred(
 ) -> None:
     rates, ada = _rates(redis, clock), _user(ADA, 60_000)
     before = (await redis.info("commandstats")).get("cmdstat_evalsha", {"calls": 0})["calls"]
-    for _ in range(1000):
-        assert (await _take(rates, ada)).is_admitted
+    for together in range(0, 1000, 50):
+        states = await asyncio.gather(*(_take(rates, ada) for _ in range(50)))
+        assert [state.left for state in states] == [59_999 - together - i for i in range(50)]
     after = (await redis.info("commandstats"))["cmdstat_evalsha"]["calls"]
     assert after - before <= 11
     assert int(await redis.get(calls_key(ADA)) or 0) == 1000
@@ -130,6 +131,8 @@ async def test_a_changed_limit_holds_from_the_next_request(
     assert not (await _take(rates, _user(ADA, 3))).is_admitted
     assert (await _take(rates, _user(ADA, 5))).left == 1
     assert not (await _take(rates, _user(ADA, 4))).is_admitted
+    assert (await _take(rates, _user(BOB, 6000))).left == 5999  # and nine more are leased
+    assert not (await _take(rates, _user(BOB, 5))).is_admitted
 
 
 async def test_without_redis_each_process_counts_for_itself(

@@ -164,6 +164,7 @@ def package(tmp_path: Path) -> Path:
 
 def _environment(package: Path, settings: Settings) -> dict[str, str]:
     return {
+        "API_HOST": "127.0.0.1",
         "DATABASE_URL": settings.database_url,
         "REDIS_URL": settings.redis_url,
         "PYTHONPATH": f"{package}:{ROOT}",

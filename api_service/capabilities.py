@@ -111,7 +111,7 @@ CAPABILITIES: tuple[Capability, ...] = (
             "DELETE /auth/session",
             "GET /auth/deletions/{deletion_id}",
         ),
-        call_scopes={"POST /auth/logout": None},
+        call_scopes={"GET /auth/me": None, "GET /auth/keys": None, "POST /auth/logout": None},
         open=_open_accounts,
     ),
     Capability(

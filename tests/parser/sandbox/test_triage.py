@@ -59,6 +59,7 @@ def test_no_page_hides_what_it_costs(page: bytes) -> None:
         b"<script>if (a > b) c = 'd'; e = \"f\";</script>" * 1000,
         b"<p>" + b"<b>x</b><i>y</i><strong>z</strong>" * 1500,
         b"<p>one</p>" + b"words and words " * 400 + b"<p>two</p>",
+        b"<b a=b>x</b>" * 40 + b"<p>x</p>" * 1500,
     ],
 )
 def test_pages_as_people_write_them_are_parsed_here(page: bytes) -> None:
@@ -107,6 +108,11 @@ _REOPENED = _reopened(b"<b a%d>", 300, 1000).decode()
         ),
         pytest.param(
             b'<script type="application/LD+json">[' + b"{}," * 4000, "utf-8", id="many objects"
+        ),
+        pytest.param(
+            b"1+1" * 100 + b"<script type=application/ld+json>[" + b"{}," * 4000,
+            "utf-8",
+            id="many objects after plus signs",
         ),
     ],
 )

@@ -182,6 +182,12 @@ def elements_of(page: LexborHTMLParser) -> Elements:
     return Elements(page, [Element(node) for node in islice(once(page.css(MARKED)), MAX_MARKED)])
 
 
+def class_with(*words: str) -> str:
+    """Return a CSS selector for elements that have one of the words in a class."""
+    # Most elements have no class, and so are asked once and not for each word.
+    return f"[class]:is({','.join(f'[class*={word}]' for word in words)})"
+
+
 def once(nodes: Iterable[LexborNode]) -> Iterator[LexborNode]:
     """Return each node once, though several of the selectors in a list found it."""
     last = None

@@ -82,7 +82,8 @@ def parse(raw: RawPage) -> ParsedPage:
     return ParsedPage(
         title=found,
         title_source=origin,
-        html=make_storable_text(text),
+        # Decoders yield no lone surrogates, and NUL only where the bytes have one.
+        html=make_storable_text(text) if b"\0" in raw.body else text,
         charset=name,
         metadata=extract_metadata(document),
         refresh_url=immediate_target(

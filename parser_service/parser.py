@@ -11,6 +11,7 @@ BeautifulSoup's time. It cannot parse XHTML, which is XML; BeautifulSoup over lx
 few pages that are served as XHTML (decision record 0004).
 """
 
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -20,7 +21,7 @@ from parser_service.extractors.all import extract_metadata
 from parser_service.extractors.title import fallback_title, title
 from parser_service.markup import charset
 from parser_service.markup.content_type import Markup
-from parser_service.markup.decoders import decode
+from parser_service.markup.decoders import REPLACEMENT_CHARACTER, decode
 from parser_service.markup.depth import cut_where_too_deep
 from parser_service.markup.document import Document
 from parser_service.markup.lexbor import document_from_tree
@@ -108,17 +109,32 @@ def _read_html(raw: RawPage) -> tuple[str, str, Document]:
     )
     if name is not None:
         text = decode(body, name)
-        tree = LexborHTMLParser(cut_where_too_deep(text))
+        tree = _parse_html(body, name, text)
     else:
         name = charset.by_guess(body)
         text = decode(body, name)
-        tree = LexborHTMLParser(cut_where_too_deep(text))
+        tree = _parse_html(body, name, text)
         late = _charset_of_late_meta(tree)
         if late is not None and late != name:
             name = late
             text = decode(body, name)
-            tree = LexborHTMLParser(cut_where_too_deep(text))
+            tree = _parse_html(body, name, text)
     return text, name, document_from_tree(tree, url=raw.url)
+
+
+def _parse_html(body: bytes, name: str, text: str) -> LexborHTMLParser:
+    """Parse a page.
+
+    Args:
+        body: its bytes.
+        name: of their encoding.
+        text: the same, decoded.
+    """
+    kept = cut_where_too_deep(text)
+    # lexbor reads UTF-8. A text that is the same in UTF-8 as the bytes need not be encoded again.
+    if kept is text and name == "utf-8" and REPLACEMENT_CHARACTER not in text:
+        return LexborHTMLParser(body.removeprefix(BOM_UTF8))
+    return LexborHTMLParser(kept)
 
 
 def _charset_of_late_meta(tree: LexborHTMLParser) -> str | None:

@@ -12,7 +12,7 @@ few pages that are served as XHTML (decision record 0004).
 """
 
 from codecs import BOM_UTF8
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from selectolax.lexbor import LexborHTMLParser
@@ -74,10 +74,18 @@ class ParsedPage:
     refresh_url: str | None = None
 
 
-def parse(raw: RawPage) -> ParsedPage:
-    """Parse a page; no page makes it fail."""
-    read = _read_xhtml if raw.markup is Markup.XHTML else _read_html
-    text, name, document = read(raw)
+def parse(raw: RawPage, *, is_shallow: bool = False) -> ParsedPage:
+    """Parse a page; no page makes it fail.
+
+    Args:
+        raw: the page.
+        is_shallow: the page is known to have fewer start tags than may be open at a time, so
+            that it need not be looked at for where to cut it.
+    """
+    if raw.markup is Markup.XHTML:
+        text, name, document = _read_xhtml(raw)
+    else:
+        text, name, document = _read_html(raw, cut=_as_it_is if is_shallow else cut_where_too_deep)
     document = replace(document, robots_headers=raw.robots_headers)
     found, origin = _title(document, fallback=raw.title_fallback)
     return ParsedPage(
@@ -99,7 +107,11 @@ def _title(document: Document, *, fallback: bool) -> tuple[str, TitleSource | No
     return (fallback_title(document) if fallback else None) or ("", None)
 
 
-def _read_html(raw: RawPage) -> tuple[str, str, Document]:
+def _as_it_is(text: str) -> str:
+    return text
+
+
+def _read_html(raw: RawPage, *, cut: Callable[[str], str]) -> tuple[str, str, Document]:
     """Return a page's text, the name of its encoding, and its document."""
     body = raw.body
     name = (
@@ -109,28 +121,28 @@ def _read_html(raw: RawPage) -> tuple[str, str, Document]:
     )
     if name is not None:
         text = decode(body, name)
-        tree = _parse_html(body, name, text)
+        tree = _parse_html(body, name, text, cut(text))
     else:
         name = charset.by_guess(body)
         text = decode(body, name)
-        tree = _parse_html(body, name, text)
+        tree = _parse_html(body, name, text, cut(text))
         late = _charset_of_late_meta(tree)
         if late is not None and late != name:
             name = late
             text = decode(body, name)
-            tree = _parse_html(body, name, text)
+            tree = _parse_html(body, name, text, cut(text))
     return text, name, document_from_tree(tree, url=raw.url)
 
 
-def _parse_html(body: bytes, name: str, text: str) -> LexborHTMLParser:
+def _parse_html(body: bytes, name: str, text: str, kept: str) -> LexborHTMLParser:
     """Parse a page.
 
     Args:
         body: its bytes.
         name: of their encoding.
         text: the same, decoded.
+        kept: the part of it that is parsed.
     """
-    kept = cut_where_too_deep(text)
     # lexbor reads UTF-8. A text that is the same in UTF-8 as the bytes need not be encoded again.
     if kept is text and name == "utf-8" and REPLACEMENT_CHARACTER not in text:
         return LexborHTMLParser(body.removeprefix(BOM_UTF8))

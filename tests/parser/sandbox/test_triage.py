@@ -3,11 +3,13 @@
 import pytest
 
 from parser_service.markup.content_type import Markup
+from parser_service.markup.depth import MAX_OPEN_ELEMENTS
 from parser_service.parser import RawPage
 from parser_service.sandbox.triage import (
     MAX_IN_THREAD_BYTES,
     MAX_INLINE_BYTES,
     MAX_INLINE_XHTML_BYTES,
+    MAX_START_TAGS,
     ParseLocation,
     choose_parse_location,
     parses_quickly,
@@ -19,6 +21,10 @@ def test_what_may_take_long_is_told_apart() -> None:
     assert not parses_quickly(b"<div>" * 9000)
     assert not parses_quickly(b"<p " + b" ".join(b"a%d" % n for n in range(5000)) + b">")
     assert parses_quickly(b"")
+
+
+def test_a_page_that_is_not_parsed_in_a_child_need_not_be_cut() -> None:
+    assert MAX_START_TAGS <= MAX_OPEN_ELEMENTS
 
 
 def _attributes(form: str, count: int = 16_000) -> bytes:

@@ -15,7 +15,7 @@ from parser_service.extractors.person_names import (
 )
 from parser_service.extractors.site_name import site_name
 from parser_service.markup.document import Document
-from parser_service.markup.elements import Element
+from parser_service.markup.elements import Element, class_with
 from parser_service.markup.json_ld_values import first_of, items_of, text_of, types_of, value_of
 
 MAX_AUTHORS = 20
@@ -36,7 +36,7 @@ _META_NAMES = (
 _WRITTEN_BY = re.compile(
     r"written|\bby\b|author|verfasst|autor|auteur|écrit|escrit|scritt", re.IGNORECASE
 )
-_NAMED = "[class*=yline],[class*=autor],[class*=auteur],[class*=uthor]"
+_NAMED = class_with("yline", "autor", "auteur", "uthor")
 """Elements whose names say that they show an author."""
 _CLOSELY_NAMED = re.compile(
     r"p-author|\bfn\b|author[-_]?name|byline-name|(?:post|entry)-author|authored-by", re.IGNORECASE

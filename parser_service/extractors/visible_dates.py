@@ -7,7 +7,7 @@ from itertools import islice
 
 from parser_service.extractors.time_formats import as_iso_8601, days_in
 from parser_service.markup.document import Document
-from parser_service.markup.elements import Element
+from parser_service.markup.elements import Element, class_with
 
 MAX_LOOKED_AT = 6
 """Elements of one kind that are looked at."""
@@ -24,7 +24,7 @@ _PROPERTIES = frozenset(
 _CLASSES = frozenset({"dt-published", "entry-date", "published"})
 _WORDS = "date Date byline posted publi datum fecha meta time"
 """Parts of the classes of elements that show the day of publication."""
-_NAMED = ",".join(f"[class*={word}]" for word in _WORDS.split())
+_NAMED = class_with(*_WORDS.split())
 _OF_OTHER_DAY = re.compile("updat|modif|aktualis|geändert|event|deadline|expire", re.IGNORECASE)
 _LARGE = frozenset({"body", "html", "main", "article", "section"})
 _PATH = re.compile(

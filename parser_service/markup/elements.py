@@ -12,6 +12,7 @@ from parser_service.markup.text import collapse_whitespace
 
 MARKED = "h1,time,abbr,[itemprop],[rel~=author],[property]:not(meta)"
 """Elements whose markup says what they show: headings, times, microdata, RDFa."""
+OF_HEAD = frozenset({"title", "base", "meta", "link", "script"})
 MAX_AFTER_HEADING = 300
 """Characters after the first heading that are read."""
 MAX_MARKED = 200
@@ -152,16 +153,21 @@ def _ancestors(node: LexborNode) -> Iterator[LexborNode]:
 
 @dataclass(frozen=True)
 class Elements:
-    """Find elements of the parsed page.
+    """Find elements of the parsed page, when they are asked for.
 
     Attributes:
         page: None if there is none.
-        marked: elements that `MARKED` selects.
     """
 
     page: LexborHTMLParser | None = None
-    marked: Sequence[Element] = ()
     _found: dict[str, Sequence[Element]] = field(default_factory=dict)
+
+    @cached_property
+    def marked(self) -> Sequence[Element]:
+        """The first elements that `MARKED` selects; those of the head are read for themselves."""
+        nodes = once(self.page.css(MARKED)) if self.page else ()
+        shown = (node for node in nodes if node.tag not in OF_HEAD)
+        return [Element(node) for node in islice(shown, MAX_MARKED)]
 
     @cached_property
     def lines_after_heading(self) -> Sequence[str]:
@@ -177,9 +183,10 @@ class Elements:
         return self._found[selector]
 
 
-def elements_of(page: LexborHTMLParser) -> Elements:
-    """Return the elements of a page that `MARKED` selects, and what finds others."""
-    return Elements(page, [Element(node) for node in islice(once(page.css(MARKED)), MAX_MARKED)])
+def class_with(*words: str) -> str:
+    """Return a CSS selector for elements that have one of the words in a class."""
+    # Most elements have no class, and so are asked once and not for each word.
+    return f"[class]:is({','.join(f'[class*={word}]' for word in words)})"
 
 
 def once(nodes: Iterable[LexborNode]) -> Iterator[LexborNode]:

@@ -8,6 +8,9 @@ _UNSTORABLE_CHARACTERS = re.compile("[\0\ud800-\udfff]")
 
 def collapse_whitespace(text: str) -> str:
     """Strip and collapse ASCII whitespace (Infra Standard); other white space is text."""
+    # Most texts have nothing but single blanks: those in white space that are printable.
+    if text.isprintable() and "  " not in text:
+        return text.strip(" ")
     return _ASCII_WHITESPACE_RUNS.sub(" ", text).strip(" ")
 
 

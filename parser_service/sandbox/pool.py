@@ -57,11 +57,12 @@ class ParseRunner:
             TooLargeError: its markup takes too much memory.
             InternalError: the parser failed on it.
         """
+        # Where triage lets a page be parsed here, it has at most `MAX_START_TAGS`.
         match choose_parse_location(page):
             case ParseLocation.INLINE:
-                return parse(page)
+                return parse(page, is_shallow=True)
             case ParseLocation.THREAD:
-                return await asyncio.to_thread(parse, page)
+                return await asyncio.to_thread(parse, page, is_shallow=True)
             case ParseLocation.CHILD:
                 async with self._own_slot(page), self._child_slots:
                     return await self._parse_in_child(page)

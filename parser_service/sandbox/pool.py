@@ -9,6 +9,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections import OrderedDict
 from contextlib import suppress
+from time import thread_time
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
@@ -18,6 +19,7 @@ from parser_service import metrics
 from parser_service.exceptions import FetchTimeoutError, InternalError, TooLargeError
 from parser_service.parser import ParsedPage, RawPage, parse
 from parser_service.sandbox.triage import ParseLocation, choose_parse_location
+from parser_service.sandbox.turns import LoopTurns, SlowSites
 
 MAX_PAGE_BYTES_TO_KEEP_CHILD = 1024 * 1024
 """Bytes of a page after which its child is not kept: it may have grown by hundreds of MB."""
@@ -48,6 +50,8 @@ class ParseRunner:
         self._harmful: OrderedDict[str, None] = OrderedDict()
         self._children: set[_Child] = set()
         self._kills: set[asyncio.Future[None]] = set()
+        self._turns = LoopTurns()
+        self._slow_sites = SlowSites()
 
     async def parse(self, page: RawPage) -> ParsedPage:
         """Parse a page.
@@ -57,9 +61,13 @@ class ParseRunner:
             TooLargeError: its markup takes too much memory.
             InternalError: the parser failed on it.
         """
-        match choose_parse_location(page):
+        location = choose_parse_location(page)
+        if location is ParseLocation.INLINE and _site(page) in self._slow_sites:
+            location = ParseLocation.CHILD
+        match location:
             case ParseLocation.INLINE:
-                return parse(page)
+                await self._turns.wait()
+                return self._parse_here(page)
             case ParseLocation.THREAD:
                 return await asyncio.to_thread(parse, page)
             case ParseLocation.CHILD:
@@ -70,6 +78,15 @@ class ParseRunner:
         """Kill all children."""
         self._idle.clear()
         await asyncio.gather(*(child.kill() for child in tuple(self._children)))
+
+    def _parse_here(self, page: RawPage) -> ParsedPage:
+        started = thread_time()
+        try:
+            return parse(page)
+        finally:
+            seconds = thread_time() - started
+            self._turns.note(seconds)
+            self._slow_sites.note(_site(page), seconds)
 
     def _own_slot(self, page: RawPage) -> asyncio.Lock:
         return self._slot_of_site.setdefault(_site(page), asyncio.Lock())

@@ -100,3 +100,24 @@ def test_deep_and_wide_pages_are_looked_at_within_bounds() -> None:
     assert (
         fact("published_time", "<div class=date>" * 5000 + "<h1>T</h1>" + "<i>x</i>" * 5000) is None
     )
+
+
+@pytest.mark.parametrize(
+    ("url", "day"),
+    [
+        ("https://example.com/x?id=2", "2024-01-02"),
+        ("https://example.com/x?id=1", "2001-01-01"),
+        ("https://example.com/x?id=3", "2001-01-01"),
+    ],
+)
+def test_of_articles_that_differ_in_the_query_the_pages_own_counts(url: str, day: str) -> None:
+    one = '{"@type": "NewsArticle", "url": "https://example.com/x?id=%d", "datePublished": "%s"}'
+    script = json_ld(f"[{one % (1, '2001-01-01')}, {one % (2, '2024-01-02')}]")
+    assert fact("published_time", script, url=url) == day
+
+
+def test_an_address_without_the_query_of_the_page_is_its_own() -> None:
+    one = '{"@type": "NewsArticle", "url": "https://example.com/%s", "datePublished": "%s"}'
+    script = json_ld(f"[{one % ('y', '2001-01-01')}, {one % ('x', '2024-01-02')}]")
+    url = "https://example.com/x?utm_source=a"
+    assert fact("published_time", script, url=url) == "2024-01-02"

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from parser_service.markup import lenient_json
 from parser_service.markup.json_ld_graph import MAX_NODES, Node, by_id, nodes_of, works_of
-from parser_service.markup.json_ld_values import first_of, text_of, value_of
+from parser_service.markup.json_ld_values import MAX_TEXT_LENGTH, first_of, text_of, value_of
 from parser_service.markup.text import make_storable_text
 
 MAX_READ_LENGTH = 256 * 1024
@@ -75,21 +75,34 @@ class JsonLd:
             return self._by_id.get(value["@id"], value)
         return value
 
-    def first_text(self, key: str, *alternative_keys_within: str) -> str | None:
+    def first_text(
+        self, key: str, *alternative_keys_within: str, limit: int = MAX_TEXT_LENGTH
+    ) -> str | None:
         """Return the text of the first work that has one under a key.
 
         Args:
             key: where to look; of a list under it, the first item counts.
             alternative_keys_within: if the value is an object, its text is under the first of
                 these that has one.
+            limit: characters that are read of the first text, and half, a third and so on of
+                the next ones, which count only if those before them turn out to be blank.
 
         Returns:
             None if no work has the key, or if its value is not text.
         """
-        values = (self.resolve(first_of(value_of(work, key))) for work in self.works)
-        return next(
-            (text for value in values if (text := text_of(value, *alternative_keys_within))), None
-        )
+        for number, value in enumerate(self._values_of_works(key), start=1):
+            if text := text_of(value, *alternative_keys_within, limit=limit // number):
+                return text
+        return None
+
+    def _values_of_works(self, key: str) -> Iterator[Any]:
+        # Each once: many works may refer to one node.
+        seen: set[int] = set()
+        for work in self.works:
+            value = self.resolve(first_of(value_of(work, key)))
+            if value is not None and id(value) not in seen:
+                seen.add(id(value))
+                yield value
 
     @cached_property
     def _by_id(self) -> Mapping[str, Node]:

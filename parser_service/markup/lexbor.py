@@ -6,7 +6,7 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from parser_service.markup.attributes import base_url_of, is_json_ld, links_of, meta_by_name
 from parser_service.markup.document import Document
-from parser_service.markup.elements import MARKED, MAX_MARKED, Element, Elements, once
+from parser_service.markup.elements import MARKED, MAX_MARKED, Element, Elements, TextBudget, once
 from parser_service.markup.json_ld import JsonLd
 
 MAX_TITLE_SEARCH_STEPS = 20_000
@@ -30,12 +30,13 @@ def document_from_tree(page: LexborHTMLParser, *, url: str) -> Document:
     """
     by_tag: dict[str, list[LexborNode]] = {}
     marked: list[Element] = []
+    budget = TextBudget()
     # One look at all elements, which takes as long as one for each kind of them.
     for node in once(page.css(f"{_READ},{MARKED}")):
         tag = node.tag or ""
         by_tag.setdefault(tag, []).append(node)
         if tag not in _OF_HEAD and len(marked) < MAX_MARKED:
-            marked.append(Element(node))
+            marked.append(Element(node, budget))
     title = _first_title(by_tag.get("title", ()))
     heading = next(iter(by_tag.get("h1", ())), None)
     title_text = None if title is None else title.text(deep=False)
@@ -50,7 +51,7 @@ def document_from_tree(page: LexborHTMLParser, *, url: str) -> Document:
         meta=meta_by_name(node.attributes for node in by_tag.get("meta", ())),
         links=links_of(node.attributes for node in by_tag.get("link", ())),
         json_ld=JsonLd.parse((node.text() for node in scripts), url=url),
-        elements=Elements(page, marked),
+        elements=Elements(page, marked, budget),
         refresh=_refresh(by_tag.get("meta", ())),
     )
 

@@ -13,6 +13,7 @@ few pages that are served as XHTML (decision record 0004).
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from selectolax.lexbor import LexborHTMLParser
 
@@ -23,6 +24,7 @@ from parser_service.markup.content_type import Markup
 from parser_service.markup.decoders import decode
 from parser_service.markup.depth import cut_where_too_deep
 from parser_service.markup.document import Document
+from parser_service.markup.faults import Faults
 from parser_service.markup.lexbor import document_from_tree
 from parser_service.markup.refresh import immediate_target
 from parser_service.markup.text import make_storable_text
@@ -63,6 +65,7 @@ class ParsedPage:
         html: the text of the whole page, storable: no NUL, no surrogates.
         charset: the page's encoding, by its name in the Encoding Standard.
         refresh_url: the URL that the page asks for in its place; see `markup/refresh.py`.
+        faults: what this service failed on, a line each, for its log.
     """
 
     title: str
@@ -71,6 +74,7 @@ class ParsedPage:
     charset: str
     metadata: Metadata
     refresh_url: str | None = None
+    faults: Sequence[str] = ()
 
 
 def parse(raw: RawPage) -> ParsedPage:
@@ -78,17 +82,26 @@ def parse(raw: RawPage) -> ParsedPage:
     read = _read_xhtml if raw.markup is Markup.XHTML else _read_html
     text, name, document = read(raw)
     document = replace(document, robots_headers=raw.robots_headers)
-    found, origin = _title(document, fallback=raw.title_fallback)
+    faults = Faults()
+    no_title: tuple[str, TitleSource | None] = ("", None)
+    find_title = partial(_title, document, fallback=raw.title_fallback)
+    found, origin = faults.guard("title", find_title, no_title)
+    metadata = extract_metadata(document, faults)
+    refresh_url = faults.guard("refresh", partial(_refresh_url, raw, document), None)
     return ParsedPage(
         title=found,
         title_source=origin,
         html=make_storable_text(text),
         charset=name,
-        metadata=extract_metadata(document),
-        refresh_url=immediate_target(
-            raw.refresh or document.refresh, base_url=document.base_url, url=raw.url
-        ),
+        metadata=metadata,
+        refresh_url=refresh_url,
+        faults=(*document.json_ld.faults, *faults.told),
     )
+
+
+def _refresh_url(raw: RawPage, document: Document) -> str | None:
+    asked = raw.refresh or document.refresh
+    return immediate_target(asked, base_url=document.base_url, url=raw.url)
 
 
 def _title(document: Document, *, fallback: bool) -> tuple[str, TitleSource | None]:

@@ -4,11 +4,12 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from typing import Any, Self
 
 from parser_service.markup import lenient_json
+from parser_service.markup.faults import Faults
 from parser_service.markup.json_ld_graph import MAX_NODES, Node, by_id, nodes_of, works_of
 from parser_service.markup.json_ld_values import MAX_TEXT_LENGTH, first_of, text_of, value_of
 from parser_service.markup.text import make_storable_text
@@ -34,18 +35,23 @@ class JsonLd:
         read: all objects that were read, those of a list one by one.
         length: characters of the scripts.
         url: the page's own.
+        faults: what this service failed on.
     """
 
     read: Sequence[dict[str, Any]] = ()
     length: int = 0
     url: str = ""
+    faults: Sequence[str] = ()
 
     @classmethod
     def parse(cls, texts: Iterable[str], *, url: str = "") -> Self:
         """Parse the texts of scripts, in the order of the page; skip what is not JSON."""
         read = list(_within_limit(texts))
-        objects = [found for text in read for found in _parse_storable_objects(text)]
-        return cls(objects, sum(map(len, read)), url)
+        faults = Faults()
+        objects: list[dict[str, Any]] = []
+        for text in read:
+            objects += faults.guard("json_ld", partial(_storable_objects, text), [])
+        return cls(objects, sum(map(len, read)), url, tuple(faults.told))
 
     @cached_property
     def objects(self) -> Sequence[dict[str, Any]]:
@@ -125,6 +131,10 @@ def _that_fit(objects: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         if to_keep < 0:
             return
         yield found
+
+
+def _storable_objects(text: str) -> list[dict[str, Any]]:
+    return list(_parse_storable_objects(text))
 
 
 def _parse_storable_objects(text: str) -> Iterator[dict[str, Any]]:

@@ -64,17 +64,21 @@ def _base_addresses(bases: Iterable[LexborNode]) -> Iterable[str | None]:
         steps -= len(tags)
         if steps <= 0:
             return
-        if _is_in_html_namespace(tags):
+        if _is_html(tags):
             yield node.attributes.get("href")
 
 
 def _refresh(metas: Iterable[LexborNode]) -> str | None:
+    steps = MAX_TITLE_SEARCH_STEPS
     for node in metas:
         attributes = node.attributes
         if (attributes.get("http-equiv") or "").strip().lower() != "refresh":
             continue
-        # A browser that runs scripts has no elements in `<noscript>`, and shows the page itself.
-        if node.parent is not None and node.parent.tag == "noscript":
+        tags = _tags_from_root(node, steps)
+        steps -= len(tags)
+        if steps <= 0:
+            return None
+        if "noscript" in tags:
             continue
         if content := attributes.get("content"):
             return content
@@ -89,7 +93,7 @@ def _first_title(titles: Iterable[LexborNode]) -> LexborNode | None:
         steps -= len(tags)
         if steps <= 0:
             return None
-        if _is_in_html_namespace(tags):
+        if _is_html(tags):
             return node
     return None
 
@@ -102,6 +106,14 @@ def _tags_from_root(node: LexborNode, limit: int) -> list[str]:
         tags.append(above.tag or "")
         above = above.parent
     return tags[::-1]
+
+
+def _is_html(tags: Sequence[str]) -> bool:
+    """Return whether the last of these nested elements is an HTML element in a browser.
+
+    One that runs scripts has no elements in `<noscript>`.
+    """
+    return "noscript" not in tags and _is_in_html_namespace(tags)
 
 
 def _is_in_html_namespace(tags: Sequence[str]) -> bool:

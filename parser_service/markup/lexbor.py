@@ -86,16 +86,22 @@ def _refresh(metas: Iterable[LexborNode]) -> str | None:
 
 
 def _first_title(titles: Iterable[LexborNode]) -> LexborNode | None:
-    """Find the first title element in the HTML namespace, in a bounded number of steps."""
+    """Find the first title element in the HTML namespace, in a bounded number of steps.
+
+    One in `<noscript>` counts if there is no other: that may not end where it should.
+    """
     steps = MAX_TITLE_SEARCH_STEPS
+    without_scripts: LexborNode | None = None
     for node in titles:
         tags = _tags_from_root(node, steps)
         steps -= len(tags)
         if steps <= 0:
-            return None
+            break
         if _is_html(tags):
             return node
-    return None
+        if without_scripts is None and _is_in_html_namespace(tags):
+            without_scripts = node
+    return without_scripts
 
 
 def _tags_from_root(node: LexborNode, limit: int) -> list[str]:

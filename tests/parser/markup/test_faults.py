@@ -50,14 +50,3 @@ def test_an_entity_of_a_huge_number_in_json_ld_breaks_nothing() -> None:
     page = parse(_raw(script + PAGE))
     assert (page.title, page.metadata.description, page.metadata.json_ld) == ("A", "B", [])
     assert not page.faults
-
-
-@pytest.mark.parametrize(
-    "html",
-    [
-        "<noscript><title>Please enable JavaScript</title></noscript><title>A</title>",
-        "<body><noscript><p><title>Please enable JavaScript</title></noscript><title>A</title>",
-    ],
-)
-def test_a_title_for_browsers_without_scripts_is_none(html: str) -> None:
-    assert parse(_raw(html)).title == "A"

@@ -7,8 +7,10 @@ import asyncio
 import pickle
 import sys
 from asyncio.subprocess import PIPE, Process
+from codecs import getincrementaldecoder
 from collections import OrderedDict
 from contextlib import suppress
+from dataclasses import replace
 from time import thread_time
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
@@ -24,6 +26,8 @@ from parser_service.sandbox.turns import LoopTurns, SlowSites
 MAX_PAGE_BYTES_TO_KEEP_CHILD = 1024 * 1024
 """Bytes of a page after which its child is not kept: it may have grown by hundreds of MB."""
 
+PIECE_BYTES = 256 * 1024
+"""Bytes that are written to a child, or read of its answer, in one turn of the event loop."""
 MAX_CHILDREN = 2
 """Children at a time. The pages of one site are parsed in one of them, so that a site whose pages
 take long leaves the other to its neighbours."""
@@ -143,6 +147,17 @@ class ParseRunner:
             kill.add_done_callback(self._kills.discard)
 
 
+async def _read_text(stream: asyncio.StreamReader) -> str:
+    left = int.from_bytes(await stream.readexactly(4))
+    decoder = getincrementaldecoder("utf-8")()
+    pieces: list[str] = []
+    while left:
+        piece = await stream.readexactly(min(left, PIECE_BYTES))
+        pieces.append(decoder.decode(piece))
+        left -= len(piece)
+    return "".join(pieces)
+
+
 def _site(page: RawPage) -> str:
     return urlsplit(page.url).hostname or ""
 
@@ -166,12 +181,16 @@ class _Child:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin  # noqa: S101 - both were requested in `start`
         assert stdout  # noqa: S101
-        request = pickle.dumps(page)
+        request = pickle.dumps(replace(page, body=b""))
         try:
-            stdin.write(len(request).to_bytes(4) + request)
-            await stdin.drain()
+            stdin.write(len(request).to_bytes(4) + request + len(page.body).to_bytes(4))
+            # Large parts go piece by piece, so that the event loop turns between them.
+            for start in range(0, len(page.body), PIECE_BYTES):
+                stdin.write(page.body[start : start + PIECE_BYTES])
+                await stdin.drain()
             length = int.from_bytes(await stdout.readexactly(4))
             answer = pickle.loads(await stdout.readexactly(length))  # noqa: S301 - our own child
+            html = await _read_text(stdout)
         except (ConnectionError, asyncio.IncompleteReadError):
             log.warning("parse process ended", status=await self._process.wait())
             raise TooLargeError(
@@ -183,7 +202,7 @@ class _Child:
         if not isinstance(answer, ParsedPage):
             log.error("parse process failed", error=answer)
             raise InternalError
-        return answer
+        return replace(answer, html=html)
 
     async def kill(self) -> None:
         with suppress(ProcessLookupError):

@@ -121,3 +121,21 @@ def test_an_address_without_the_query_of_the_page_is_its_own() -> None:
     script = json_ld(f"[{one % ('y', '2001-01-01')}, {one % ('x', '2024-01-02')}]")
     url = "https://example.com/x?utm_source=a"
     assert fact("published_time", script, url=url) == "2024-01-02"
+
+
+@pytest.mark.parametrize(
+    ("shown", "day"),
+    [
+        ("<p>The storm of January 1, 2024 was a bad one", None),
+        ("<p>What happened on January 1, 2024", None),
+        ("<p>January 1, 2024", "2024-01-01"),
+        ("<p>Posted on Monday, January 1, 2024", "2024-01-01"),
+        ("<p>By Ada Bell | January 1, 2024 9:30 pm", "2024-01-01"),
+        ("<p>Published January 3, 2024", None),
+        ("<p>Words.<p class=post-date>It was January 1, 2024", "2024-01-01"),
+    ],
+)
+def test_only_a_date_as_such_replaces_the_day_of_a_time_in_utc(shown: str, day: str | None) -> None:
+    time = "2024-01-02T03:30:00Z"
+    html = f"<meta property=article:published_time content={time}><h1>T</h1>{shown}"
+    assert fact("published_time", html) == (day or time.replace("Z", "+00:00"))

@@ -29,8 +29,8 @@ _OF_OTHER_DAY = re.compile("updat|modif|aktualis|geändert|event|deadline|expire
 _LARGE = frozenset({"body", "html", "main", "article", "section"})
 # What stands before a date that is none of a story: nothing, a separator, or such a word.
 _BEFORE_DATE = re.compile(
-    r"(?:^|[|•·:;,(/\u2013\u2014-])\s*(?:(?:first |last )?(?:publish|post|creat|add|upload|releas|issu"
-    r"|updat|modif|veröffent|erstellt|publi|stand|datum|date|written|fecha)\w*\s*)?"
+    r"(?:^|[|•·:;,(/\u2013\u2014-])\s*(?:(?:first |last )?(?:publish|post|creat|add|upload"
+    r"|releas|issu|updat|modif|veröffent|erstellt|publi|stand|datum|date|written|fecha)\w*\s*)?"
     r"(?:(?:on|am|vom|den|le|el|em|il|at)\s+)?(?:[^\W\d_]{2,12}(?:day|tag|feira|di)?[.,]*\s+)?$",
     re.IGNORECASE,
 )

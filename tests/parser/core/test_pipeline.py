@@ -162,7 +162,10 @@ async def test_a_site_that_drips_meets_the_deadline(site: Site, settings: Settin
     [
         (b"", "connect_error"),
         (b"nonsense\r\n\r\n", "malformed_response"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", "malformed_response"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
+            "malformed_response",
+        ),
         (
             b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 100\r\n\r\nshort",
             "malformed_response",

@@ -12,6 +12,7 @@ from parser_service.extractors.person_names import (
     looks_like_organisation,
     name_after_by,
     people_in,
+    person_named,
 )
 from parser_service.extractors.site_name import site_name
 from parser_service.markup.document import Document
@@ -54,6 +55,12 @@ _CLOSELY_NAMED = re.compile(
 _ORGANISATIONS = frozenset({"Organization", "NewsMediaOrganization", "Corporation", "WebSite"})
 _PARTS_OF_NAME = ("givenName", "familyName")
 _LARGE = frozenset({"body", "html", "main", "article", "section"})
+
+
+class _PersonName(str):
+    """What a page states as the name of a person, and not as a byline."""
+
+    __slots__ = ()
 
 
 def authors(document: Document) -> list[str]:
@@ -101,12 +108,16 @@ def _within_budget(lists: Iterable[Iterable[str]]) -> Iterator[list[str]]:
 
 
 def _names(texts: Iterable[str], document: Document) -> list[str]:
-    found = (name for text in texts if not is_address(text) for name in people_in(text))
+    found = chain.from_iterable(_people(text) for text in texts if not is_address(text))
     by_form: dict[str, str] = {}
     for name in found:
         by_form.setdefault(folded(name), name)
     own = document.once(_own_names) if by_form else set()
     return [name for form, name in by_form.items() if form and form not in own]
+
+
+def _people(text: str) -> Iterator[str]:
+    return person_named(text) if isinstance(text, _PersonName) else people_in(text)
 
 
 def _own_names(document: Document) -> set[str]:
@@ -156,10 +167,12 @@ def _is_organisation(author: Any) -> bool:
 
 
 def _name_of(author: Any) -> str:
-    if isinstance(author, dict) and "name" not in author:
+    if isinstance(author, dict) and value_of(author, "name") is None:
         parts = (text_of(author, key, limit=MAX_NAME_LENGTH) for key in _PARTS_OF_NAME)
         return " ".join(filter(None, parts))
-    return text_of(author, "name", limit=MAX_NAME_LENGTH) or ""
+    name = text_of(author, "name", limit=MAX_NAME_LENGTH) or ""
+    is_person = isinstance(author, dict) and "Person" in types_of(author)
+    return _PersonName(name) if is_person else name
 
 
 def _of_metas(document: Document) -> Iterator[list[str]]:

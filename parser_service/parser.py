@@ -14,6 +14,7 @@ few pages that are served as XHTML (decision record 0004).
 from codecs import BOM_UTF8
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from selectolax.lexbor import LexborHTMLParser
 
@@ -24,6 +25,7 @@ from parser_service.markup.content_type import Markup
 from parser_service.markup.decoders import REPLACEMENT_CHARACTER, decode
 from parser_service.markup.depth import cut_where_too_deep
 from parser_service.markup.document import Document
+from parser_service.markup.faults import Faults
 from parser_service.markup.lexbor import document_from_tree
 from parser_service.markup.refresh import immediate_target
 from parser_service.markup.text import make_storable_text
@@ -64,6 +66,7 @@ class ParsedPage:
         html: the text of the whole page, storable: no NUL, no surrogates.
         charset: the page's encoding, by its name in the Encoding Standard.
         refresh_url: the URL that the page asks for in its place; see `markup/refresh.py`.
+        faults: what this service failed on, a line each, for its log.
     """
 
     title: str
@@ -72,6 +75,7 @@ class ParsedPage:
     charset: str
     metadata: Metadata
     refresh_url: str | None = None
+    faults: Sequence[str] = ()
 
 
 def parse(raw: RawPage, *, is_shallow: bool = False) -> ParsedPage:
@@ -87,18 +91,27 @@ def parse(raw: RawPage, *, is_shallow: bool = False) -> ParsedPage:
     else:
         text, name, document = _read_html(raw, cut=_as_it_is if is_shallow else cut_where_too_deep)
     document = replace(document, robots_headers=raw.robots_headers)
-    found, origin = _title(document, fallback=raw.title_fallback)
+    faults = Faults()
+    no_title: tuple[str, TitleSource | None] = ("", None)
+    find_title = partial(_title, document, fallback=raw.title_fallback)
+    found, origin = faults.guard("title", find_title, no_title)
+    metadata = extract_metadata(document, faults)
+    refresh_url = faults.guard("refresh", partial(_refresh_url, raw, document), None)
     return ParsedPage(
         title=found,
         title_source=origin,
         # Decoders yield no lone surrogates, and NUL only where the bytes have one.
         html=make_storable_text(text) if b"\0" in raw.body else text,
         charset=name,
-        metadata=extract_metadata(document),
-        refresh_url=immediate_target(
-            raw.refresh or document.refresh, base_url=document.base_url, url=raw.url
-        ),
+        metadata=metadata,
+        refresh_url=refresh_url,
+        faults=(*document.json_ld.faults, *faults.told),
     )
+
+
+def _refresh_url(raw: RawPage, document: Document) -> str | None:
+    asked = raw.refresh or document.refresh
+    return immediate_target(asked, base_url=document.base_url, url=raw.url)
 
 
 def _title(document: Document, *, fallback: bool) -> tuple[str, TitleSource | None]:

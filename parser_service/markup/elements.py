@@ -18,6 +18,8 @@ MAX_AFTER_HEADING = 300
 MAX_MARKED = 200
 MAX_TEXT_LENGTH = 500
 """Characters that are kept of an element's text."""
+MAX_TEXT_READ = 150_000
+"""Characters of all elements' texts together: elements within each other have the same text."""
 MAX_FOLLOWERS = 60
 """Pieces after an element whose text is read."""
 MAX_ANCESTORS = 12
@@ -36,11 +38,23 @@ _NOT_SHOWN = frozenset({"script", "style", "noscript", "template", "-comment"})
 _OUTERMOST = frozenset({"body", "html"})
 
 
+@dataclass
+class TextBudget:
+    """Count the characters of text that may still be read of a page."""
+
+    left: int = MAX_TEXT_READ
+
+
 @dataclass(frozen=True)
 class Element:
-    """Wrap an element of the parsed page."""
+    """Wrap an element of the parsed page.
+
+    Attributes:
+        budget: of the page's text; what is over it is not read.
+    """
 
     node: LexborNode
+    budget: TextBudget = field(default_factory=TextBudget, compare=False)
 
     @cached_property
     def tag(self) -> str:
@@ -67,7 +81,11 @@ class Element:
 
     def lines(self) -> list[str]:
         """Return its text, a line for each run of text, within a limit."""
-        return list(_lines(self.node.text(separator="\n")[: 4 * MAX_TEXT_LENGTH]))
+        if self.budget.left <= 0:
+            return []
+        text = self.node.text(separator="\n")
+        self.budget.left -= len(text)
+        return list(_lines(text[: 4 * MAX_TEXT_LENGTH]))
 
     def text(self) -> str:
         """Return its text on one line, within a limit."""
@@ -77,7 +95,7 @@ class Element:
         """Return the first element inside this one that a CSS selector finds."""
         own = self.node.mem_id
         found = (node for node in self.node.css(selector) if node.mem_id != own)
-        return next(map(Element, found), None)
+        return next((Element(node, self.budget) for node in found), None)
 
     def lines_after(self, length: int) -> list[str]:
         """Return the text that follows this element, a line for each run, of a length at most."""
@@ -157,9 +175,11 @@ class Elements:
 
     Attributes:
         page: None if there is none.
+        budget: of the text of all of them.
     """
 
     page: LexborHTMLParser | None = None
+    budget: TextBudget = field(default_factory=TextBudget)
     _found: dict[str, Sequence[Element]] = field(default_factory=dict)
 
     @cached_property
@@ -167,7 +187,7 @@ class Elements:
         """The first elements that `MARKED` selects; those of the head are read for themselves."""
         nodes = once(self.page.css(MARKED)) if self.page else ()
         shown = (node for node in nodes if node.tag not in OF_HEAD)
-        return [Element(node) for node in islice(shown, MAX_MARKED)]
+        return [Element(node, self.budget) for node in islice(shown, MAX_MARKED)]
 
     @cached_property
     def lines_after_heading(self) -> Sequence[str]:
@@ -179,7 +199,8 @@ class Elements:
         """Return the first elements that a CSS selector finds, each once, in document order."""
         if selector not in self._found:
             nodes = self.page.css(selector) if self.page else []
-            self._found[selector] = [Element(node) for node in islice(once(nodes), limit)]
+            kept = islice(once(nodes), limit)
+            self._found[selector] = [Element(node, self.budget) for node in kept]
         return self._found[selector]
 
 

@@ -64,16 +64,20 @@ def _base_addresses(bases: Iterable[LexborNode]) -> Iterable[str | None]:
         steps -= len(tags)
         if steps <= 0:
             return
-        if _is_in_html_namespace(tags):
+        if _is_html(tags):
             yield node.attributes.get("href")
 
 
 def _refresh(metas: Iterable[tuple[LexborNode, Attributes]]) -> str | None:
+    steps = MAX_TITLE_SEARCH_STEPS
     for node, attributes in metas:
         if (attributes.get("http-equiv") or "").strip().lower() != "refresh":
             continue
-        # A browser that runs scripts has no elements in `<noscript>`, and shows the page itself.
-        if node.parent is not None and node.parent.tag == "noscript":
+        tags = _tags_from_root(node, steps)
+        steps -= len(tags)
+        if steps <= 0:
+            return None
+        if "noscript" in tags:
             continue
         if content := attributes.get("content"):
             return content
@@ -81,16 +85,22 @@ def _refresh(metas: Iterable[tuple[LexborNode, Attributes]]) -> str | None:
 
 
 def _first_title(titles: Iterable[LexborNode]) -> LexborNode | None:
-    """Find the first title element in the HTML namespace, in a bounded number of steps."""
+    """Find the first title element in the HTML namespace, in a bounded number of steps.
+
+    One in `<noscript>` counts if there is no other: that may not end where it should.
+    """
     steps = MAX_TITLE_SEARCH_STEPS
+    without_scripts: LexborNode | None = None
     for node in titles:
         tags = _tags_from_root(node, steps)
         steps -= len(tags)
         if steps <= 0:
-            return None
-        if _is_in_html_namespace(tags):
+            break
+        if _is_html(tags):
             return node
-    return None
+        if without_scripts is None and _is_in_html_namespace(tags):
+            without_scripts = node
+    return without_scripts
 
 
 def _tags_from_root(node: LexborNode, limit: int) -> list[str]:
@@ -101,6 +111,14 @@ def _tags_from_root(node: LexborNode, limit: int) -> list[str]:
         tags.append(above.tag or "")
         above = above.parent
     return tags[::-1]
+
+
+def _is_html(tags: Sequence[str]) -> bool:
+    """Return whether the last of these nested elements is an HTML element in a browser.
+
+    One that runs scripts has no elements in `<noscript>`.
+    """
+    return "noscript" not in tags and _is_in_html_namespace(tags)
 
 
 def _is_in_html_namespace(tags: Sequence[str]) -> bool:

@@ -49,6 +49,8 @@ MAX_INLINE_BYTES_NOT_ASCII = 4 * 1024
 """Bytes of pages in whose encoding markup is not what it is in ASCII: these checks are blind."""
 MAX_BYTES_BETWEEN_TAG_ENDS = 8 * 1024
 """Bytes in which at least one tag must end for certain: no tag is longer than two times that."""
+MAX_INLINE_BYTES_BETWEEN_TAG_ENDS = 3 * 1024
+"""The same on the event loop: a tag of 16 KB takes as long as 60 KB of short ones."""
 MAX_TAG_ENDS_TRIED = 16
 MAX_REOPENED_ELEMENTS = 100_000
 """Elements that formatting elements may become when they are opened again; each has 300 bytes."""
@@ -61,6 +63,7 @@ _TAG_OF_NOTE = re.compile(
 )
 _COLLECTING = (b"<html", b"<body")
 _MOST_WITHOUT_ATTRIBUTES = 3
+_CHARSET_LENGTH = len(b"charset")
 _BLANKS = b" \t\n\f\r"
 
 
@@ -94,8 +97,21 @@ def choose_parse_location(page: RawPage) -> ParseLocation:
         page.body.count(b"{") + page.body.count(b"[") > MAX_INLINE_VALUES
     ):
         return ParseLocation.CHILD
-    is_short = size <= MAX_INLINE_BYTES and tags.steps <= MAX_INLINE_STEPS
-    return ParseLocation.INLINE if is_short else ParseLocation.THREAD
+    times = 2 if _may_be_parsed_twice(page) else 1
+    is_short = times * size <= MAX_INLINE_BYTES and times * tags.steps <= MAX_INLINE_STEPS
+    if is_short and _tags_end_within(page.body, MAX_INLINE_BYTES_BETWEEN_TAG_ENDS):
+        return ParseLocation.INLINE
+    return ParseLocation.THREAD
+
+
+def _may_be_parsed_twice(page: RawPage) -> bool:
+    """Return whether a page may declare its encoding where only its parser finds it."""
+    body = page.body
+    if len(body) <= charset.PRESCAN_BYTES or charset.by_label(page.declared_charset):
+        return False
+    if b"charset" not in body[charset.PRESCAN_BYTES - _CHARSET_LENGTH :].lower():
+        return False
+    return not (charset.by_byte_order_mark(body) or charset.by_prescan(body))
 
 
 def _may_hide_markup(page: RawPage) -> bool:
@@ -175,8 +191,13 @@ def _parses_quickly(body: bytes, tags: _Tags) -> bool:
     formatting = _count_formatting_elements(found)
     if tags.may_reopen_many(formatting) and _Tags.counted(body).may_reopen_many(formatting):
         return False
-    last = len(body) - MAX_BYTES_BETWEEN_TAG_ENDS
-    return all(_has_tag_end(body, start) for start in range(0, last, MAX_BYTES_BETWEEN_TAG_ENDS))
+    return _tags_end_within(body, MAX_BYTES_BETWEEN_TAG_ENDS)
+
+
+def _tags_end_within(body: bytes, length: int) -> bool:
+    """Return whether in each piece of this length a tag ends for certain, if one is open."""
+    starts = range(0, len(body) - length, length)
+    return all(_has_tag_end(body, start, start + length) for start in starts)
 
 
 def _count_beginning(found: Counter[bytes], name: bytes) -> int:
@@ -192,14 +213,14 @@ def _count_formatting_elements(found: Counter[bytes]) -> int:
     )
 
 
-def _has_tag_end(body: bytes, start: int) -> bool:
-    """Return whether a tag ends for certain within some bytes, if one is open.
+def _has_tag_end(body: bytes, start: int, end: int) -> bool:
+    """Return whether a tag ends for certain between two places, if one is open.
 
     A `>` ends it unless it is in a quoted value. Then the quote before it follows a `=`.
     """
     at = start
     for _ in range(MAX_TAG_ENDS_TRIED):
-        at = body.find(b">", at, start + MAX_BYTES_BETWEEN_TAG_ENDS)
+        at = body.find(b">", at, end)
         if at == -1:
             return False
         if not (_may_open_value(body, b'"', at) or _may_open_value(body, b"'", at)):

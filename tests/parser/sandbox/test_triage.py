@@ -130,3 +130,23 @@ def test_an_encoding_hides_no_costs(body: bytes, declared_charset: str | None) -
 def test_a_short_page_with_many_steps_is_parsed_in_a_thread() -> None:
     page = RawPage(b"<span>" * 5000 + b"</x>" * 7000, Markup.HTML, "https://example.com/")
     assert choose_parse_location(page) is ParseLocation.THREAD
+
+
+_LATE = b"<!--" + b"x" * 1100 + b"--><meta charset=koi8-r>"
+
+
+def test_a_page_that_may_be_parsed_twice_counts_twice() -> None:
+    body = _LATE + b"<p>much longer text</p>" * 1600
+    choices = [
+        choose_parse_location(RawPage(body, Markup.HTML, "https://example.com/", declared))
+        for declared in (None, "koi8-r")
+    ]
+    assert choices == [ParseLocation.THREAD, ParseLocation.INLINE]
+    early = RawPage(b"<meta charset=koi8-r>" + body, Markup.HTML, "https://example.com/")
+    assert choose_parse_location(early) is ParseLocation.INLINE
+
+
+def test_a_page_with_long_tags_is_parsed_in_a_thread() -> None:
+    tag = b"<p " + b" ".join(b"%x" % n for n in range(1900)) + b">"
+    page = RawPage(tag * 6, Markup.HTML, "https://example.com/")
+    assert choose_parse_location(page) is ParseLocation.THREAD

@@ -88,6 +88,8 @@ def parse(raw: RawPage) -> ParsedPage:
     found, origin = faults.guard("title", find_title, no_title)
     metadata = extract_metadata(document, faults)
     refresh_url = faults.guard("refresh", partial(_refresh_url, raw, document), None)
+    faults.told[:0] = document.json_ld.faults
+    del document  # its tree takes several times the memory of the text, which is written next
     return ParsedPage(
         title=found,
         title_source=origin,
@@ -95,7 +97,7 @@ def parse(raw: RawPage) -> ParsedPage:
         charset=name,
         metadata=metadata,
         refresh_url=refresh_url,
-        faults=(*document.json_ld.faults, *faults.told),
+        faults=tuple(faults.told),
     )
 
 

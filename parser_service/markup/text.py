@@ -4,6 +4,7 @@ import re
 
 _ASCII_WHITESPACE_RUNS = re.compile(r"[\t\n\x0c\r ]+")
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_CHECKED_AT_ONCE = 256 * 1024
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -17,7 +18,8 @@ def make_storable_text(text: str) -> str:
     # Pages may consist of NUL, for each of which a regular expression takes a hundred bytes.
     text = text.replace("\0", _REPLACEMENT)
     try:
-        text.encode()
+        for start in range(0, len(text), _CHECKED_AT_ONCE):
+            text[start : start + _CHECKED_AT_ONCE].encode()
     except UnicodeEncodeError:
         return _SURROGATES.sub(_REPLACEMENT, text)
     return text

@@ -27,7 +27,7 @@ from parser_service.markup.document import Document
 from parser_service.markup.faults import Faults
 from parser_service.markup.lexbor import document_from_tree
 from parser_service.markup.refresh import immediate_target
-from parser_service.markup.text import make_storable_text
+from parser_service.markup.text import make_storable_text, without_many_nuls
 from parser_service.markup.xhtml import parse_xhtml
 from parser_service.page import Metadata, TitleSource
 
@@ -122,16 +122,16 @@ def _read_html(raw: RawPage) -> tuple[str, str, Document]:
     )
     if name is not None:
         text = decode(body, name)
-        tree = LexborHTMLParser(cut_where_too_deep(text))
+        tree = LexborHTMLParser(cut_where_too_deep(without_many_nuls(text)))
     else:
         name = charset.by_guess(body)
         text = decode(body, name)
-        tree = LexborHTMLParser(cut_where_too_deep(text))
+        tree = LexborHTMLParser(cut_where_too_deep(without_many_nuls(text)))
         late = _charset_of_late_meta(tree)
         if late is not None and late != name:
             name = late
             text = decode(body, name)
-            tree = LexborHTMLParser(cut_where_too_deep(text))
+            tree = LexborHTMLParser(cut_where_too_deep(without_many_nuls(text)))
     return text, name, document_from_tree(tree, url=raw.url)
 
 

@@ -28,7 +28,7 @@ from parser_service.markup.document import Document
 from parser_service.markup.faults import Faults
 from parser_service.markup.lexbor import document_from_tree
 from parser_service.markup.refresh import immediate_target
-from parser_service.markup.text import make_storable_text
+from parser_service.markup.text import make_storable_text, without_many_nuls
 from parser_service.markup.xhtml import parse_xhtml
 from parser_service.page import Metadata, TitleSource
 
@@ -89,7 +89,7 @@ def parse(raw: RawPage, *, is_shallow: bool = False) -> ParsedPage:
     if raw.markup is Markup.XHTML:
         text, name, document = _read_xhtml(raw)
     else:
-        text, name, document = _read_html(raw, cut=_as_it_is if is_shallow else cut_where_too_deep)
+        text, name, document = _read_html(raw, cut=_as_it_is if is_shallow else _bounded)
     document = replace(document, robots_headers=raw.robots_headers)
     faults = Faults()
     no_title: tuple[str, TitleSource | None] = ("", None)
@@ -97,6 +97,8 @@ def parse(raw: RawPage, *, is_shallow: bool = False) -> ParsedPage:
     found, origin = faults.guard("title", find_title, no_title)
     metadata = extract_metadata(document, faults)
     refresh_url = faults.guard("refresh", partial(_refresh_url, raw, document), None)
+    faults.told[:0] = document.json_ld.faults
+    del document  # its tree takes several times the memory of the text, which is written next
     return ParsedPage(
         title=found,
         title_source=origin,
@@ -105,7 +107,7 @@ def parse(raw: RawPage, *, is_shallow: bool = False) -> ParsedPage:
         charset=name,
         metadata=metadata,
         refresh_url=refresh_url,
-        faults=(*document.json_ld.faults, *faults.told),
+        faults=tuple(faults.told),
     )
 
 
@@ -122,6 +124,10 @@ def _title(document: Document, *, fallback: bool) -> tuple[str, TitleSource | No
 
 def _as_it_is(text: str) -> str:
     return text
+
+
+def _bounded(text: str) -> str:
+    return cut_where_too_deep(without_many_nuls(text))
 
 
 def _read_html(raw: RawPage, *, cut: Callable[[str], str]) -> tuple[str, str, Document]:

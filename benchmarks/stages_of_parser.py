@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 
-import httpx
 import redis.asyncio as aioredis
 
 from benchmarks.load import run_concurrently
@@ -72,16 +71,15 @@ async def _fetch(
     watch: Stopwatch, settings: Settings, taken: Sequence[tuple[TakenMessage, Job]], batch: int
 ) -> list[FetchedPage]:
     guard = _guard(settings)
-    transport = GuardedTransport(
+    async with GuardedTransport(
         guard,
         connect_timeout=settings.fetch_connect_timeout,
         dns_timeout=settings.fetch_dns_timeout,
         max_header=settings.fetch_max_header,
         max_idle=settings.fetch_max_idle_connections,
         ssl_context=make_client_tls_context(),
-    )
-    async with httpx.AsyncClient(transport=transport, trust_env=False, timeout=None) as client:
-        fetcher = Fetcher(client=client, guard=guard, settings=settings)
+    ) as transport:
+        fetcher = Fetcher(transport=transport, guard=guard, settings=settings)
 
         async def one(message: TakenMessage, job: Job) -> FetchedPage:
             async with JobAccess(None, message.raw) as access:

@@ -4,9 +4,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 
-import httpx
 import redis.asyncio as aioredis
 from redis.backoff import NoBackoff
 
@@ -105,7 +103,7 @@ async def open_pipeline(
     limits: HostLimits | None = None,
     socket_class: type[socket.socket] = socket.socket,
 ) -> AsyncIterator[PagePipeline]:
-    """Open a pipeline with the process's one HTTP client, and close it at the end.
+    """Open a pipeline with the process's one transport, and close it at the end.
 
     Args:
         settings: this process's.
@@ -116,7 +114,9 @@ async def open_pipeline(
         allowed_networks=settings.fetch_allowed_networks,
         allowed_ports=settings.fetch_allowed_ports,
     )
-    transport = GuardedTransport(
+    pool = ParseRunner()
+    # One transport serves all jobs: it keeps no cookies, so what one site sets reaches no other.
+    async with GuardedTransport(
         guard,
         connect_timeout=settings.fetch_connect_timeout,
         dns_timeout=settings.fetch_dns_timeout,
@@ -125,17 +125,8 @@ async def open_pipeline(
         nameservers=settings.fetch_nameservers,
         ssl_context=make_client_tls_context(settings.fetch_ca_bundle),
         socket_class=socket_class,
-    )
-    # One client serves all jobs: what one site sets must not reach the next.
-    no_cookies = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
-    pool = ParseRunner()
-    async with httpx.AsyncClient(
-        transport=transport,
-        cookies=no_cookies,
-        trust_env=False,
-        timeout=None,  # noqa: S113 - each page has one deadline, in `PagePipeline.run`
-    ) as client:
-        fetcher = Fetcher(client=client, guard=guard, settings=settings, limits=limits)
+    ) as transport:
+        fetcher = Fetcher(transport=transport, guard=guard, settings=settings, limits=limits)
         yield PagePipeline(
             fetcher=fetcher,
             pool=pool,

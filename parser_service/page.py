@@ -1,10 +1,12 @@
 """Describe a page: the options a client chooses and the facts that this service finds."""
 
+import asyncio
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import to_json
 
 
 class PageOptions(BaseModel):
@@ -96,3 +98,30 @@ class Page(BaseModel):
     bytes: Annotated[int, Field(description="The page's size, content encoding decoded.")]
     elapsed_ms: Annotated[int, Field(description="Milliseconds from look-up to parsed.")]
     fetched_at: Annotated[datetime, Field(description="When the page was fetched.")]
+
+
+PIECE_CHARACTERS = 64 * 1024
+"""Characters of HTML that are written in one turn of the event loop."""
+_EMPTY_HTML = b'"html":""'
+
+
+async def json_pieces(page: Page) -> list[bytes]:
+    """Write a page as JSON, in pieces: the event loop turns between those of a long one.
+
+    pydantic would write it in one go without releasing the interpreter's lock, which takes up to a
+    quarter of a second: in a thread it would hold everything up as well.
+    """
+    if len(page.html) <= PIECE_CHARACTERS:
+        return [page.model_dump_json().encode()]
+    rest = page.model_copy(update={"html": ""}).model_dump_json().encode()
+    # What stands before it is two strings, in which each quotation mark has a backslash.
+    start = rest.index(_EMPTY_HTML) + len(_EMPTY_HTML) - 1
+    return [rest[:start], *await _pieces_of_string(page.html), rest[start:]]
+
+
+async def _pieces_of_string(text: str) -> list[bytes]:
+    pieces: list[bytes] = []
+    for start in range(0, len(text), PIECE_CHARACTERS):
+        pieces.append(to_json(text[start : start + PIECE_CHARACTERS])[1:-1])
+        await asyncio.sleep(0)
+    return pieces

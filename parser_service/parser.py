@@ -11,8 +11,10 @@ BeautifulSoup's time. It cannot parse XHTML, which is XML; BeautifulSoup over lx
 few pages that are served as XHTML (decision record 0004).
 """
 
-from collections.abc import Sequence
+from codecs import BOM_UTF8
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from selectolax.lexbor import LexborHTMLParser
 
@@ -20,12 +22,13 @@ from parser_service.extractors.all import extract_metadata
 from parser_service.extractors.title import fallback_title, title
 from parser_service.markup import charset
 from parser_service.markup.content_type import Markup
-from parser_service.markup.decoders import decode
+from parser_service.markup.decoders import REPLACEMENT_CHARACTER, decode
 from parser_service.markup.depth import cut_where_too_deep
 from parser_service.markup.document import Document
+from parser_service.markup.faults import Faults
 from parser_service.markup.lexbor import document_from_tree
 from parser_service.markup.refresh import immediate_target
-from parser_service.markup.text import make_storable_text
+from parser_service.markup.text import make_storable_text, without_many_nuls
 from parser_service.markup.xhtml import parse_xhtml
 from parser_service.page import Metadata, TitleSource
 
@@ -63,6 +66,7 @@ class ParsedPage:
         html: the text of the whole page, storable: no NUL, no surrogates.
         charset: the page's encoding, by its name in the Encoding Standard.
         refresh_url: the URL that the page asks for in its place; see `markup/refresh.py`.
+        faults: what this service failed on, a line each, for its log.
     """
 
     title: str
@@ -71,24 +75,45 @@ class ParsedPage:
     charset: str
     metadata: Metadata
     refresh_url: str | None = None
+    faults: Sequence[str] = ()
 
 
-def parse(raw: RawPage) -> ParsedPage:
-    """Parse a page; no page makes it fail."""
-    read = _read_xhtml if raw.markup is Markup.XHTML else _read_html
-    text, name, document = read(raw)
+def parse(raw: RawPage, *, is_shallow: bool = False) -> ParsedPage:
+    """Parse a page; no page makes it fail.
+
+    Args:
+        raw: the page.
+        is_shallow: the page is known to have fewer start tags than may be open at a time, so
+            that it need not be looked at for where to cut it.
+    """
+    if raw.markup is Markup.XHTML:
+        text, name, document = _read_xhtml(raw)
+    else:
+        text, name, document = _read_html(raw, cut=_as_it_is if is_shallow else _bounded)
     document = replace(document, robots_headers=raw.robots_headers)
-    found, origin = _title(document, fallback=raw.title_fallback)
+    faults = Faults()
+    no_title: tuple[str, TitleSource | None] = ("", None)
+    find_title = partial(_title, document, fallback=raw.title_fallback)
+    found, origin = faults.guard("title", find_title, no_title)
+    metadata = extract_metadata(document, faults)
+    refresh_url = faults.guard("refresh", partial(_refresh_url, raw, document), None)
+    faults.told[:0] = document.json_ld.faults
+    del document  # its tree takes several times the memory of the text, which is written next
     return ParsedPage(
         title=found,
         title_source=origin,
-        html=make_storable_text(text),
+        # Decoders yield no lone surrogates, and NUL only where the bytes have one.
+        html=make_storable_text(text) if b"\0" in raw.body else text,
         charset=name,
-        metadata=extract_metadata(document),
-        refresh_url=immediate_target(
-            raw.refresh or document.refresh, base_url=document.base_url, url=raw.url
-        ),
+        metadata=metadata,
+        refresh_url=refresh_url,
+        faults=tuple(faults.told),
     )
+
+
+def _refresh_url(raw: RawPage, document: Document) -> str | None:
+    asked = raw.refresh or document.refresh
+    return immediate_target(asked, base_url=document.base_url, url=raw.url)
 
 
 def _title(document: Document, *, fallback: bool) -> tuple[str, TitleSource | None]:
@@ -97,7 +122,15 @@ def _title(document: Document, *, fallback: bool) -> tuple[str, TitleSource | No
     return (fallback_title(document) if fallback else None) or ("", None)
 
 
-def _read_html(raw: RawPage) -> tuple[str, str, Document]:
+def _as_it_is(text: str) -> str:
+    return text
+
+
+def _bounded(text: str) -> str:
+    return cut_where_too_deep(without_many_nuls(text))
+
+
+def _read_html(raw: RawPage, *, cut: Callable[[str], str]) -> tuple[str, str, Document]:
     """Return a page's text, the name of its encoding, and its document."""
     body = raw.body
     name = (
@@ -107,17 +140,32 @@ def _read_html(raw: RawPage) -> tuple[str, str, Document]:
     )
     if name is not None:
         text = decode(body, name)
-        tree = LexborHTMLParser(cut_where_too_deep(text))
+        tree = _parse_html(body, name, text, cut(text))
     else:
         name = charset.by_guess(body)
         text = decode(body, name)
-        tree = LexborHTMLParser(cut_where_too_deep(text))
+        tree = _parse_html(body, name, text, cut(text))
         late = _charset_of_late_meta(tree)
         if late is not None and late != name:
             name = late
             text = decode(body, name)
-            tree = LexborHTMLParser(cut_where_too_deep(text))
+            tree = _parse_html(body, name, text, cut(text))
     return text, name, document_from_tree(tree, url=raw.url)
+
+
+def _parse_html(body: bytes, name: str, text: str, kept: str) -> LexborHTMLParser:
+    """Parse a page.
+
+    Args:
+        body: its bytes.
+        name: of their encoding.
+        text: the same, decoded.
+        kept: the part of it that is parsed.
+    """
+    # lexbor reads UTF-8. A text that is the same in UTF-8 as the bytes need not be encoded again.
+    if kept is text and name == "utf-8" and REPLACEMENT_CHARACTER not in text:
+        return LexborHTMLParser(body.removeprefix(BOM_UTF8))
+    return LexborHTMLParser(kept)
 
 
 def _charset_of_late_meta(tree: LexborHTMLParser) -> str | None:

@@ -13,7 +13,13 @@ from time import perf_counter
 import structlog
 
 from parser_service import metrics
-from parser_service.exceptions import FetchError, FetchTimeoutError, InternalError
+from parser_service.exceptions import (
+    FetchError,
+    FetchTimeoutError,
+    InternalError,
+    PageStatusError,
+    UnsupportedContentTypeError,
+)
 from parser_service.fetching.fetcher import (
     FetchedPage,
     Fetcher,
@@ -88,14 +94,29 @@ class PagePipeline:
     async def _parse_and_follow(
         self, fetched: FetchedPage, access: HostAccess, options: PageOptions
     ) -> tuple[FetchedPage, ParsedPage]:
-        """Parse a page; while it asks for another in its place, fetch and parse that one."""
-        facts = await self._pool.parse(_to_raw_page(fetched, options))
+        """Parse a page; while it asks for another in its place, fetch and parse that one.
+
+        If what it asks for is no page, it stays the result.
+        """
+        facts = await self._parse(fetched, options)
         while (target := facts.refresh_url) and self._may_follow(target, fetched):
-            fetched = await self._fetcher.fetch(
-                target, access=access, options=options, hops=_hops_after(fetched)
-            )
-            facts = await self._pool.parse(_to_raw_page(fetched, options))
+            try:
+                fetched = await self._fetcher.fetch(
+                    target, access=access, options=options, hops=_hops_after(fetched)
+                )
+            except (UnsupportedContentTypeError, PageStatusError) as error:
+                # As a browser that begins a download: it goes on to show the page.
+                if error.retryable:
+                    raise
+                break
+            facts = await self._parse(fetched, options)
         return fetched, facts
+
+    async def _parse(self, fetched: FetchedPage, options: PageOptions) -> ParsedPage:
+        facts = await self._pool.parse(_to_raw_page(fetched, options))
+        for fault in facts.faults:
+            log.error("fact not found", url=loggable_url(fetched.final_url), error=fault)
+        return facts
 
     def _may_follow(self, target: str, page: FetchedPage) -> bool:
         """Return whether a page's refresh is followed; otherwise the page itself is the result.

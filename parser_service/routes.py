@@ -1,16 +1,18 @@
 """Serve the parser over HTTP: to the API next to it, never to the public network."""
 
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 import structlog
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.responses import StreamingResponse
 from pydantic.json_schema import SkipJsonSchema
 
 from parser_service import metrics
 from parser_service.dependencies import RouteContext
 from parser_service.fetching.host_access import SyncPageAccess
 from parser_service.fetching.url_guard import parse_url
-from parser_service.page import PageOptions
+from parser_service.page import PageOptions, json_pieces
 from parser_service.pipeline import PagePipeline
 from parser_service.problems import problem_declaration
 from parser_service.requests import FetchQuery
@@ -68,9 +70,19 @@ async def fetch(
         async with access:
             page = await pipeline.run(target, access=access, options=PageOptions.of(query))
     answer = FetchAnswer(url=target.url, **dict(page))
-    # Rendered here: FastAPI would validate and copy the longest part a second time.
+    # Rendered here: FastAPI would validate and copy the longest part a second time. In pieces, so
+    # that a long one is not sent in one turn of the event loop either.
     media_type = PARSE_SYNC_MEDIA_TYPE if PARSE_SYNC_MEDIA_TYPE in accept else "application/json"
-    return Response(answer.model_dump_json(), media_type=media_type)
+    pieces = await json_pieces(answer)
+    if len(pieces) == 1:
+        return Response(pieces[0], media_type=media_type)
+    length = {"Content-Length": str(sum(map(len, pieces)))}
+    return StreamingResponse(_each(pieces), headers=length, media_type=media_type)
+
+
+async def _each(pieces: list[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
 
 
 @router.get(

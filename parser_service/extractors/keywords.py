@@ -10,6 +10,9 @@ MAX_KEYWORDS = 50
 MAX_KEYWORD_LENGTH = 200
 """Characters; a longer keyword is cut."""
 
+MAX_LIST_LENGTH = 20_000
+"""Characters of a list of keywords that are read."""
+
 _SEPARATORS = re.compile("[,;\N{IDEOGRAPHIC COMMA}\N{FULLWIDTH COMMA}\N{FULLWIDTH SEMICOLON}]")
 
 
@@ -20,7 +23,7 @@ def keywords(document: Document) -> list[str]:
         *document.meta.get("news_keywords", ()),
         *(_json_ld_keyword_texts(document)),
     ]
-    words = [word for text in lists for word in _SEPARATORS.split(text[:20_000])]
+    words = [word for text in lists for word in _SEPARATORS.split(text[:MAX_LIST_LENGTH])]
     words += document.meta.get("article:tag", ())
     cleaned = (collapse_whitespace(word)[:MAX_KEYWORD_LENGTH] for word in words)
     return list(dict.fromkeys(filter(None, cleaned)))[:MAX_KEYWORDS]
@@ -29,6 +32,8 @@ def keywords(document: Document) -> list[str]:
 def _json_ld_keyword_texts(document: Document) -> list[str]:
     for work in document.json_ld.works:
         values = items_of(value_of(work, "keywords"))
-        if words := [decoded(word) for word in values if isinstance(word, str) and word]:
+        if words := [
+            decoded(word[:MAX_LIST_LENGTH]) for word in values if isinstance(word, str) and word
+        ]:
             return words
     return []

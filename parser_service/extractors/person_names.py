@@ -31,6 +31,13 @@ _BYLINE = re.compile(
 )
 _BETWEEN = re.compile(r"\s*[;&]\s*|\s+(?:and|und|et|y|e|en|och|og|и)\s+", re.IGNORECASE)
 _COMMA = re.compile(r"\s*,\s*")
+_PLAIN_BY = re.compile(r"^\s*(?:(?:written|posted)\s+)?by[\s:]+", re.IGNORECASE)
+_TAG = re.compile(r"</?[A-Za-z][^<>]{0,200}>")
+# Separators, words between names in small letters, and what is never in names.
+_MORE_THAN_NAME = re.compile(
+    r"[,;|/:@&()\[\]{}<>«»„“”\"!?#%=•·\n]|\s[\u2013\u2014-]{1,2}\s|\d{3}"
+    r"|\b(?:and|und|et|och|og|for|from|at|via|in|on|am|um|für|by|staff|team|editors?|redaktion)\b"
+)
 _ROLE = re.compile(
     r"\b(?:reporter|writer|editor|correspondent|contributor|journalist\w*|redakt\w+|columnist"
     r"|producer|staff|author|autor\w*|director|professor|bureau|news|team|agenc\w+|desk|chief"
@@ -74,6 +81,25 @@ def people_in(text: str) -> Iterator[str]:
         parts = [text]  # as in the names of firms and bands
     for part in parts:
         yield from filter(None, map(_name, _commas(part)))
+
+
+def person_named(text: str) -> Iterator[str]:
+    """Return the name that a page states as a person's: as it stands, if it is one name.
+
+    Names may have words that stand before or behind names in bylines, such as Le, El and Von.
+    """
+    plain = " ".join(_PLAIN_BY.sub("", _TAG.sub(" ", decoded(text[:MAX_TEXT_LENGTH]))).split())
+    if (
+        MIN_LENGTH <= len(plain) <= MAX_LENGTH
+        and len(plain.split()) <= MAX_WORDS
+        and plain[0].isalpha()
+        and not _MORE_THAN_NAME.search(plain)
+        and not _REFUSED.match(plain)
+        and not is_address(plain)
+    ):
+        yield plain
+    else:
+        yield from people_in(text)
 
 
 def name_after_by(line: str) -> str | None:

@@ -9,6 +9,7 @@ from parser_service.extractors.visible_dates import (
     day_after_heading,
     day_in_text,
     day_of_address,
+    day_of_dateline,
     marked_time,
     shown_time,
 )
@@ -74,5 +75,7 @@ def _own_day(document: Document, time: datetime) -> str | None:
         others.add((time - timedelta(days=1)).date().isoformat())
     if time.hour >= 24 - _MOST_AHEAD:
         others.add((time + timedelta(days=1)).date().isoformat())
-    day = day_of_address(document.url) or day_after_heading(document)
+    if not others:
+        return None
+    day = day_of_address(document.url) or day_of_dateline(document) or day_in_text(document)
     return day if day in others else None

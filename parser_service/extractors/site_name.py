@@ -1,9 +1,13 @@
 """Extract the name of a page's site."""
 
+from itertools import islice
+
 from parser_service.markup.document import Document
 from parser_service.markup.json_ld_values import text_of, types_of
 
 MAX_LENGTH = 1000
+MAX_SITES = 20
+"""Nodes that describe the site whose names are looked at."""
 
 
 def site_name(document: Document) -> str | None:
@@ -23,4 +27,6 @@ def site_name(document: Document) -> str | None:
 
 def _json_ld_site_name(document: Document) -> str | None:
     sites = (node for node in document.json_ld.nodes if "WebSite" in types_of(node))
-    return next((name for site in sites if (name := text_of(site, "name"))), None)
+    return next(
+        (name for site in islice(sites, MAX_SITES) if (name := text_of(site, "name"))), None
+    )

@@ -1,6 +1,6 @@
 """Read properties that share a prefix, as Open Graph and Twitter cards have them."""
 
-from functools import cache
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from parser_service.markup.document import Document
@@ -16,12 +16,13 @@ MAX_KEPT_LENGTH = 128 * 1024
 def prefixed_properties(document: Document, prefix: str) -> dict[str, list[str]]:
     """Return the values of each property, by its name without the prefix."""
     found: dict[str, list[str]] = {}
-    clean = cache(_clean)
+    cleaned: dict[str, str] = {}
     to_keep = MAX_KEPT_LENGTH
     for name, contents in document.meta.items():
         if not name.startswith(prefix) or len(name) > 100 or len(found) >= MAX_PROPERTIES:
             continue
-        values = list(islice(filter(None, map(clean, contents)), MAX_VALUES_PER_PROPERTY))
+        texts = filter(None, _cleaned(contents, cleaned))
+        values = list(islice(texts, MAX_VALUES_PER_PROPERTY))
         to_keep -= sum(map(len, values))
         if to_keep < 0:
             break
@@ -30,5 +31,9 @@ def prefixed_properties(document: Document, prefix: str) -> dict[str, list[str]]
     return found
 
 
-def _clean(content: str) -> str:
-    return collapse_whitespace(content)[:MAX_VALUE_LENGTH]
+def _cleaned(contents: Iterable[str], known: dict[str, str]) -> Iterator[str]:
+    """Return the contents without needless white space; each is cleaned once."""
+    for content in contents:
+        if content not in known:
+            known[content] = collapse_whitespace(content)[:MAX_VALUE_LENGTH]
+        yield known[content]

@@ -97,10 +97,15 @@ def as_iso_8601(text: str) -> str | None:
 
 def days_in(text: str) -> Iterator[date]:
     """Return the dates within a text whose format leaves no doubt, in no particular order."""
+    return (day for day, _ in days_and_starts(text))
+
+
+def days_and_starts(text: str) -> Iterator[tuple[date, int]]:
+    """Return the same dates, each with where it begins."""
     for pattern in _DATES:
         for found in pattern.finditer(text):
             if (day := _day(found)) and _is_plausible(day):
-                yield day
+                yield day, found.start()
 
 
 def _is_plausible(found: date) -> bool:

@@ -1,7 +1,12 @@
 """Extract the video of a page."""
 
+from itertools import islice
+
 from parser_service.markup.document import Document
 from parser_service.markup.json_ld_values import text_of, types_of
+
+MAX_VIDEOS = 20
+"""Nodes of videos that are looked at."""
 
 
 def video(document: Document) -> str | None:
@@ -17,4 +22,7 @@ def video(document: Document) -> str | None:
 
 def _json_ld_video_url(document: Document) -> str | None:
     videos = (node for node in document.json_ld.nodes if "VideoObject" in types_of(node))
-    return next((url for node in videos if (url := text_of(node, "contentUrl", "embedUrl"))), None)
+    looked_at = islice(videos, MAX_VIDEOS)
+    return next(
+        (url for node in looked_at if (url := text_of(node, "contentUrl", "embedUrl"))), None
+    )

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 from datetime import date
 from itertools import islice
 
-from parser_service.extractors.time_formats import as_iso_8601, days_in
+from parser_service.extractors.time_formats import as_iso_8601, days_and_starts, days_in
 from parser_service.markup.document import Document
-from parser_service.markup.elements import Element
+from parser_service.markup.elements import Element, class_with
 
 MAX_LOOKED_AT = 6
 """Elements of one kind that are looked at."""
@@ -24,9 +24,16 @@ _PROPERTIES = frozenset(
 _CLASSES = frozenset({"dt-published", "entry-date", "published"})
 _WORDS = "date Date byline posted publi datum fecha meta time"
 """Parts of the classes of elements that show the day of publication."""
-_NAMED = ",".join(f"[class*={word}]" for word in _WORDS.split())
+_NAMED = class_with(*_WORDS.split())
 _OF_OTHER_DAY = re.compile("updat|modif|aktualis|geändert|event|deadline|expire", re.IGNORECASE)
 _LARGE = frozenset({"body", "html", "main", "article", "section"})
+# What stands before a date that is none of a story: nothing, a separator, or such a word.
+_BEFORE_DATE = re.compile(
+    r"(?:^|[|•·:;,(/\u2013\u2014-])\s*(?:(?:first |last )?(?:publish|post|creat|add|upload"
+    r"|releas|issu|updat|modif|veröffent|erstellt|publi|stand|datum|date|written|fecha)\w*\s*)?"
+    r"(?:(?:on|am|vom|den|le|el|em|il|at)\s+)?(?:[^\W\d_]{2,12}(?:day|tag|feira|di)?[.,]*\s+)?$",
+    re.IGNORECASE,
+)
 _PATH = re.compile(
     r"(?<!\d)(?P<year>(?:19|20)\d\d)(?P<s>[/_-]?)(?P<month>[01]\d)(?P=s)(?P<day>[0-3]\d)(?!\d)"
 )
@@ -87,6 +94,15 @@ def day_in_text(document: Document) -> str | None:
 def day_after_heading(document: Document) -> str | None:
     """Return the first day in the text that follows the first heading."""
     return _first_day(" ".join(document.elements.lines_after_heading))
+
+
+def day_of_dateline(document: Document) -> str | None:
+    """Return the first day after the heading that is written as a date, not within a sentence."""
+    for line in document.elements.lines_after_heading:
+        for day, start in days_and_starts(line):
+            if day.year >= FIRST_YEAR and _BEFORE_DATE.search(line[:start]):
+                return day.isoformat()
+    return None
 
 
 def _first_day(text: str) -> str | None:

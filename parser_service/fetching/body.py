@@ -1,5 +1,6 @@
 """Read the body of a response: decoded, within its limit and within the process's budget."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import httpx
@@ -12,6 +13,10 @@ START_BYTES = 1445
 """Bytes that decide the kind of a document without a type (MIME Sniffing Standard, 5.2)."""
 UNCOUNTED_BYTES = 64 * 1024
 """Bytes that a body may have beside the budget: most pages are no larger."""
+
+
+BYTES_PER_TURN = 1024 * 1024
+"""Decoded bytes after which others have a turn of the event loop."""
 
 
 class BodyReader:
@@ -61,6 +66,8 @@ class BodyReader:
                             await hold(growing)
                         await growing.take(size - growing.taken)
                     body += piece
+                    if size // BYTES_PER_TURN > (size - len(piece)) // BYTES_PER_TURN:
+                        await asyncio.sleep(0)  # one chunk may have become very many pieces
                     if check_start is not None and size >= START_BYTES:
                         check_start(bytes(body[:START_BYTES]))
                         check_start = None

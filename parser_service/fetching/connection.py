@@ -8,7 +8,9 @@ serve another request:
 - A body may have a few more bytes round its chunks than in them: each chunk costs time, and one
   can be as short as one byte.
 - What arrives after a response, while nothing was asked for, ends the connection: the next
-  request's response would be taken from it.
+  request's response would be taken from it. What follows a body of an announced length is not
+  part of it, and ends the connection as well. HTTP/1.1 does not tell a response that comes late,
+  when the next request has been sent, from that request's own.
 - Idle connections are bounded, over all hosts; the oldest are given up first.
 """
 
@@ -46,11 +48,13 @@ class SiteConnection(ResponseHandler):
         self._overhead = 0
         self._body_bytes = 0
         self._received = 0
+        self._left: int | None = None
 
     def set_response_params(self, **params: Any) -> None:
         """Begin with the next response; aiohttp calls this before each request."""
         self._head.clear()
         self._has_head = False
+        self._left = None
         self._informational = self._overhead = self._body_bytes = self._received = 0
         super().set_response_params(**params)
 
@@ -82,7 +86,7 @@ class SiteConnection(ResponseHandler):
             if self.transport is not None:
                 self.transport.close()
         else:
-            self._feed_body(data)
+            self._feed_body(self._within_length(data))
 
     def connection_lost(self, error: BaseException | None) -> None:
         """Hand the parser what has arrived of a head: it knows what to make of it."""
@@ -118,6 +122,8 @@ class SiteConnection(ResponseHandler):
         if not response_head.is_informational(head):
             self._has_head = True
             self._received = -len(head)
+            self._left = response_head.body_length(head)
+            rest = self._within_length(rest)
             # In one piece: a response that is there as a whole costs the parser one call.
             self._feed_body(head + rest)
             return None
@@ -127,6 +133,16 @@ class SiteConnection(ResponseHandler):
             return None
         super().data_received(head)
         return rest
+
+    def _within_length(self, data: bytes) -> bytes:
+        """Return what belongs to the body; more than that ends the connection."""
+        if self._left is None:
+            return data
+        if len(data) > self._left:
+            self.force_close()  # before the parser has all, and the pool takes the connection back
+            data = data[: self._left]
+        self._left -= len(data)
+        return data
 
     def _pass_on_head(self) -> None:
         self._has_head = True

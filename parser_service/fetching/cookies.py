@@ -136,16 +136,20 @@ class _Cookie:
 
 
 def _may_set(host: str, domain: str) -> bool:
-    return host.endswith("." + domain) and not _is_alone(domain)
+    return host.endswith("." + domain) and not _is_address(host) and not _is_alone(domain)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def _is_alone(host: str) -> bool:
     """Return whether cookies of a host are of no other host: a public suffix, or an address."""
-    try:
-        ip_address(host.strip("[]"))
-    except ValueError:
-        return bool(_suffixes().is_public(host))
-    return True
+    return _is_address(host) or bool(_suffixes().is_public(host))
 
 
 def _has_expired(named: dict[str, str]) -> bool:

@@ -41,6 +41,7 @@ from parser_service.fetching.robots import (
     RobotsRulesCache,
     RobotsTxtFetcher,
 )
+from parser_service.fetching.transport import GuardedTransport
 from parser_service.fetching.url_guard import ParsedUrl, UrlGuard, VettedUrl
 from parser_service.markup import content_type as ct
 from parser_service.page import PageOptions
@@ -114,7 +115,7 @@ class Fetcher:
     def __init__(
         self,
         *,
-        client: httpx.AsyncClient,
+        transport: GuardedTransport,
         guard: UrlGuard,
         settings: Settings,
         limits: HostLimits | None = None,
@@ -126,7 +127,7 @@ class Fetcher:
             budget=BodyBudget(settings.fetch_body_budget, min_rate=settings.fetch_min_rate),
         )
         self._requester = Requester(
-            client=client, guard=guard, user_agent=settings.fetch_user_agent
+            transport=transport, guard=guard, user_agent=settings.fetch_user_agent
         )
         robots_txt = RobotsTxtFetcher(
             self._requester,

@@ -8,26 +8,24 @@ from parser_service.exceptions import (
     MalformedResponseError,
 )
 from parser_service.fetching.inflate import ACCEPT_ENCODING
+from parser_service.fetching.transport import GuardedTransport
 from parser_service.fetching.url_guard import ParsedUrl, UrlGuard, VettedUrl
 
 MAX_LOCATION_LENGTH = 16 * 1024
 """Characters of a Location that is read; no URL that is accepted is as long."""
-
-# httpx needs a URL; `GuardedTransport` requests the one in the extension instead.
-_PLACEHOLDER_URL = "http://target/"
 
 
 class Requester:
     """Send GET requests and read where redirects lead, without following them.
 
     Args:
-        client: its transport must be a `GuardedTransport`.
+        transport: sends them.
         guard: vets every URL, those that redirects lead to included.
         user_agent: the value of the User-Agent header.
     """
 
-    def __init__(self, *, client: httpx.AsyncClient, guard: UrlGuard, user_agent: str) -> None:
-        self._client = client
+    def __init__(self, *, transport: GuardedTransport, guard: UrlGuard, user_agent: str) -> None:
+        self._transport = transport
         self._guard = guard
         self._headers = {
             "User-Agent": user_agent,
@@ -50,10 +48,7 @@ class Requester:
             FetchError: the site sent no response that can be read.
         """
         headers = self._headers | {"Cookie": cookies} if cookies else self._headers
-        request = httpx.Request(
-            "GET", _PLACEHOLDER_URL, headers=headers, extensions={"target_url": target.url}
-        )
-        return await self._client.send(request, stream=True, follow_redirects=False)
+        return await self._transport.get(target.url, headers=headers)
 
     def redirect_target(self, response: httpx.Response, target: VettedUrl) -> VettedUrl:
         """Return the URL that a redirect leads to.

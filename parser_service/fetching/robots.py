@@ -191,18 +191,21 @@ class RobotsRulesCache:
         except (FetchError, TimeoutError):
             status, body = 599, b""
         if 200 <= status < 500:
-            text = reduce_to_groups_of(
-                self._robot, body.decode("utf-8", "replace") if status < 300 else ""
+            body = body if status < 300 else b""
+            is_short = len(body) <= MAX_LENGTH_ON_LOOP
+            length, rules = (
+                self._read(body) if is_short else await asyncio.to_thread(self._read, body)
             )
-            is_short = len(text) <= MAX_LENGTH_ON_LOOP
-            rules = (
-                Protego.parse(text) if is_short else await asyncio.to_thread(Protego.parse, text)
-            )
-            site = _SiteRules(rules, len(text), self._clock() + RULES_LIFETIME_SECONDS)
+            site = _SiteRules(rules, length, self._clock() + RULES_LIFETIME_SECONDS)
         else:
             site = _SiteRules(None, 0, self._clock() + UNREACHABLE_LIFETIME_SECONDS)
         self._keep(origin, site)
         return site
+
+    def _read(self, body: bytes) -> tuple[int, Protego]:
+        """Return the rules for this robot, and how many characters they have."""
+        text = reduce_to_groups_of(self._robot, body.decode("utf-8", "replace"))
+        return len(text), Protego.parse(text)
 
     def _keep(self, origin: str, site: _SiteRules) -> None:
         self._kept_length += site.length

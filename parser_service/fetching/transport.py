@@ -1,14 +1,17 @@
-"""Carry every request of the parser service to the network: httpx over aiohttp.
+"""Carry every request of the parser service to the network, with aiohttp.
 
 httpx's own pool costs more CPU the more requests are in flight; aiohttp's does not
-(decision record 0003). Addresses are vetted here: those of names when they resolve, and
+(decision record 0003). httpx's client is not needed either: half of what it does for a request
+is to look for cookies. Addresses are vetted here: those of names when they resolve, and
 every socket's, literal addresses included, when the socket is made.
 """
 
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
+from types import TracebackType
+from typing import Self
 
 import aiohttp
 import httpx
@@ -25,18 +28,12 @@ MAX_HEADER_LINES = 2000
 READ_BUFFER_BYTES = 64 * 1024
 
 
-class GuardedTransport(httpx.AsyncBaseTransport):
+class GuardedTransport:
     """Connect to vetted addresses only, and keep no cookies.
 
-    httpx is the interface, aiohttp does the work. From httpx this takes the method, the headers
-    except Host, and the response object with its raw body stream. It must not take the URL,
-    Host or Location:
-
-    - httpx escapes URLs again and so may request another URL than a browser would. The request
-      therefore carries a placeholder URL, and the URL to request, character by character, in
-      the extension `target_url`. aiohttp makes the Host header from that one.
-    - httpx parses a Location header itself, redirect or not, and fails on some. The header is
-      therefore removed, and its value is in the response's extension `location`.
+    From httpx comes only the response object with its raw body stream. httpx parses a Location
+    header itself, redirect or not, and fails on some. The header is therefore removed, and its
+    value is in the response's extension `location`.
 
     The extension `is_silent` says whether the site has sent nothing that is not read yet.
 
@@ -74,8 +71,23 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         self._resolver: GuardedResolver | None = None
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request; the caller reads the response's raw body in chunks.
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def get(self, url: str, *, headers: Mapping[str, str]) -> httpx.Response:
+        """Send a GET request; the caller reads the response's raw body in chunks.
+
+        Args:
+            url: what to request, character by character.
+            headers: all but Host, which is made from the URL.
 
         Raises:
             FetchError: the site sent no response that can be read.
@@ -84,13 +96,13 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         current_progress.set(progress)
         try:
             try:
-                response = await self._send_through(request, self._pooled_session())
+                response = await self._send_through(self._pooled_session(), url, headers)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
                 if progress.has_dialled:
                     raise
                 # The site closed a pooled connection, which does not mean that it is down:
                 # retry once on a new one.
-                response = await self._send_through(request, self._unpooled_session())
+                response = await self._send_through(self._unpooled_session(), url, headers)
         except Exception as error:
             raise fetch_error_of(error, in_handshake=progress.has_begun_handshake) from error
         return httpx.Response(
@@ -104,12 +116,12 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         )
 
     async def _send_through(
-        self, request: httpx.Request, session: aiohttp.ClientSession
+        self, session: aiohttp.ClientSession, url: str, headers: Mapping[str, str]
     ) -> aiohttp.ClientResponse:
         return await session.request(
-            request.method,
-            _as_yarl(request.extensions["target_url"]),
-            headers=[(n, v) for n, v in request.headers.items() if n != "host"],
+            "GET",
+            _as_yarl(url),
+            headers=headers,
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
             allow_redirects=False,
         )

@@ -1,7 +1,9 @@
 """Write results of jobs: a page or an error in, the bytes of a message out."""
 
+import asyncio
+
 from parser_service.exceptions import FetchError
-from parser_service.page import Page
+from parser_service.page import Page, json_pieces
 from parser_service.redis_queue.messages import (
     ErrorFacts,
     FailureResult,
@@ -11,12 +13,15 @@ from parser_service.redis_queue.messages import (
 )
 
 
-def encode_page(page: Page, job: Job) -> bytes:
-    """Write the success of a job, in the form that it asks for."""
+async def encode_page(page: Page, job: Job) -> bytes:
+    """Write the success of a job, in the form that it asks for, in several turns if it is long."""
     result = SuccessResult(token=job.token, kind=job.kind, **dict(page))
     if job.html_apart:
         return encode_with_html_apart(result)
-    return result.model_dump_json().encode()
+    pieces = await json_pieces(result)
+    if len(pieces) == 1:
+        return pieces[0]
+    return await asyncio.to_thread(b"".join, pieces)
 
 
 def encode_failure(error: FetchError, job: Job) -> bytes:

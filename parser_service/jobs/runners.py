@@ -55,7 +55,7 @@ async def run_page(runnable: RunnableJob, pipeline: PagePipeline, access: JobAcc
         hops=runnable.hops,
         is_allowed=runnable.is_allowed,
     )
-    return encode_page(page, runnable.job)
+    return await encode_page(page, runnable.job)
 
 
 RUNNER_BY_KIND: dict[str, KindRunner] = {PAGE_KIND: run_page}

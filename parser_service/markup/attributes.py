@@ -9,6 +9,11 @@ from parser_service.markup.text import collapse_whitespace
 
 Attributes = Mapping[str, str | None]
 
+# Most links of most pages are these, and no fact is in them.
+_OF_RESOURCES = frozenset(
+    {"", "stylesheet", "preload", "modulepreload", "prefetch", "preconnect", "dns-prefetch"}
+)
+
 
 def meta_by_name(metas: Iterable[Attributes]) -> dict[str, list[str]]:
     """Collect the contents of `<meta>` elements by every name that they give."""
@@ -37,16 +42,17 @@ def _names(attributes: Attributes) -> Iterable[str]:
 
 
 def links_of(links: Iterable[Attributes]) -> list[Link]:
-    """Make links of the `<link>` elements that have an address."""
+    """Make links of the `<link>` elements that have an address, but for those of mere resources."""
     return [
         Link(
-            rel=frozenset((attributes.get("rel") or "").lower().split()),
+            rel=frozenset(rel.lower().split()),
             href=href.strip(),
             type=(attributes.get("type") or "").strip().lower(),
             title=collapse_whitespace(title) if (title := attributes.get("title")) else "",
         )
         for attributes in links
-        if (href := attributes.get("href"))
+        if (rel := attributes.get("rel") or "") not in _OF_RESOURCES
+        and (href := attributes.get("href"))
     ]
 
 

@@ -90,9 +90,8 @@ class Document:
         if not address or len(address) > MAX_URL_LENGTH:
             return None
         try:
-            url = ada_url.URL(address, base=self.base_url)
+            url: str = ada_url.join_url(self.base_url, address)
         except ValueError:
             return None
-        if url.protocol not in ("http:", "https:") or len(url.href) > MAX_URL_LENGTH:
-            return None
-        return str(url.href)
+        is_kept = url.startswith(("http:", "https:")) and len(url) <= MAX_URL_LENGTH
+        return url if is_kept else None

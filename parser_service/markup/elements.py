@@ -12,11 +12,14 @@ from parser_service.markup.text import collapse_whitespace
 
 MARKED = "h1,time,abbr,[itemprop],[rel~=author],[property]:not(meta)"
 """Elements whose markup says what they show: headings, times, microdata, RDFa."""
+OF_HEAD = frozenset({"title", "base", "meta", "link", "script"})
 MAX_AFTER_HEADING = 300
 """Characters after the first heading that are read."""
 MAX_MARKED = 200
 MAX_TEXT_LENGTH = 500
 """Characters that are kept of an element's text."""
+MAX_TEXT_READ = 150_000
+"""Characters of all elements' texts together: elements within each other have the same text."""
 MAX_FOLLOWERS = 60
 """Pieces after an element whose text is read."""
 MAX_ANCESTORS = 12
@@ -35,11 +38,23 @@ _NOT_SHOWN = frozenset({"script", "style", "noscript", "template", "-comment"})
 _OUTERMOST = frozenset({"body", "html"})
 
 
+@dataclass
+class TextBudget:
+    """Count the characters of text that may still be read of a page."""
+
+    left: int = MAX_TEXT_READ
+
+
 @dataclass(frozen=True)
 class Element:
-    """Wrap an element of the parsed page."""
+    """Wrap an element of the parsed page.
+
+    Attributes:
+        budget: of the page's text; what is over it is not read.
+    """
 
     node: LexborNode
+    budget: TextBudget = field(default_factory=TextBudget, compare=False)
 
     @cached_property
     def tag(self) -> str:
@@ -66,7 +81,11 @@ class Element:
 
     def lines(self) -> list[str]:
         """Return its text, a line for each run of text, within a limit."""
-        return list(_lines(self.node.text(separator="\n")[: 4 * MAX_TEXT_LENGTH]))
+        if self.budget.left <= 0:
+            return []
+        text = self.node.text(separator="\n")
+        self.budget.left -= len(text)
+        return list(_lines(text[: 4 * MAX_TEXT_LENGTH]))
 
     def text(self) -> str:
         """Return its text on one line, within a limit."""
@@ -76,7 +95,7 @@ class Element:
         """Return the first element inside this one that a CSS selector finds."""
         own = self.node.mem_id
         found = (node for node in self.node.css(selector) if node.mem_id != own)
-        return next(map(Element, found), None)
+        return next((Element(node, self.budget) for node in found), None)
 
     def lines_after(self, length: int) -> list[str]:
         """Return the text that follows this element, a line for each run, of a length at most."""
@@ -152,16 +171,23 @@ def _ancestors(node: LexborNode) -> Iterator[LexborNode]:
 
 @dataclass(frozen=True)
 class Elements:
-    """Find elements of the parsed page.
+    """Find elements of the parsed page, when they are asked for.
 
     Attributes:
         page: None if there is none.
-        marked: elements that `MARKED` selects.
+        budget: of the text of all of them.
     """
 
     page: LexborHTMLParser | None = None
-    marked: Sequence[Element] = ()
+    budget: TextBudget = field(default_factory=TextBudget)
     _found: dict[str, Sequence[Element]] = field(default_factory=dict)
+
+    @cached_property
+    def marked(self) -> Sequence[Element]:
+        """The first elements that `MARKED` selects; those of the head are read for themselves."""
+        nodes = once(self.page.css(MARKED)) if self.page else ()
+        shown = (node for node in nodes if node.tag not in OF_HEAD)
+        return [Element(node, self.budget) for node in islice(shown, MAX_MARKED)]
 
     @cached_property
     def lines_after_heading(self) -> Sequence[str]:
@@ -173,13 +199,15 @@ class Elements:
         """Return the first elements that a CSS selector finds, each once, in document order."""
         if selector not in self._found:
             nodes = self.page.css(selector) if self.page else []
-            self._found[selector] = [Element(node) for node in islice(once(nodes), limit)]
+            kept = islice(once(nodes), limit)
+            self._found[selector] = [Element(node, self.budget) for node in kept]
         return self._found[selector]
 
 
-def elements_of(page: LexborHTMLParser) -> Elements:
-    """Return the elements of a page that `MARKED` selects, and what finds others."""
-    return Elements(page, [Element(node) for node in islice(once(page.css(MARKED)), MAX_MARKED)])
+def class_with(*words: str) -> str:
+    """Return a CSS selector for elements that have one of the words in a class."""
+    # Most elements have no class, and so are asked once and not for each word.
+    return f"[class]:is({','.join(f'[class*={word}]' for word in words)})"
 
 
 def once(nodes: Iterable[LexborNode]) -> Iterator[LexborNode]:

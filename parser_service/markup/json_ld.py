@@ -4,13 +4,14 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from typing import Any, Self
 
 from parser_service.markup import lenient_json
+from parser_service.markup.faults import Faults
 from parser_service.markup.json_ld_graph import MAX_NODES, Node, by_id, nodes_of, works_of
-from parser_service.markup.json_ld_values import first_of, text_of, value_of
+from parser_service.markup.json_ld_values import MAX_TEXT_LENGTH, first_of, text_of, value_of
 from parser_service.markup.text import make_storable_text
 
 MAX_READ_LENGTH = 256 * 1024
@@ -34,18 +35,23 @@ class JsonLd:
         read: all objects that were read, those of a list one by one.
         length: characters of the scripts.
         url: the page's own.
+        faults: what this service failed on.
     """
 
     read: Sequence[dict[str, Any]] = ()
     length: int = 0
     url: str = ""
+    faults: Sequence[str] = ()
 
     @classmethod
     def parse(cls, texts: Iterable[str], *, url: str = "") -> Self:
         """Parse the texts of scripts, in the order of the page; skip what is not JSON."""
         read = list(_within_limit(texts))
-        objects = [found for text in read for found in _parse_storable_objects(text)]
-        return cls(objects, sum(map(len, read)), url)
+        faults = Faults()
+        objects: list[dict[str, Any]] = []
+        for text in read:
+            objects += faults.guard("json_ld", partial(_storable_objects, text), [])
+        return cls(objects, sum(map(len, read)), url, tuple(faults.told))
 
     @cached_property
     def objects(self) -> Sequence[dict[str, Any]]:
@@ -75,21 +81,34 @@ class JsonLd:
             return self._by_id.get(value["@id"], value)
         return value
 
-    def first_text(self, key: str, *alternative_keys_within: str) -> str | None:
+    def first_text(
+        self, key: str, *alternative_keys_within: str, limit: int = MAX_TEXT_LENGTH
+    ) -> str | None:
         """Return the text of the first work that has one under a key.
 
         Args:
             key: where to look; of a list under it, the first item counts.
             alternative_keys_within: if the value is an object, its text is under the first of
                 these that has one.
+            limit: characters that are read of the first text, and half, a third and so on of
+                the next ones, which count only if those before them turn out to be blank.
 
         Returns:
             None if no work has the key, or if its value is not text.
         """
-        values = (self.resolve(first_of(value_of(work, key))) for work in self.works)
-        return next(
-            (text for value in values if (text := text_of(value, *alternative_keys_within))), None
-        )
+        for number, value in enumerate(self._values_of_works(key), start=1):
+            if text := text_of(value, *alternative_keys_within, limit=limit // number):
+                return text
+        return None
+
+    def _values_of_works(self, key: str) -> Iterator[Any]:
+        # Each once: many works may refer to one node.
+        seen: set[int] = set()
+        for work in self.works:
+            value = self.resolve(first_of(value_of(work, key)))
+            if value is not None and id(value) not in seen:
+                seen.add(id(value))
+                yield value
 
     @cached_property
     def _by_id(self) -> Mapping[str, Node]:
@@ -112,6 +131,10 @@ def _that_fit(objects: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         if to_keep < 0:
             return
         yield found
+
+
+def _storable_objects(text: str) -> list[dict[str, Any]]:
+    return list(_parse_storable_objects(text))
 
 
 def _parse_storable_objects(text: str) -> Iterator[dict[str, Any]]:

@@ -12,6 +12,8 @@ MAX_NODES = 2000
 """Nodes of a page that are looked at."""
 MAX_WORKS = 50
 """Nodes that may state a fact."""
+MAX_COMPARED = 400
+"""Nodes whose addresses are compared with the page's own."""
 MAX_DEPTH = 5
 """Levels of `@graph` and of main entities in each other."""
 
@@ -91,8 +93,9 @@ def works_of(nodes: Iterable[Node], *, url: str) -> Sequence[Node]:
         key=lambda pair: pair[0],
     )
     if len(ranked) > 1 and ranked[0][0] is ranked[1][0]:
-        path = _path(url)
-        ranked.sort(key=lambda pair: (pair[0], not _is_of(pair[1], path)))
+        own = _path_and_query(url)
+        ranked = ranked[:MAX_COMPARED]
+        ranked.sort(key=lambda pair: (pair[0], _distance(pair[1], own)))
     return [node for _, node in ranked[:MAX_WORKS]]
 
 
@@ -107,13 +110,32 @@ def _rank(node: Node) -> Rank:
     return Rank.OTHER if types & _OTHERS else Rank.WORK
 
 
+_OTHER_PATH = 3
 _ADDRESSES = ("url", "mainEntityOfPage", "@id")
 
 
-def _is_of(node: Node, path: str) -> bool:
-    addresses = (text_of(value_of(node, key), "@id", "url") for key in _ADDRESSES)
-    return bool(path) and any(_path(address) == path for address in addresses if address)
+def _distance(node: Node, own: tuple[str, str]) -> int:
+    """Return how far a node's addresses are from the page's own, or from those without a query.
+
+    A canonical address mostly lacks a query; two different ones often name two pages.
+    """
+    path, query = own
+    if not path:
+        return _OTHER_PATH
+    found = _OTHER_PATH
+    for address in _addresses(node):
+        its_path, its_query = _path_and_query(address)
+        if its_path == path:
+            found = min(found, 0 if its_query == query else 2 if its_query and query else 1)
+    return found
 
 
-def _path(url: str) -> str:
-    return url.partition("://")[2].partition("/")[2].partition("?")[0].partition("#")[0].rstrip("/")
+def _addresses(node: Node) -> Iterator[str]:
+    values = (value_of(node, key) for key in _ADDRESSES)
+    addresses = (text_of(value, "@id", "url") for value in values if value is not None)
+    return filter(None, addresses)
+
+
+def _path_and_query(url: str) -> tuple[str, str]:
+    path, _, query = url.partition("://")[2].partition("/")[2].partition("#")[0].partition("?")
+    return path.rstrip("/"), query

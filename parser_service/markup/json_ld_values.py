@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from html import unescape
 from itertools import islice
 from typing import Any
@@ -11,8 +11,14 @@ from parser_service.markup.text import collapse_whitespace
 
 MAX_ITEMS = 50
 """Items that are read of a list."""
+MAX_TYPES = 8
+"""Types of a node that are looked at."""
+MAX_TYPE_LENGTH = 100
+MAX_TEXT_LENGTH = 2500
+"""Characters of a text that are read, entities not decoded, unless a fact keeps more."""
 
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});")
+_LAST_PART = re.compile("[/:#]")
 # The namespaces that stand before names where a page does not use schema.org's context.
 _PREFIXES = ("schema:", "https://schema.org/", "http://schema.org/")
 
@@ -37,8 +43,8 @@ def types_of(node: Mapping[str, Any]) -> frozenset[str]:
     value = node.get("@type")
     if isinstance(value, str) and value.isalpha():
         return frozenset((value,))
-    types = (kind for kind in items_of(value) if isinstance(kind, str))
-    return frozenset(re.split("[/:#]", kind)[-1].strip() for kind in types)
+    types = (kind for kind in islice(items_of(value), MAX_TYPES) if isinstance(kind, str))
+    return frozenset(_LAST_PART.split(kind[-MAX_TYPE_LENGTH:])[-1].strip() for kind in types)
 
 
 def items_of(value: Any) -> Iterator[Any]:
@@ -56,16 +62,17 @@ def first_of(value: Any) -> Any:
     return next(items_of(value), None)
 
 
-def text_of(value: Any, *keys: str) -> str | None:
+def text_of(value: Any, *keys: str, limit: int = MAX_TEXT_LENGTH) -> str | None:
     """Return the text of a value: its own, or what an object has under the first of the keys.
 
-    Entities are decoded, since JSON-LD is often made of text that was escaped for HTML.
+    Entities are decoded, since JSON-LD is often made of text that was escaped for HTML. The text
+    is cut to `limit` characters before: many nodes may mean one text, which is read for each.
     """
     value = first_of(value)
     if isinstance(value, dict):
         texts = (first_of(value_of(value, key)) for key in keys)
         value = next((text for text in texts if isinstance(text, str)), None)
-    return collapse_whitespace(decoded(value)) or None if isinstance(value, str) else None
+    return collapse_whitespace(decoded(value[:limit])) or None if isinstance(value, str) else None
 
 
 def decoded(text: str) -> str:
@@ -77,4 +84,9 @@ def decoded(text: str) -> str:
 
 
 def _character(entity: re.Match[str]) -> str:
-    return unescape(entity[0])
+    return _unescaped(entity[0])
+
+
+@lru_cache(maxsize=256)  # texts have few entities, many times
+def _unescaped(entity: str) -> str:
+    return unescape(entity)

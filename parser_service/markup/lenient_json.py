@@ -33,8 +33,8 @@ def values(text: str) -> list[Any]:
     The time is proportional to the length of the text.
     """
     for repair in (_unchanged, _without_extras, _without_wrong_escapes):
-        text = repair(text)
         try:
+            text = repair(text)
             return list(islice(_decoded(text), MAX_VALUES))
         except ValueError:
             continue

@@ -4,16 +4,21 @@ from collections.abc import Iterable, Sequence
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from parser_service.markup.attributes import base_url_of, is_json_ld, links_of, meta_by_name
+from parser_service.markup.attributes import (
+    Attributes,
+    base_url_of,
+    is_json_ld,
+    links_of,
+    meta_by_name,
+)
 from parser_service.markup.document import Document
-from parser_service.markup.elements import MARKED, MAX_MARKED, Element, Elements, once
+from parser_service.markup.elements import Elements
 from parser_service.markup.json_ld import JsonLd
 
 MAX_TITLE_SEARCH_STEPS = 20_000
 """Elements visited in search of the title: a page may consist of nothing but titles."""
 
 _READ = "title,base,meta,link,script[type*='ld+json' i]"
-_OF_HEAD = frozenset({"title", "base", "meta", "link", "script"})
 # HTML Standard, 13.2.6: the children of these foreign elements are HTML again.
 _INTEGRATION_POINTS = {
     "svg": frozenset({"foreignObject", "desc", "title"}),
@@ -29,16 +34,12 @@ def document_from_tree(page: LexborHTMLParser, *, url: str) -> Document:
         url: where it was fetched from.
     """
     by_tag: dict[str, list[LexborNode]] = {}
-    marked: list[Element] = []
-    # One look at all elements, which takes as long as one for each kind of them.
-    for node in once(page.css(f"{_READ},{MARKED}")):
-        tag = node.tag or ""
-        by_tag.setdefault(tag, []).append(node)
-        if tag not in _OF_HEAD and len(marked) < MAX_MARKED:
-            marked.append(Element(node))
+    for node in page.css(_READ):
+        by_tag.setdefault(node.tag or "", []).append(node)
+    metas = [(node, node.attributes) for node in by_tag.get("meta", ())]
     title = _first_title(by_tag.get("title", ()))
-    heading = next(iter(by_tag.get("h1", ())), None)
     title_text = None if title is None else title.text(deep=False)
+    heading = None if (title_text or "").strip() else page.css_first("h1")
     scripts = (node for node in by_tag.get("script", ()) if is_json_ld(node.attributes))
     root = page.root
     return Document(
@@ -46,12 +47,12 @@ def document_from_tree(page: LexborHTMLParser, *, url: str) -> Document:
         url=url,
         language=root.attributes.get("lang") if root else None,
         title=title_text,
-        heading=None if (title_text or "").strip() or not heading else heading.text(),
-        meta=meta_by_name(node.attributes for node in by_tag.get("meta", ())),
+        heading=heading.text() if heading else None,
+        meta=meta_by_name(attributes for _, attributes in metas),
         links=links_of(node.attributes for node in by_tag.get("link", ())),
         json_ld=JsonLd.parse((node.text() for node in scripts), url=url),
-        elements=Elements(page, marked),
-        refresh=_refresh(by_tag.get("meta", ())),
+        elements=Elements(page),
+        refresh=_refresh(metas),
     )
 
 
@@ -63,17 +64,20 @@ def _base_addresses(bases: Iterable[LexborNode]) -> Iterable[str | None]:
         steps -= len(tags)
         if steps <= 0:
             return
-        if _is_in_html_namespace(tags):
+        if _is_html(tags):
             yield node.attributes.get("href")
 
 
-def _refresh(metas: Iterable[LexborNode]) -> str | None:
-    for node in metas:
-        attributes = node.attributes
+def _refresh(metas: Iterable[tuple[LexborNode, Attributes]]) -> str | None:
+    steps = MAX_TITLE_SEARCH_STEPS
+    for node, attributes in metas:
         if (attributes.get("http-equiv") or "").strip().lower() != "refresh":
             continue
-        # A browser that runs scripts has no elements in `<noscript>`, and shows the page itself.
-        if node.parent is not None and node.parent.tag == "noscript":
+        tags = _tags_from_root(node, steps)
+        steps -= len(tags)
+        if steps <= 0:
+            return None
+        if "noscript" in tags:
             continue
         if content := attributes.get("content"):
             return content
@@ -81,16 +85,22 @@ def _refresh(metas: Iterable[LexborNode]) -> str | None:
 
 
 def _first_title(titles: Iterable[LexborNode]) -> LexborNode | None:
-    """Find the first title element in the HTML namespace, in a bounded number of steps."""
+    """Find the first title element in the HTML namespace, in a bounded number of steps.
+
+    One in `<noscript>` counts if there is no other: that may not end where it should.
+    """
     steps = MAX_TITLE_SEARCH_STEPS
+    without_scripts: LexborNode | None = None
     for node in titles:
         tags = _tags_from_root(node, steps)
         steps -= len(tags)
         if steps <= 0:
-            return None
-        if _is_in_html_namespace(tags):
+            break
+        if _is_html(tags):
             return node
-    return None
+        if without_scripts is None and _is_in_html_namespace(tags):
+            without_scripts = node
+    return without_scripts
 
 
 def _tags_from_root(node: LexborNode, limit: int) -> list[str]:
@@ -101,6 +111,14 @@ def _tags_from_root(node: LexborNode, limit: int) -> list[str]:
         tags.append(above.tag or "")
         above = above.parent
     return tags[::-1]
+
+
+def _is_html(tags: Sequence[str]) -> bool:
+    """Return whether the last of these nested elements is an HTML element in a browser.
+
+    One that runs scripts has no elements in `<noscript>`.
+    """
+    return "noscript" not in tags and _is_in_html_namespace(tags)
 
 
 def _is_in_html_namespace(tags: Sequence[str]) -> bool:

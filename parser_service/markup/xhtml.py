@@ -9,7 +9,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 from parser_service.markup.attributes import base_url_of, is_json_ld, links_of, meta_by_name
 from parser_service.markup.document import Document
-from parser_service.markup.elements import elements_of
+from parser_service.markup.elements import Elements
 from parser_service.markup.json_ld import JsonLd
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def parse_xhtml(text: str, *, url: str) -> Document:
             None,
         ),
         # Good enough to look for dates and names in the text, and much faster.
-        elements=elements_of(LexborHTMLParser(text)),
+        elements=Elements(LexborHTMLParser(text)),
     )
 
 

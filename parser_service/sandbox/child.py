@@ -1,8 +1,10 @@
 """Parse pages for `pool.py` in a process of its own, within limits on time and memory.
 
 Run as `python -m parser_service.sandbox.child`. It reads requests from standard input and
-writes answers to standard output: four bytes of length, then a pickle. An answer is the
-parsed page, None if memory ran out, or a text that describes another failure.
+writes answers to standard output. Each consists of two parts: four bytes of length, then a pickle,
+and the same of plain bytes, which the parent can read piece by piece: the body of the page that is
+asked about, the HTML of the page that is the answer. An answer is the parsed page, None if memory
+ran out, or a text that describes another failure.
 """
 
 import ctypes
@@ -11,6 +13,7 @@ import pickle
 import resource
 import signal
 import sys
+from dataclasses import replace
 from typing import BinaryIO
 
 from selectolax.lexbor import SelectolaxError
@@ -31,7 +34,8 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Answer requests until there are no more."""
     while header := requests.read(4):
         resource.setrlimit(resource.RLIMIT_AS, (MAX_ADDRESS_SPACE_BYTES, MAX_ADDRESS_SPACE_BYTES))
-        page: RawPage = pickle.loads(requests.read(int.from_bytes(header)))  # noqa: S301 - our parent
+        rest: RawPage = pickle.loads(requests.read(int.from_bytes(header)))  # noqa: S301 - our parent
+        page = replace(rest, body=requests.read(int.from_bytes(requests.read(4))))
         # The parent kills a child that takes too long; this alarm ends one without a parent.
         signal.alarm(PARSE_ALARM_SECONDS)
         _limit_memory(page)
@@ -42,10 +46,22 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
             answer = None
         except Exception as error:  # noqa: BLE001 - the parent decides
             answer = repr(error)
+        del page
+        try:
+            parts = _parts_of(answer)
+        except MemoryError:
+            parts = _parts_of(None)
         signal.alarm(0)
-        written = pickle.dumps(answer)
-        answers.write(len(written).to_bytes(4) + written)
+        for part in parts:
+            answers.write(len(part).to_bytes(4))
+            answers.write(part)
         answers.flush()
+
+
+def _parts_of(answer: ParsedPage | str | None) -> tuple[bytes, bytes]:
+    if not isinstance(answer, ParsedPage):
+        return pickle.dumps(answer), b""
+    return pickle.dumps(replace(answer, html="")), answer.html.encode()
 
 
 def _limit_memory(page: RawPage) -> None:

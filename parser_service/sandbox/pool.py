@@ -7,8 +7,11 @@ import asyncio
 import pickle
 import sys
 from asyncio.subprocess import PIPE, Process
+from codecs import getincrementaldecoder
 from collections import OrderedDict
 from contextlib import suppress
+from dataclasses import replace
+from time import thread_time
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
@@ -18,10 +21,13 @@ from parser_service import metrics
 from parser_service.exceptions import FetchTimeoutError, InternalError, TooLargeError
 from parser_service.parser import ParsedPage, RawPage, parse
 from parser_service.sandbox.triage import ParseLocation, choose_parse_location
+from parser_service.sandbox.turns import LoopTurns, SlowSites
 
 MAX_PAGE_BYTES_TO_KEEP_CHILD = 1024 * 1024
 """Bytes of a page after which its child is not kept: it may have grown by hundreds of MB."""
 
+PIECE_BYTES = 256 * 1024
+"""Bytes that are written to a child, or read of its answer, in one turn of the event loop."""
 MAX_CHILDREN = 2
 """Children at a time. The pages of one site are parsed in one of them, so that a site whose pages
 take long leaves the other to its neighbours."""
@@ -48,6 +54,8 @@ class ParseRunner:
         self._harmful: OrderedDict[str, None] = OrderedDict()
         self._children: set[_Child] = set()
         self._kills: set[asyncio.Future[None]] = set()
+        self._turns = LoopTurns()
+        self._slow_sites = SlowSites()
 
     async def parse(self, page: RawPage) -> ParsedPage:
         """Parse a page.
@@ -57,11 +65,15 @@ class ParseRunner:
             TooLargeError: its markup takes too much memory.
             InternalError: the parser failed on it.
         """
-        match choose_parse_location(page):
+        location = choose_parse_location(page)
+        if location is ParseLocation.INLINE and _site(page) in self._slow_sites:
+            location = ParseLocation.CHILD
+        match location:
             case ParseLocation.INLINE:
-                return parse(page)
+                await self._turns.wait()
+                return self._parse_here(page)
             case ParseLocation.THREAD:
-                return await asyncio.to_thread(parse, page)
+                return await asyncio.to_thread(parse, page, is_shallow=True)
             case ParseLocation.CHILD:
                 async with self._own_slot(page), self._child_slots:
                     return await self._parse_in_child(page)
@@ -70,6 +82,16 @@ class ParseRunner:
         """Kill all children."""
         self._idle.clear()
         await asyncio.gather(*(child.kill() for child in tuple(self._children)))
+
+    def _parse_here(self, page: RawPage) -> ParsedPage:
+        started = thread_time()
+        try:
+            # Where triage lets a page be parsed here, it has at most `MAX_START_TAGS`.
+            return parse(page, is_shallow=True)
+        finally:
+            seconds = thread_time() - started
+            self._turns.note(seconds)
+            self._slow_sites.note(_site(page), seconds)
 
     def _own_slot(self, page: RawPage) -> asyncio.Lock:
         return self._slot_of_site.setdefault(_site(page), asyncio.Lock())
@@ -126,6 +148,17 @@ class ParseRunner:
             kill.add_done_callback(self._kills.discard)
 
 
+async def _read_text(stream: asyncio.StreamReader) -> str:
+    left = int.from_bytes(await stream.readexactly(4))
+    decoder = getincrementaldecoder("utf-8")()
+    pieces: list[str] = []
+    while left:
+        piece = await stream.readexactly(min(left, PIECE_BYTES))
+        pieces.append(decoder.decode(piece))
+        left -= len(piece)
+    return "".join(pieces)
+
+
 def _site(page: RawPage) -> str:
     return urlsplit(page.url).hostname or ""
 
@@ -149,12 +182,16 @@ class _Child:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin  # noqa: S101 - both were requested in `start`
         assert stdout  # noqa: S101
-        request = pickle.dumps(page)
+        request = pickle.dumps(replace(page, body=b""))
         try:
-            stdin.write(len(request).to_bytes(4) + request)
-            await stdin.drain()
+            stdin.write(len(request).to_bytes(4) + request + len(page.body).to_bytes(4))
+            # Large parts go piece by piece, so that the event loop turns between them.
+            for start in range(0, len(page.body), PIECE_BYTES):
+                stdin.write(page.body[start : start + PIECE_BYTES])
+                await stdin.drain()
             length = int.from_bytes(await stdout.readexactly(4))
             answer = pickle.loads(await stdout.readexactly(length))  # noqa: S301 - our own child
+            html = await _read_text(stdout)
         except (ConnectionError, asyncio.IncompleteReadError):
             log.warning("parse process ended", status=await self._process.wait())
             raise TooLargeError(
@@ -166,7 +203,7 @@ class _Child:
         if not isinstance(answer, ParsedPage):
             log.error("parse process failed", error=answer)
             raise InternalError
-        return answer
+        return replace(answer, html=html)
 
     async def kill(self) -> None:
         with suppress(ProcessLookupError):

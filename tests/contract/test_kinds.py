@@ -52,7 +52,7 @@ class ListingRunner:
             raise ConnectError
         options = PageOptions.of(runnable.job)
         page = await pipeline.run(runnable.url, access=access, options=options)
-        return encode_page(page.model_copy(update={"html": "1. one"}), runnable.job)
+        return await encode_page(page.model_copy(update={"html": "1. one"}), runnable.job)
 
 
 async def record_listings(

@@ -8,10 +8,13 @@ from collections.abc import Callable
 from time import process_time
 
 import pytest
+from selectolax.lexbor import LexborHTMLParser
 
+from parser_service.extractors import person_names
 from parser_service.fetching import response_head
-from parser_service.markup import content_type
+from parser_service.markup import content_type, json_ld_values
 from parser_service.markup.content_type import ContentType, Markup
+from parser_service.markup.elements import Elements
 from parser_service.markup.refresh import immediate_target
 from parser_service.parser import RawPage, parse
 
@@ -65,3 +68,57 @@ def test_properties_that_share_a_content_do_not_multiply_it() -> None:
     facts = parse(RawPage(body.encode(), Markup.HTML, "https://example.com/"))
     kept = [text for texts in facts.metadata.open_graph.values() for text in texts]
     assert 0 < sum(map(len, kept)) <= MAX_KEPT_LENGTH
+
+
+def _json_ld_page(text: str) -> Callable[[int], None]:
+    def work(_: int) -> None:
+        body = f'<title>t</title><script type="application/ld+json">{text}</script>'
+        parse(RawPage(body.encode(), Markup.HTML, "https://example.com/a"))
+
+    return work
+
+
+def _references(node: str, works: int) -> str:
+    work = '{"@type": "Article", "author": [' + ",".join(['{"@id": "#a"}'] * 50) + "]}"
+    return f'[{{"@id": "#a", "x": 1, {node}}},' + ",".join([work] * works) + "]"
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        pytest.param('"@type": "Person", "name": "' + "A Inc," * 140 + '"', id="a list of firms"),
+        pytest.param('"name": "' + "&amp;" * 1400 + '<a>"', id="entities"),
+        pytest.param('"@type": "Organization", "name": "' + "&#32;" * 1400 + '"', id="blanks"),
+    ],
+)
+def test_many_references_to_one_node_cost_what_one_costs(node: str) -> None:
+    one, many = (_json_ld_page(_references(node, works)) for works in (1, 40))
+    bare = _json_ld_page(_references('"name": "A B"', 40))
+    assert _seconds(many, 0) < 3 * (_seconds(one, 0) + _seconds(bare, 0)) + 0.002
+
+
+@pytest.mark.parametrize("key", ["author", "creator", "publisher", "image", "inLanguage"])
+def test_names_of_many_works_are_read_within_a_budget(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = 0
+
+    def counting(text: str) -> str:
+        nonlocal read
+        read += len(text)
+        return text
+
+    monkeypatch.setattr(json_ld_values, "decoded", counting)
+    monkeypatch.setattr(person_names, "decoded", counting)
+    member = "url" if key == "image" else "name"
+    name = f'{{"{member}": "{" " * 1200}"}}'
+    works = ",".join(f'{{"@type": "Article", "{key}": {name}}}' for _ in range(45))
+    _json_ld_page(f"[{works}]")(0)
+    assert 0 < read < 30_000
+
+
+def test_the_text_of_nested_elements_is_read_within_a_budget() -> None:
+    tree = LexborHTMLParser("<div class=date>" * 40 + "<p>1a" * 4000)
+    nested = Elements(tree).find(".date", 40)
+    assert [bool(element.lines()) for element in nested].count(True) < 20
+    assert Elements(tree).find(".date", 40)[-1].lines()

@@ -4,10 +4,13 @@ import asyncio
 import gzip
 
 import pytest
+from structlog.testing import capture_logs
 
 from parser_service.config import MIB, Settings
 from parser_service.dependencies import open_pipeline
 from parser_service.exceptions import FetchError
+from parser_service.extractors import all as all_extractors
+from parser_service.markup.document import Document
 from tests.support.pages import Pages
 from tests.support.site import Site
 
@@ -159,7 +162,10 @@ async def test_a_site_that_drips_meets_the_deadline(site: Site, settings: Settin
     [
         (b"", "connect_error"),
         (b"nonsense\r\n\r\n", "malformed_response"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", "malformed_response"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
+            "malformed_response",
+        ),
         (
             b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 100\r\n\r\nshort",
             "malformed_response",
@@ -227,6 +233,7 @@ async def test_a_page_that_asks_for_another_is_followed(pages: Pages, site: Site
         REFRESH.format("0; url=/"),
         REFRESH.format("0"),
         "<title>first</title><noscript>" + REFRESH.format("0; url=/end") + "</noscript>",
+        "<title>first</title><body><noscript><div>" + REFRESH.format("0; url=/end"),
         "<title>first</title><meta name=refresh content='0; url=/end'>",
         "<title>first</title><!-- " + REFRESH.format("0; url=/end") + " -->",
     ],
@@ -237,6 +244,39 @@ async def test_a_page_that_is_meant_to_be_read_is_the_result(
     site.page("/end", "<title>end</title>")
     page = await pages.get(site.page("/", html))
     assert (page.title, page.redirects) == ("first", [])
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(200, "application/zip"), (204, "text/html"), (404, "text/html")]
+)
+async def test_a_page_that_asks_for_what_is_no_page_is_the_result(
+    pages: Pages, site: Site, status: int, kind: str
+) -> None:
+    site.respond("/file", status, b"", {"Content-Type": kind})
+    url = site.page("/", "<title>first</title>" + REFRESH.format("1; url=/file"))
+    page = await pages.get(url)
+    assert (page.title, page.final_url, page.redirects) == ("first", url, [])
+
+
+async def test_a_page_that_asks_for_one_that_fails_for_now_is_tried_again(
+    pages: Pages, site: Site
+) -> None:
+    site.respond("/end", 503, b"", {"Content-Type": "text/html"})
+    url = site.page("/", "<title>first</title>" + REFRESH.format("0; url=/end"))
+    assert await _code(pages, url) == "http_status"
+
+
+async def test_a_fact_that_could_not_be_read_is_logged(
+    pages: Pages, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Document) -> object:
+        raise KeyError("oh")
+
+    monkeypatch.setattr(all_extractors, "EXTRACTORS", {**all_extractors.EXTRACTORS, "author": fail})
+    with capture_logs() as lines:
+        page = await pages.get(site.page("/", "<title>A</title>"))
+    assert (page.title, page.metadata.author) == ("A", None)
+    assert [line["log_level"] for line in lines if line["event"] == "fact not found"] == ["error"]
 
 
 async def test_pages_that_ask_for_each_other_end_with_one_of_them(pages: Pages, site: Site) -> None:

@@ -104,3 +104,28 @@ def test_names_of_many_kinds_are_kept(name: str) -> None:
 def test_the_number_of_authors_is_bounded() -> None:
     names = ",".join(f'"Ada {chr(97 + n // 26)}{chr(97 + n % 26)}".'.strip(".") for n in range(600))
     assert len(fact("authors", json_ld(f'{{"author": [{names.title()}]}}'))) == 20
+
+
+@pytest.mark.parametrize(
+    ("stated", "name"),
+    [
+        *((name, name) for name in ("Marie Le Pen", "Mohamed El Baradei", "El Greco")),
+        *((name, name) for name in ("Le Corbusier", "Per Hansson", "Von Miller", "De Niro")),
+        *((name, name) for name in ("Story Musgrave", "Di Maria", "X Æ A-12", "On Kawara")),
+        ("By Ada Bell", "Ada Bell"),
+        ("Posted by Ada Bell", "Ada Bell"),
+        ("<b>Ada Bell</b>", "Ada Bell"),
+        ("Ada Bell, Senior Editor", "Ada Bell"),
+        ("Ada Bell | The Daily", "Ada Bell"),
+        ("admin", None),
+    ],
+)
+def test_the_name_of_a_person_is_taken_as_it_stands(stated: str, name: str | None) -> None:
+    person = f'{{"@type": "Person", "name": "{stated}"}}'
+    html = json_ld(f'{{"@type": "Article", "author": {person}}}')
+    assert fact("authors", html) == ([name] if name else [])
+
+
+def test_the_name_of_an_author_may_have_its_namespace() -> None:
+    html = json_ld('{"@type": "schema:Article", "schema:author": {"schema:name": "Ada Bell"}}')
+    assert fact("authors", html) == AB[:1]

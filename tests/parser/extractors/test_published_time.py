@@ -100,3 +100,42 @@ def test_deep_and_wide_pages_are_looked_at_within_bounds() -> None:
     assert (
         fact("published_time", "<div class=date>" * 5000 + "<h1>T</h1>" + "<i>x</i>" * 5000) is None
     )
+
+
+@pytest.mark.parametrize(
+    ("url", "day"),
+    [
+        ("https://example.com/x?id=2", "2024-01-02"),
+        ("https://example.com/x?id=1", "2001-01-01"),
+        ("https://example.com/x?id=3", "2001-01-01"),
+    ],
+)
+def test_of_articles_that_differ_in_the_query_the_pages_own_counts(url: str, day: str) -> None:
+    one = '{"@type": "NewsArticle", "url": "https://example.com/x?id=%d", "datePublished": "%s"}'
+    script = json_ld(f"[{one % (1, '2001-01-01')}, {one % (2, '2024-01-02')}]")
+    assert fact("published_time", script, url=url) == day
+
+
+def test_an_address_without_the_query_of_the_page_is_its_own() -> None:
+    one = '{"@type": "NewsArticle", "url": "https://example.com/%s", "datePublished": "%s"}'
+    script = json_ld(f"[{one % ('y', '2001-01-01')}, {one % ('x', '2024-01-02')}]")
+    url = "https://example.com/x?utm_source=a"
+    assert fact("published_time", script, url=url) == "2024-01-02"
+
+
+@pytest.mark.parametrize(
+    ("shown", "day"),
+    [
+        ("<p>The storm of January 1, 2024 was a bad one", None),
+        ("<p>What happened on January 1, 2024", None),
+        ("<p>January 1, 2024", "2024-01-01"),
+        ("<p>Posted on Monday, January 1, 2024", "2024-01-01"),
+        ("<p>By Ada Bell | January 1, 2024 9:30 pm", "2024-01-01"),
+        ("<p>Published January 3, 2024", None),
+        ("<p>Words.<p class=post-date>It was January 1, 2024", "2024-01-01"),
+    ],
+)
+def test_only_a_date_as_such_replaces_the_day_of_a_time_in_utc(shown: str, day: str | None) -> None:
+    time = "2024-01-02T03:30:00Z"
+    html = f"<meta property=article:published_time content={time}><h1>T</h1>{shown}"
+    assert fact("published_time", html) == (day or time.replace("Z", "+00:00"))

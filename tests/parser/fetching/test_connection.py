@@ -223,3 +223,34 @@ async def test_idle_connections_are_bounded_and_the_oldest_given_up(settings: Se
         await asyncio.sleep(0.05)
         assert [len(site.open) for site in sites] == [1, 0, 0, 0, 0, 1]
     assert [site.connections for site in sites] == [2, 1, 1, 1, 1, 1]
+
+
+CHUNKED = b"16\r\n<title>chunked</title>\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "title"),
+    [
+        (b"Content-Length: 17\r\n", b"<title>own</title></html>", "own</title"),
+        (b"Content-Length: 18\r\n", b"<title>own</title>\r\n", "own"),
+        (b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", CHUNKED, "chunked"),
+        (b"Transfer-Encoding: identity\r\nContent-Length: 18\r\n", b"<title>own</title>", "own"),
+        (b"Content-Length: 18, 18\r\n", b"<title>own</title>", "own"),
+        (b"Content-Length: \r\n", b"<title>own</title>", "own"),
+        (b"Content-Length: 17 bytes\r\n", b"<title>own</title>", "own"),
+        (b"X: a\rb\r\r\nContent-Length: 18\r\n", b"<title>own</title>", "own"),
+    ],
+)
+async def test_a_body_ends_where_browsers_end_it(
+    pages: Pages, site: Site, headers: bytes, body: bytes, title: str
+) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
+    url = site.raw("/", head + headers + b"\r\n" + body)
+    assert (await pages.get(url)).title == title
+
+
+async def test_a_connection_with_more_than_a_body_serves_no_other_page(pages: Pages) -> None:
+    site = KeepAliveSite(lambda path: page(path) + b"</html>")
+    async with serving(site) as url:
+        assert await _titles(pages, url, pause=0) == ["/0", "/1", "/2", "/3"]
+    assert site.connections == 4

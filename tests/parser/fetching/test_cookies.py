@@ -19,6 +19,14 @@ from tests.support.pages import Pages
 from tests.support.site import Site
 
 
+def test_an_address_is_no_domain_of_others() -> None:
+    for domain in ("0.0.5", "0.5"):
+        cookie = f"a=1; Domain={domain}"
+        assert _sent(cookie, by="http://127.0.0.5/", to="http://127.0.0.5/") is None
+    own = "a=1; Domain=127.0.0.5"
+    assert _sent(own, by="http://127.0.0.5/", to="http://127.0.0.5/") == "a=1"
+
+
 def _sent(set_cookie: str, *, to: str, by: str = "https://a.b.example/page") -> str | None:
     return cookie_header([Hop(by, 302, (set_cookie,))], VettedUrl(parse_url(to)))
 

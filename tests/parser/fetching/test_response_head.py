@@ -14,6 +14,7 @@ OK = b"HTTP/1.1 200 OK\r\n"
         b"Content-Type: text/html\r\nContent-Length: 5\r\n",
         b"content-type:text/html\r\nX-Length: Content-Length\r\n",
         b"Empty:\r\nX: a \xe9 b\r\n",
+        b"Transfer-Encoding: gzip, chunked\r\n",
     ],
 )
 def test_a_clean_head_is_left_alone(lines: bytes) -> None:
@@ -36,6 +37,20 @@ def test_a_clean_head_is_left_alone(lines: bytes) -> None:
             b"Content-Length: 5\r\nContent-Length: 6\r\n",
         ),
         (b"A: b\nno colon\n", b"A: b\r\n"),
+        (b"A: b\rc\r\r\n", b"A: b c\r\n"),
+        (
+            b"A: b\r\nContent-Length: 5, 6\r\n",
+            b"A: b\r\nContent-Length: 5\r\nContent-Length: 6\r\n",
+        ),
+        (b"A: b\r\nContent-Length: \r\n", b"A: b\r\n"),
+        (b"A: b\r\nContent-Length: 17 bytes\r\n", b"A: b\r\n"),
+        (b"Content-Length: -1\r\nContent-Length: x\r\nA: b\r\n", b"A: b\r\n"),
+        (
+            b"Content-Length: 5\r\nTransfer-Encoding: Chunked\r\n",
+            b"Transfer-Encoding: Chunked\r\n",
+        ),
+        (b"Transfer-Encoding: identity\r\nContent-Length: 5\r\n", b"Content-Length: 5\r\n"),
+        (b"Transfer-Encoding: identity\r\nA: b\r\n", b"A: b\r\n"),
     ],
 )
 def test_a_head_is_mended_as_browsers_read_it(lines: bytes, mended: bytes) -> None:

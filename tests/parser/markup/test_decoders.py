@@ -6,6 +6,8 @@ import webencodings
 from parser_service.markup.charset import by_label
 from parser_service.markup.decoders import decode
 
+_ENCODINGS = [webencodings.lookup(label) for label in webencodings.LABELS]
+
 
 @pytest.mark.parametrize(
     ("name", "body", "text"),
@@ -63,3 +65,12 @@ def test_every_label_has_a_decoder() -> None:
 def test_what_is_no_label_is_none() -> None:
     for label in ("", "utf8x", "utf-8\0", "\u212aoi8-r", None):
         assert by_label(label) is None
+
+
+@pytest.mark.parametrize("name", sorted({encoding.name for encoding in _ENCODINGS}))
+def test_a_decoded_page_can_be_stored_if_its_bytes_have_no_nul(name: str) -> None:
+    pairs = [bytes((first, second)) for first in range(1, 256) for second in range(1, 256)]
+    for body in (b" ".join(pairs), b"".join(pairs), b"\x1b$B" + b"".join(pairs)):
+        text = decode(body, name)
+        assert "\0" not in text
+        text.encode()

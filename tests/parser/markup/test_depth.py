@@ -15,6 +15,12 @@ BEGINNING = "<title>A</title>"
         BEGINNING + "<p>text</p>" * 50_000,
         BEGINNING + "<div>" * (MAX_OPEN_ELEMENTS - 2000) + "</div>" * MAX_OPEN_ELEMENTS,
         "</p>" * 50_000 + "<p>" * 100,
+        BEGINNING + "<p>" + "<img src=x><br>" * 14_000,
+        BEGINNING + "<svg></svg>" + "<IMG src=x><br/>" * 14_000,
+        BEGINNING + "<table>" + ("<tr>" + "<td>1" * 10) * 2000,
+        BEGINNING + "<ul>" + "<li><a href=x>t</a>" * 20_000,
+        BEGINNING + "<script>" + "if(a<b)c();" * 20_000 + "</script>",
+        BEGINNING + "<script>" + "if(a<b&&c>d)e();" * 10_000 + "</script>",
     ],
 )
 def test_a_text_that_does_not_nest_deep_is_left_alone(text: str) -> None:
@@ -28,6 +34,9 @@ def test_a_text_that_does_not_nest_deep_is_left_alone(text: str) -> None:
         BEGINNING + "<div>" * 150_000 + "</div>" * 150_000,
         BEGINNING + "</p>" * 50_000 + "<div><b></b>" * 100_000,
         BEGINNING + ("</p>" * 500 + "<div>" * 1000) * 100,
+        BEGINNING + "<ul><li><br><div>" * 100_000,
+        BEGINNING + "<svg>" + "<td>" * 300_000,
+        BEGINNING + "<MATH>" + "<input>" * 300_000,
     ],
 )
 def test_a_text_that_nests_deep_keeps_its_beginning(text: str) -> None:

@@ -54,3 +54,9 @@ def test_a_base_that_is_not_http_leaves_the_pages_own_url() -> None:
         page = PAGE.replace("/b/", base)
         assert document_from_tree(LexborHTMLParser(page), url=URL).base_url == URL
         assert parse_xhtml(page, url=URL).base_url == URL
+
+
+def test_a_title_for_browsers_without_scripts_comes_after_others() -> None:
+    inside = "<body><noscript><title>Turn scripts on</title></noscript>"
+    for html, title in ((inside + "<title>A</title>", "A"), (inside, "Turn scripts on")):
+        assert document_from_tree(LexborHTMLParser(html), url=URL).title == title

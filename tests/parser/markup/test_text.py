@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parser_service.markup.text import collapse_whitespace, make_storable_text
+from parser_service.markup.content_type import Markup
+from parser_service.markup.text import (
+    MAX_NULS,
+    collapse_whitespace,
+    make_storable_text,
+    without_many_nuls,
+)
+from parser_service.parser import RawPage, parse
 
 
 @pytest.mark.parametrize(
@@ -35,3 +42,15 @@ def test_every_text_becomes_storable_and_stays_so(text: str) -> None:
     assert "\0" not in stored
     assert stored.encode().decode() == stored == make_storable_text(stored)
     assert len(stored) == len(text)
+
+
+def test_many_nuls_do_not_reach_the_parser_and_read_the_same() -> None:
+    title = "<title>a\0b</title><p title='\0'>c"
+    assert without_many_nuls(title) == title
+    assert "\0" not in without_many_nuls(title + "\0" * (MAX_NULS + 1))
+    few, many = (
+        parse(RawPage((title + nuls).encode(), Markup.HTML, "https://example.com/", "utf-8"))
+        for nuls in ("", "\0" * (MAX_NULS + 1))
+    )
+    assert few.title == many.title == "a\ufffdb"
+    assert few.metadata == many.metadata

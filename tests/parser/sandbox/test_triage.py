@@ -3,11 +3,13 @@
 import pytest
 
 from parser_service.markup.content_type import Markup
+from parser_service.markup.depth import MAX_OPEN_ELEMENTS
 from parser_service.parser import RawPage
 from parser_service.sandbox.triage import (
     MAX_IN_THREAD_BYTES,
     MAX_INLINE_BYTES,
     MAX_INLINE_XHTML_BYTES,
+    MAX_START_TAGS,
     ParseLocation,
     choose_parse_location,
     parses_quickly,
@@ -19,6 +21,10 @@ def test_what_may_take_long_is_told_apart() -> None:
     assert not parses_quickly(b"<div>" * 9000)
     assert not parses_quickly(b"<p " + b" ".join(b"a%d" % n for n in range(5000)) + b">")
     assert parses_quickly(b"")
+
+
+def test_a_page_that_is_not_parsed_in_a_child_need_not_be_cut() -> None:
+    assert MAX_START_TAGS <= MAX_OPEN_ELEMENTS
 
 
 def _attributes(form: str, count: int = 16_000) -> bytes:
@@ -59,6 +65,7 @@ def test_no_page_hides_what_it_costs(page: bytes) -> None:
         b"<script>if (a > b) c = 'd'; e = \"f\";</script>" * 1000,
         b"<p>" + b"<b>x</b><i>y</i><strong>z</strong>" * 1500,
         b"<p>one</p>" + b"words and words " * 400 + b"<p>two</p>",
+        b"<b a=b>x</b>" * 40 + b"<p>x</p>" * 1500,
     ],
 )
 def test_pages_as_people_write_them_are_parsed_here(page: bytes) -> None:
@@ -108,6 +115,11 @@ _REOPENED = _reopened(b"<b a%d>", 300, 1000).decode()
         pytest.param(
             b'<script type="application/LD+json">[' + b"{}," * 4000, "utf-8", id="many objects"
         ),
+        pytest.param(
+            b"1+1" * 100 + b"<script type=application/ld+json>[" + b"{}," * 4000,
+            "utf-8",
+            id="many objects after plus signs",
+        ),
     ],
 )
 def test_an_encoding_hides_no_costs(body: bytes, declared_charset: str | None) -> None:
@@ -117,4 +129,24 @@ def test_an_encoding_hides_no_costs(body: bytes, declared_charset: str | None) -
 
 def test_a_short_page_with_many_steps_is_parsed_in_a_thread() -> None:
     page = RawPage(b"<span>" * 5000 + b"</x>" * 7000, Markup.HTML, "https://example.com/")
+    assert choose_parse_location(page) is ParseLocation.THREAD
+
+
+_LATE = b"<!--" + b"x" * 1100 + b"--><meta charset=koi8-r>"
+
+
+def test_a_page_that_may_be_parsed_twice_counts_twice() -> None:
+    body = _LATE + b"<p>much longer text</p>" * 1600
+    choices = [
+        choose_parse_location(RawPage(body, Markup.HTML, "https://example.com/", declared))
+        for declared in (None, "koi8-r")
+    ]
+    assert choices == [ParseLocation.THREAD, ParseLocation.INLINE]
+    early = RawPage(b"<meta charset=koi8-r>" + body, Markup.HTML, "https://example.com/")
+    assert choose_parse_location(early) is ParseLocation.INLINE
+
+
+def test_a_page_with_long_tags_is_parsed_in_a_thread() -> None:
+    tag = b"<p " + b" ".join(b"%x" % n for n in range(1900)) + b">"
+    page = RawPage(tag * 6, Markup.HTML, "https://example.com/")
     assert choose_parse_location(page) is ParseLocation.THREAD

@@ -130,6 +130,16 @@ ATTACKS: dict[str, Attack] = {
             + (b"\xff" * 6000 + b"<p>") * 10
         )
     ),
+    "references to one author": Attack(
+        _page(
+            TITLE
+            + b'<script type=application/ld+json>[{"@id":"#a","@type":"Person","x":1,"name":"'
+            + b"&amp;" * 1400
+            + b'<a>"}'
+            + (b',{"@type":"Article","author":[' + b'{"@id":"#a"},' * 49 + b'{"@id":"#a"}]}') * 45
+            + b"]</script>"
+        )
+    ),
     "digits of a refresh": Attack(
         _page(TITLE + b'<meta http-equiv=refresh content="' + b"9" * 8000 + b'x">')
     ),

@@ -24,6 +24,9 @@ from api_service.settings.kinds import (
 )
 from api_service.settings.sentences import explain_error
 
+DEFAULT_LARGEST_RESULT_BYTES = 64 * 1024 * 1024
+"""Six times the parser's default `FETCH_MAX_BODY` and some: JSON may escape a byte with six."""
+
 
 class Settings(BaseSettings):
     """Hold every setting; each has a safe default, and `docs/operations.md` lists them all."""
@@ -75,6 +78,8 @@ class Settings(BaseSettings):
     """Bytes per second at which a client must send or read what takes longer than that."""
     max_answer_bytes: Bytes = 32 * 1024 * 1024
     """Bytes of large answers that one API process holds until their clients have read them."""
+    largest_result_bytes: Bytes = DEFAULT_LARGEST_RESULT_BYTES
+    """Bytes of the largest result of a parser that is read, from Redis or by HTTP."""
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 3
     """Attempts at a page before its request fails."""
     retry_delay: Seconds = 2.0

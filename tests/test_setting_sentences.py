@@ -77,6 +77,7 @@ API = SHARED | {
     "MAX_QUEUE_DEPTH": _whole("from 1 to 1000000000", "0", "1000000001"),
     "LEAST_RATE": _whole(TERABYTE, "0", "1 KiB"),
     "MAX_ANSWER_BYTES": _whole(TERABYTE, "0", "1e6"),
+    "LARGEST_RESULT_BYTES": _whole(TERABYTE, "0", "64MB"),
     "MAX_ATTEMPTS": _whole("from 1 to 100", "0", "101"),
     "RETENTION_DAYS": _whole("of days from 1 to 36500", "0", "36501"),
     "METRICS_HOST": Wrong(

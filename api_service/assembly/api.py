@@ -36,8 +36,7 @@ async def open_api(settings: Settings, draining: Draining) -> AsyncIterator[Coll
         stores = await stack.enter_async_context(
             open_stores(settings, transaction_seconds=settings.database_timeout)
         )
-        parser = ParserHttp(settings.parser_url, timeout=settings.parser_timeout)
-        stack.push_async_callback(parser.close)
+        parser = _open_parser(settings, stack)
         publisher = Publisher(
             celery_app, timeout=settings.publish_timeout, broker_options=broker_options(settings)
         )
@@ -64,6 +63,17 @@ async def open_api(settings: Settings, draining: Draining) -> AsyncIterator[Coll
             if capability.open is not None:
                 await stack.enter_async_context(capability.open(settings, collaborators))
         yield collaborators
+
+
+def _open_parser(settings: Settings, stack: AsyncExitStack) -> ParserHttp:
+    """Make the client of the parser; close it with the process."""
+    parser = ParserHttp(
+        settings.parser_url,
+        timeout=settings.parser_timeout,
+        largest=settings.largest_result_bytes,
+    )
+    stack.push_async_callback(parser.close)
+    return parser
 
 
 def _open_ending_listener(

@@ -25,6 +25,7 @@ from api_service.parser_client.scripts import read_script
 from api_service.parser_client.wrong_type import is_wrong_type_error, raise_unless_wrong_type
 
 TAKEN_ANNOUNCEMENTS_LEASE_SECONDS = 30
+_TAKEN_LEASE_MS = TAKEN_ANNOUNCEMENTS_LEASE_SECONDS * 1000
 SIZES_PER_READ = 1000
 RESULT_HEADS_PER_READ = 100
 """Heads read in one round trip: one holds a page's metadata and may have 100 KiB."""
@@ -85,12 +86,7 @@ class ResultStore:
         that cannot be read has the id 0.
         """
         keys = [self._keys.reply_list, self._taken, self._keys.announcement_takers]
-        args: list[str | int] = [
-            self._name,
-            TAKEN_ANNOUNCEMENTS_LEASE_SECONDS * 1000,
-            limit,
-            max_bytes,
-        ]
+        args: list[str | int] = [self._name, _TAKEN_LEASE_MS, limit, max_bytes]
         return [read_announcement(raw) for raw in await self._take_script(keys=keys, args=args)]
 
     async def acknowledge(
@@ -117,7 +113,9 @@ class ResultStore:
         If nothing waits to be persisted, the count of its bytes becomes 0, whatever it was.
         """
         keys = [self._keys.reply_list, self._keys.announcement_takers, self._keys.reply_bytes]
-        return int(await self._reclaim_script(keys=keys, args=[self._keys.taken_prefix]))
+        return int(
+            await self._reclaim_script(keys=keys, args=[self._keys.taken_prefix, _TAKEN_LEASE_MS])
+        )
 
     async def read(self, request_ids: Sequence[int]) -> dict[int, Result]:
         """Read the results that are stored for these requests.

@@ -9,10 +9,12 @@ from pydantic import BeforeValidator
 from pydantic_core import PydanticKnownError
 
 from api_service.dependencies import CurrentCaller, RootPath, TraceId, provided
+from api_service.edge.ambiguity import refuse_repetitions
 from api_service.edge.exceptions import (
     AnswerMemoryFullError,
     BadRequestError,
     BodyTooLargeError,
+    EncodedBodyError,
     InvalidRequestError,
     RequestTimeoutError,
 )
@@ -42,7 +44,7 @@ from api_service.service import ParseRequestService
 FIRST_POLL_SECONDS = 1
 """Seconds before the first poll of a client that does not use `wait`."""
 
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(refuse_repetitions)])
 
 Service = Annotated[ParseRequestService, Depends(provided(ParseRequestService))]
 
@@ -100,6 +102,7 @@ ACCEPTED_RESPONSE_DOCS: DeclaredAnswers = {
         RequestTimeoutError,
         IdempotencyConflictError,
         BodyTooLargeError,
+        EncodedBodyError,
         InvalidRequestError,
         IdempotencyMismatchError,
         QueueFullError,

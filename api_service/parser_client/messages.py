@@ -71,7 +71,7 @@ class Job(_Message):
 class ResultAnnouncement(_Message):
     """Report that a result is stored; the parser pushes it onto our reply list."""
 
-    id: Annotated[int, Field(ge=0, le=2**63 - 1)]
+    id: Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
     token: StorableText
     bytes: Annotated[int, Field(ge=0, le=2**40), WrapValidator(_valid_or_zero)] = 0
 

@@ -6,7 +6,7 @@ from time import monotonic
 from api_service.database import Database
 from api_service.endings.service import Endings
 from api_service.parser_client.results import ResultStore
-from api_service.queueing.repository import QueueRepository
+from api_service.queueing.repository import LOWEST_ID, QueueRepository
 
 POLL_PERIOD_SECONDS = 1.0
 MAX_IDS_PER_POLL_QUERY = 500
@@ -47,7 +47,7 @@ class UnannouncedResultPoller:
             await self._persist_and_delete_tokenless(found[start : start + MAX_RESULTS_PER_BATCH])
 
     async def _choose_ids_and_advance(self) -> list[int]:
-        ids = await self._read_ids_after(after=0)
+        ids = await self._read_ids_after(after=LOWEST_ID)
         if len(ids) == MAX_IDS_PER_POLL_QUERY:
             further = max(self._polled_up_to, ids[-1])
             more = await self._read_ids_after(after=further)

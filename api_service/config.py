@@ -19,6 +19,7 @@ from api_service.settings.kinds import (
     HostOrAddress,
     RedisKeyName,
     Seconds,
+    TaskQueueName,
     require_network,
     require_separate_results,
 )
@@ -41,7 +42,7 @@ class Settings(BaseSettings):
     """The Redis that the API, its workers and the parsers share."""
     redis_ca_bundle: CertificateFile | None = None
     """A file of certificates to trust as well as the system's, for `rediss://`."""
-    task_queue: RedisKeyName = "parser:tasks"
+    task_queue: TaskQueueName = "parser:tasks"
     """The list from which parsers take jobs; the same as theirs."""
     result_prefix: RedisKeyName = "parser:results:"
     """The start of the keys under which parsers store results; the same as theirs."""

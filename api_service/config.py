@@ -20,6 +20,7 @@ from api_service.settings.kinds import (
     HostOrAddress,
     RedisKeyName,
     Seconds,
+    TaskQueueName,
     require_network,
     require_separate_results,
 )
@@ -30,6 +31,9 @@ BindAddress = Annotated[
     Field(pattern=r"^(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._:-]{0,253})$"),
     FormatInWords("an address or a name, such as 127.0.0.1, [::1] or localhost"),
 ]
+
+DEFAULT_LARGEST_RESULT_BYTES = 64 * 1024 * 1024
+"""Six times the parser's default `FETCH_MAX_BODY` and some: JSON may escape a byte with six."""
 
 
 class Settings(BaseSettings):
@@ -45,7 +49,7 @@ class Settings(BaseSettings):
     """The Redis that the API, its workers and the parsers share."""
     redis_ca_bundle: CertificateFile | None = None
     """A file of certificates to trust as well as the system's, for `rediss://`."""
-    task_queue: RedisKeyName = "parser:tasks"
+    task_queue: TaskQueueName = "parser:tasks"
     """The list from which parsers take jobs; the same as theirs."""
     result_prefix: RedisKeyName = "parser:results:"
     """The start of the keys under which parsers store results; the same as theirs."""
@@ -108,6 +112,8 @@ class Settings(BaseSettings):
     """Bytes per second at which a client must send or read what takes longer than that."""
     max_answer_bytes: Bytes = 32 * 1024 * 1024
     """Bytes of large answers that one API process holds until their clients have read them."""
+    largest_result_bytes: Bytes = DEFAULT_LARGEST_RESULT_BYTES
+    """Bytes of the largest result of a parser that is read, from Redis or by HTTP."""
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 3
     """Attempts at a page before its request fails."""
     retry_delay: Seconds = 2.0

@@ -11,10 +11,12 @@ from pydantic_core import PydanticKnownError
 
 from api_service.caller import Scope
 from api_service.dependencies import CurrentCaller, RootPath, TraceId, provided
+from api_service.edge.ambiguity import refuse_repetitions
 from api_service.edge.exceptions import (
     AnswerMemoryFullError,
     BadRequestError,
     BodyTooLargeError,
+    EncodedBodyError,
     InvalidRequestError,
     RequestTimeoutError,
 )
@@ -52,7 +54,7 @@ FIRST_POLL_SECONDS = 1
 CALL_SCOPES: Mapping[str, Scope] = {"GET /parse_sync": Scope.WRITE}
 """It reads nothing that is here: it has the service fetch."""
 
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(refuse_repetitions)])
 
 Service = Annotated[ParseRequestService, Depends(provided(ParseRequestService))]
 
@@ -110,6 +112,7 @@ ACCEPTED_RESPONSE_DOCS: DeclaredAnswers = {
         RequestTimeoutError,
         IdempotencyConflictError,
         BodyTooLargeError,
+        EncodedBodyError,
         InvalidRequestError,
         IdempotencyMismatchError,
         RateLimitedError,

@@ -4,6 +4,7 @@ import errno
 import re
 import socket
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 from local.errors import StartError
 
@@ -58,6 +59,20 @@ def open_listening_socket(host: str, port: int, variable: str) -> socket.socket:
             f"Cannot listen on {_with_port(host, port)} ({error.strerror}); {advice}."
         ) from None
     return listening
+
+
+def require_free_addresses(wanted: Sequence[tuple[str, int, str]]) -> None:
+    """Check that each host and port can be listened on, and that no two are the same.
+
+    Args:
+        wanted: hosts, ports, and the variables that name the ports.
+
+    Raises:
+        StartError: one cannot be; the message names its variable.
+    """
+    with ExitStack() as held:
+        for host, port, variable in wanted:
+            held.enter_context(open_listening_socket(host, port, variable))
 
 
 def require_listener(endpoints: Sequence[tuple[str, int]], variable: str) -> None:

@@ -1,6 +1,7 @@
 """Wait until the system answers, and say why it does not."""
 
 import asyncio
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import monotonic
@@ -13,6 +14,7 @@ from local.supervisor import SupervisedProcess
 READY_TIMEOUT_SECONDS = 50
 """A start that cannot succeed ends within a minute, stopping included."""
 ANSWER_TIMEOUT_SECONDS = 5
+MAX_ANSWER_BYTES = 64 * 1024
 MAX_ENDS_BEFORE_READY = 3
 """A service that ended so often before the system was ready will not run."""
 OPENER_WITHOUT_PROXY = build_opener(ProxyHandler({}))
@@ -75,8 +77,18 @@ def _why_not_ready(urls: Sequence[str], timeout: float) -> str:
     for url in urls:
         try:
             with OPENER_WITHOUT_PROXY.open(url, timeout=timeout) as response:
-                response.read()
+                if not _is_ours(response.read(MAX_ANSWER_BYTES)):
+                    return f"{url} is answered by another program."
         except OSError as error:
             body = getattr(error, "read", lambda: b"")()
             return f"{body.decode(errors='replace')[:300] or error}"
     return ""
+
+
+def _is_ours(body: bytes) -> bool:
+    """Return whether a body is that of `/ready` or `/health`: any HTTP server may answer 200."""
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return False
+    return isinstance(answer, dict) and "status" in answer

@@ -11,7 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from api_service.config import Settings as ApiSettings
-from local.addresses import http_url, open_listening_socket, read_address, require_listener
+from local.addresses import (
+    http_url,
+    open_listening_socket,
+    read_address,
+    require_free_addresses,
+    require_listener,
+)
 from local.errors import StartError
 from local.kept_server import KeptServer
 from local.logs import keep_logs_small
@@ -117,12 +123,12 @@ class System:
             ParserSettings.load_or_exit()
         except SystemExit as error:
             raise StartError(str(error)) from None
-        if settings.metrics_port:
-            self._metrics_port = settings.metrics_port
-            for port in (self._metrics_port, self._metrics_port + 1):
-                open_listening_socket(settings.metrics_host, port, "METRICS_PORT").close()
         self._api_socket = open_listening_socket(*self._api_address, "API_PORT")
-        open_listening_socket(*self._parser_address, "PARSER_PORT").close()
+        wanted = [(*self._parser_address, "PARSER_PORT")]
+        if first := settings.metrics_port:
+            self._metrics_port = first
+            wanted += [(settings.metrics_host, n, "METRICS_PORT") for n in (first, first + 1)]
+        require_free_addresses(wanted)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(self._folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
@@ -146,7 +152,7 @@ class System:
             "API_HOST": self._api_address[0],
             "PARSER_HOST": self._parser_address[0],
             "PARSER_PORT": str(self._parser_address[1]),
-            "PARSER_URL": http_url(*self._parser_address),
+            "PARSER_URL": self._environment.get("PARSER_URL") or http_url(*self._parser_address),
         }
         self._require_given_servers()
         for variable, kind in (("DATABASE_URL", Postgres), ("REDIS_URL", Valkey)):

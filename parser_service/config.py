@@ -18,6 +18,7 @@ from parser_service.settings.kinds import (
     Fraction,
     RedisKeyName,
     Seconds,
+    TaskQueueName,
     Unit,
     require_network,
     require_separate_results,
@@ -36,7 +37,7 @@ class Settings(BaseSettings):
     """The Redis that all parsers share with the API."""
     redis_ca_bundle: CertificateFile | None = None
     """A file of certificates to trust as well as the system's, for `rediss://`."""
-    task_queue: RedisKeyName = "parser:tasks"
+    task_queue: TaskQueueName = "parser:tasks"
     """The list of jobs; the names of other keys begin with it. The same as the API's."""
     result_prefix: RedisKeyName = "parser:results:"
     """The start of the keys of results. The same as the API's."""

@@ -7,7 +7,9 @@ from outside.
 """
 
 import os
+import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from prometheus_client import (
     CONTENT_TYPE_PLAIN_0_0_4,
@@ -26,6 +28,10 @@ from parser_service.exceptions import FetchError
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 REGISTRY = CollectorRegistry()
+
+# The library maps files of this folder as soon as a metric is defined.
+if not Path(_folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR", ".")).is_dir():
+    sys.exit(f"PROMETHEUS_MULTIPROC_DIR: there is no folder {_folder}; make it or unset it.")
 
 disable_created_metrics()  # they would double the number of series, and no dashboard reads them
 

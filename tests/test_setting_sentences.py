@@ -92,6 +92,7 @@ API = SHARED | {
     "USER_MAX_STORED_BYTES": _whole(TERABYTE, "0", "100 GiB"),
     "LEAST_RATE": _whole(TERABYTE, "0", "1 KiB"),
     "MAX_ANSWER_BYTES": _whole(TERABYTE, "0", "1e6"),
+    "LARGEST_RESULT_BYTES": _whole(TERABYTE, "0", "64MB"),
     "MAX_ATTEMPTS": _whole("from 1 to 100", "0", "101"),
     "RETENTION_DAYS": _whole("of days from 1 to 36500", "0", "36501"),
     "METRICS_HOST": Wrong(

@@ -38,8 +38,7 @@ async def open_api(settings: Settings, draining: Draining) -> AsyncIterator[Coll
         stores = await stack.enter_async_context(
             open_stores(settings, transaction_seconds=settings.database_timeout)
         )
-        parser = ParserHttp(settings.parser_url, timeout=settings.parser_timeout)
-        stack.push_async_callback(parser.close)
+        parser = _open_parser(settings, stack)
         publisher = _open_publisher(settings, stack)
         ending_listener = _open_ending_listener(settings, draining, stack)
         limit = settings.max_queue_depth
@@ -76,6 +75,17 @@ def _open_publisher(settings: Settings, stack: AsyncExitStack) -> Publisher:
     )
     stack.push_async_callback(publisher.close)
     return publisher
+
+
+def _open_parser(settings: Settings, stack: AsyncExitStack) -> ParserHttp:
+    """Make the client of the parser; close it with the process."""
+    parser = ParserHttp(
+        settings.parser_url,
+        timeout=settings.parser_timeout,
+        largest=settings.largest_result_bytes,
+    )
+    stack.push_async_callback(parser.close)
+    return parser
 
 
 def _open_ending_listener(

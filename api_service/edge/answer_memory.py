@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 from api_service.edge.exceptions import AnswerMemoryFullError
 
@@ -10,6 +10,8 @@ SMALL_ANSWER_BYTES = 64 * 1024
 """Bytes up to which an answer is not counted: the server and the kernel take it whole."""
 PIECE_BYTES = 64 * 1024
 """Bytes of an answer that the server gets at a time."""
+GROWTH_BYTES = 1024 * 1024
+"""Bytes of room that an answer of unknown size gets at a time."""
 MAX_MEMORY_WAIT_SECONDS = 4.0
 """Seconds that a request waits for memory before it is refused."""
 
@@ -90,17 +92,46 @@ class AnswerMemory:
         share = await self._acquire_share(size, one_at_a_time=one_at_a_time)
         try:
             body = await make_body()
-            # The size was a guess: JSON escapes some characters, and a parser may not tell it.
-            actual = len(body) if len(body) > SMALL_ANSWER_BYTES else 0
-            self.give_back(share - actual)
-            share = actual
-            return HeldAnswer(body, memory=self, share=share)
         except BaseException:
             self.give_back(share)
             raise
         finally:
             if one_at_a_time:
                 self._making.release()
+        return self._hold_in_place_of(share, body)
+
+    async def wait_and_collect(
+        self, pieces: AsyncIterator[bytes], make_body: Callable[[bytes], Awaitable[bytes]]
+    ) -> HeldAnswer:
+        """Collect a body of unknown size, with room for what has come, and hold it.
+
+        Args:
+            pieces: what comes; the next one is not asked for before there is room.
+            make_body: makes the body of all pieces.
+
+        Raises:
+            AnswerMemoryFullError: the memory did not become free in time.
+            Exception: what the pieces or making the body raised.
+        """
+        share = 0
+        collected = bytearray()
+        try:
+            async for piece in pieces:
+                collected += piece
+                if len(collected) > max(share, SMALL_ANSWER_BYTES):
+                    # Alone in the memory, it may outgrow it.
+                    share += await self._acquire_share(min(GROWTH_BYTES, self._limit - share))
+            body = await make_body(bytes(collected))
+        except BaseException:
+            self.give_back(share)
+            raise
+        return self._hold_in_place_of(share, body)
+
+    def _hold_in_place_of(self, share: int, body: bytes) -> HeldAnswer:
+        """Hold a body for which a share was taken by a guess: JSON escapes some characters."""
+        actual = len(body) if len(body) > SMALL_ANSWER_BYTES else 0
+        self.give_back(share - actual)
+        return HeldAnswer(body, memory=self, share=actual)
 
     def give_back(self, size: int) -> None:
         """Free bytes, for those who wait; a negative number takes them without waiting."""

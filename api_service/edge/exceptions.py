@@ -49,6 +49,22 @@ class MethodNotAllowedError(ApiError):
         super().__init__(f"This path takes {taken} only.")
 
 
+class UnknownMethodError(ApiError):
+    """HTTP has no such method, or none that the API has heard of."""
+
+    code = "unknown_method"
+    http_status = HTTPStatus.NOT_IMPLEMENTED
+    message = "The API does not know this method; methods are in capital letters, see /docs."
+
+
+class EncodedBodyError(ApiError):
+    """The body is compressed, or in another encoding than UTF-8."""
+
+    code = "encoded_body"
+    http_status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    message = "Send the body as JSON in UTF-8, without Content-Encoding."
+
+
 class RequestTimeoutError(ApiError):
     """The header or the body arrives too slowly."""
 

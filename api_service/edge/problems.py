@@ -158,11 +158,22 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
             headers = {"Allow": ", ".join(methods)}
             return problem_response(MethodNotAllowedError(methods), headers=headers)
         case HTTPStatus.BAD_REQUEST:
-            return problem_response(BadRequestError())
+            return problem_response(_explain_unread_body(error.__cause__))
     is_ours = error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
     kind = InternalError if is_ours else BadRequestError
     shown = kind(str(error.detail).removesuffix(".") + ".")
     return problem_response(shown, status=error.status_code, headers=dict(error.headers or {}))
+
+
+def _explain_unread_body(cause: BaseException | None) -> BadRequestError:
+    """Say why a body was not read: Python's reader has limits of its own, also in UTF-8."""
+    match cause:
+        case RecursionError():
+            return BadRequestError("The body has too many lists or objects within each other.")
+        case ValueError() if not isinstance(cause, UnicodeError):
+            return BadRequestError("A number in the body has too many digits.")
+        case _:
+            return BadRequestError()
 
 
 def _methods_of(request: Request) -> list[str]:

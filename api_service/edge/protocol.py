@@ -10,11 +10,13 @@ import fcntl
 import re
 import secrets
 import struct
+import sys
 import termios
 from enum import Enum, auto
 from typing import Any, cast
 
 import structlog
+from httptools import HttpParserInvalidMethodError
 from starlette.types import Scope
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -30,6 +32,7 @@ from api_service.edge.exceptions import (
     BadRequestError,
     HeaderTooLargeError,
     RequestTimeoutError,
+    UnknownMethodError,
 )
 from api_service.edge.problems import PROBLEM_MEDIA_TYPE, problem_body
 from api_service.edge.request_host import TARGET_AUTHORITY_SCOPE_KEY
@@ -37,6 +40,7 @@ from api_service.exceptions import ApiError
 
 MAX_HEADER_BYTES = 64 * 1024
 """Bytes of a request's header, about."""
+_REQUEST_LINE = re.compile(rb"\r?\n?[A-Za-z-]{1,40} [^\s]+ HTTP/1\.[01]\r?\n")
 _BYTES_BETWEEN_WATER_MARKS = 48 * 1024
 """Bytes that a client took when the server may write again: from the high to the low water mark."""
 
@@ -79,6 +83,9 @@ class BoundedHttp(HttpToolsProtocol):
         self._part = _RequestPart.HEADER
         self._since: float | None = None
         self._header_bytes = 0
+        self._parsed_header_bytes = 0
+        self._refusal: ApiError | None = None
+        self._is_request_line = False
         self._is_silent = True
         self._body_pace = RateCheck(limits.body_seconds, limits.least_rate)
         self._answer_pace = RateCheck(limits.response_seconds, limits.least_rate)
@@ -106,11 +113,34 @@ class BoundedHttp(HttpToolsProtocol):
             self._since = None
             self._header_bytes = 0
         self._header_bytes += len(data)
+        self._refusal = None
+        self._is_request_line = bool(_REQUEST_LINE.match(data))
         super().data_received(data)
         if self._part is _RequestPart.HEADER and self._header_bytes > MAX_HEADER_BYTES:
-            self._refuse_header(
-                HeaderTooLargeError(f"The header is longer than {MAX_HEADER_BYTES} bytes.")
-            )
+            self._refuse_header(_header_too_large())
+
+    def on_message_begin(self) -> None:
+        self._parsed_header_bytes = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        self._count_header(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count_header(len(name) + len(value) + 4)  # ": " and the line's end
+        super().on_header(name, value)
+
+    def _count_header(self, size: int) -> None:
+        """Count what came, be it in one packet with all that follows, or a trailer.
+
+        Raises:
+            HeaderTooLargeError: it is too long; httptools ends its parsing with that.
+        """
+        self._parsed_header_bytes += size
+        if self._parsed_header_bytes > MAX_HEADER_BYTES:
+            self._refusal = _header_too_large()
+            raise self._refusal
 
     def on_headers_complete(self) -> None:
         self._part = _RequestPart.BODY
@@ -137,8 +167,11 @@ class BoundedHttp(HttpToolsProtocol):
         # uvicorn's own is plain text, and it would write it into an answer that is being sent.
         if self._has_unanswered_request():
             self.transport.close()
-        else:
-            self._answer_and_close(BadRequestError("This is not HTTP."))
+            return
+        error = self._refusal or BadRequestError("This is not HTTP.")
+        if self._is_request_line and isinstance(sys.exception(), HttpParserInvalidMethodError):
+            error = UnknownMethodError()
+        self._answer_and_close(error)
 
     def _stop_pace_checks(self) -> None:
         if self._check_timer is not None:
@@ -198,7 +231,7 @@ class BoundedHttp(HttpToolsProtocol):
         if not waiting:
             self._is_sending = False
             return
-        unsent = waiting + self._unsent_by_the_kernel()
+        unsent = waiting + _unsent_by_the_kernel(self.transport)
         if self._is_sending:
             self._answer_pace.count(max(0, self._unsent - unsent))
         else:
@@ -208,14 +241,6 @@ class BoundedHttp(HttpToolsProtocol):
         if self._answer_pace.check_and_renew_window(now):
             log.info("client does not read its answer", unsent=unsent)
             self.transport.abort()
-
-    def _unsent_by_the_kernel(self) -> int:
-        try:
-            descriptor = self.transport.get_extra_info("socket").fileno()
-            answer = fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4))
-        except (OSError, ValueError):  # not a socket of a kind that tells
-            return 0
-        return int(struct.unpack("i", answer)[0])
 
     def _has_unanswered_request(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle  # None before the first request
@@ -232,3 +257,16 @@ class BoundedHttp(HttpToolsProtocol):
         )
         self.transport.write(head.encode() + body)
         self.transport.close()
+
+
+def _header_too_large() -> HeaderTooLargeError:
+    return HeaderTooLargeError(f"The header is longer than {MAX_HEADER_BYTES} bytes.")
+
+
+def _unsent_by_the_kernel(transport: asyncio.Transport) -> int:
+    try:
+        descriptor = transport.get_extra_info("socket").fileno()
+        answer = fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4))
+    except (OSError, ValueError):  # not a socket of a kind that tells
+        return 0
+    return int(struct.unpack("i", answer)[0])

@@ -13,6 +13,7 @@ from api_service.edge.draining import Draining
 from api_service.edge.exceptions import (
     BodyRefusedError,
     BodyTooLargeError,
+    EncodedBodyError,
     InternalError,
     RequestTimeoutError,
 )
@@ -23,6 +24,7 @@ TRACE_HEADER = b"x-request-id"
 MAX_BODY_BYTES = 64 * 1024
 """Bytes of a request's body: many times the longest URL with every character escaped."""
 
+_CHARSET = re.compile(rb';\s*charset\s*=\s*"?([^";\s]*)', re.IGNORECASE)
 _TRACE_ID = re.compile(rb"[A-Za-z0-9._~-]{1,64}")
 
 log = structlog.get_logger()
@@ -59,7 +61,11 @@ class RequestMiddleware:
         answer = _Answer(send, trace_id, self._draining, has_body=method != "HEAD")
         with structlog.contextvars.bound_contextvars(trace_id=trace_id):
             try:
-                await self._app(inner, _limit_body_size_and_time(receive, scope), answer.send)
+                if _has_foreign_body(scope):
+                    await problem_response(EncodedBodyError())(inner, receive, answer.send)
+                else:
+                    limited = _limit_body_size_and_time(receive, scope)
+                    await self._app(inner, limited, answer.send)
             except Exception:
                 log.exception("request failed")
                 # What has begun cannot be taken back: the server closes the connection.
@@ -128,6 +134,17 @@ def _limit_body_size_and_time(receive: Receive, scope: Scope) -> Receive:
         return message
 
     return limited
+
+
+def _has_foreign_body(scope: Scope) -> bool:
+    """Return whether a request says that its body is compressed, or not in UTF-8."""
+    for name, value in scope["headers"]:
+        if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
+            return True
+        charset = _CHARSET.search(value) if name == b"content-type" else None
+        if charset is not None and charset[1].lower() not in (b"utf-8", b"utf8"):
+            return True
+    return False
 
 
 def _trace_id(scope: Scope) -> str:

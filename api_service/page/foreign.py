@@ -24,6 +24,7 @@ MAX_INTEGER_DIGITS = 4000
 
 _UNSTORABLE_CHARACTERS = re.compile("[\0\ud800-\udfff]")
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
+_STRING_OR_PUNCTUATION = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{,]', re.DOTALL)
 # The closing quote is optional: else what is never closed would be scanned from each quote again.
 
 
@@ -131,6 +132,20 @@ def parse_json_leniently(text: bytes) -> Any:
         _cut_deep(text.decode(json.detect_encoding(text), "surrogatepass")),
         parse_int=_integer_or_none,
     )
+
+
+def require_few_values(text: bytes) -> None:
+    """Refuse JSON of so many values that reading it takes many times its memory, and seconds.
+
+    Raises:
+        ValueError: it has more than `MAX_JSON_TOKENS` lists, objects and commas between values.
+    """
+    if len(text) <= MAX_JSON_TOKENS or sum(map(text.count, (b"[", b"{", b","))) <= MAX_JSON_TOKENS:
+        return
+    # A page's own commas are within a string.
+    found = (text[found.start()] for found in _STRING_OR_PUNCTUATION.finditer(text))
+    if any(count > MAX_JSON_TOKENS for count, _ in enumerate(c for c in found if c != ord('"'))):
+        raise ValueError("it has too many values")
 
 
 def read_facts(text: str | None) -> PageFacts:

@@ -165,7 +165,7 @@ def _log_wrong_type_or_raise(name: str, error: ResponseError) -> None:
 
 # A job of ours begins {"id":42,… and a job that waits for its host quotes that in a string.
 # A longer number is not an id of ours: other producers number their jobs as they like.
-_ID = re.compile(rb'\\?"id\\?":\s*(\d{1,18})(?!\d)')
+_ID = re.compile(rb'\\?"id\\?":\s*(-?\d{1,18})(?!\d)')
 _PLACEHOLDER_FOR_FOREIGN_ID = 0
 """The id in place of a foreign job's; ours begin at 1."""
 

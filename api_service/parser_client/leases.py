@@ -8,6 +8,9 @@ from api_service.parser_client.keys import Keys
 from api_service.parser_client.redis_members import decode_redis_member, encode_redis_member
 from api_service.parser_client.scripts import read_script
 
+MAX_LEASE_SECONDS = 600
+"""Seconds that no parser's lease exceeds; ours take 15."""
+
 
 class Leases:
     """Find and delete leases that parsers no longer renew; a lease goes by its job's token."""
@@ -24,7 +27,9 @@ class Leases:
         all leases have ended at once, and live parsers need a moment to renew them. A foreign token
         may be any text, see `members.py`.
         """
-        found = await self._expired_script(keys=self._keys, args=[after_ms, limit])
+        found = await self._expired_script(
+            keys=self._keys, args=[after_ms, limit, MAX_LEASE_SECONDS * 1000]
+        )
         return [decode_redis_member(token) for token in found]
 
     async def drop(self, tokens: Sequence[str]) -> None:

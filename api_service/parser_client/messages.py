@@ -25,6 +25,7 @@ from api_service.page.foreign import (
     LenientPageFacts,
     make_storable_text,
     parse_json_leniently,
+    require_few_values,
     valid_or_none,
 )
 
@@ -70,7 +71,7 @@ class Job(_Message):
 class ResultAnnouncement(_Message):
     """Report that a result is stored; the parser pushes it onto our reply list."""
 
-    id: Annotated[int, Field(ge=0, le=2**63 - 1)]
+    id: Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
     token: StorableText
     bytes: Annotated[int, Field(ge=0, le=2**40), WrapValidator(_valid_or_zero)] = 0
 
@@ -135,10 +136,13 @@ _FETCH_ANSWER_READER = TypeAdapter(FetchAnswer)
 class ParserProblem(_Message):
     """Hold the error body of the parser's `GET /fetch`."""
 
-    detail: str
-    code: str = "internal_error"
+    detail: StorableText
+    code: StorableText = "internal_error"
     retryable: bool = False
-    page_status: int | None = None
+    page_status: Annotated[OptionalHttpStatus, WrapValidator(valid_or_none)] = None
+
+
+_PROBLEM_READER = TypeAdapter(ParserProblem)
 
 
 class UnreadableResult(FailureResult):
@@ -179,6 +183,7 @@ def read_result(value: bytes, *, request_id: int | None = None) -> Result:
 
 
 def _validate_json_leniently(reader: TypeAdapter[Model], value: bytes) -> Model:
+    require_few_values(value)
     try:
         return reader.validate_json(value)
     except ValidationError:
@@ -206,9 +211,29 @@ def read_fetch_answer(body: bytes) -> FetchAnswer:
     return _validate_json_leniently(_FETCH_ANSWER_READER, body)
 
 
+def read_problem(body: bytes) -> ParserProblem:
+    """Read the error body of the parser's `GET /fetch`.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    return _validate_json_leniently(_PROBLEM_READER, body)
+
+
 def log_and_make_unreadable_result(why: str, *, request_id: int | None = None) -> UnreadableResult:
     """Log why a result is unusable, and return the failure that replaces it."""
     log.error("result not understood", request_id=request_id, error=why[:200])
     sentence = "The parser's answer was not understood."
     reason = FailureReason(code="internal_error", message=sentence, retryable=True)
+    return UnreadableResult(status="failure", error=sentence, reason=reason)
+
+
+def log_and_make_too_large_result(size: int, *, request_id: int) -> UnreadableResult:
+    """Log that a result was too large to be read, and return the failure that replaces it.
+
+    It is final: another attempt would most likely store as much.
+    """
+    log.error("result too large", request_id=request_id, size=size)
+    sentence = "The parser's answer is too large."
+    reason = FailureReason(code="too_large", message=sentence, retryable=False)
     return UnreadableResult(status="failure", error=sentence, reason=reason)

@@ -29,7 +29,7 @@ def build_parser_queues(redis: aioredis.Redis, settings: Settings) -> ParserQueu
     name = process_name()
     return ParserQueues(
         jobs=JobPusher(redis, keys),
-        results=ResultStore(redis, keys, name=name),
+        results=ResultStore(redis, keys, name=name, largest=settings.largest_result_bytes),
         leases=Leases(redis, keys),
         census=RedisCensus(redis, keys, name=name),
     )

@@ -8,7 +8,7 @@ import re
 
 # 18 digits always fit into the id's column, a bigint; no id of ours is longer. Printable ASCII, so
 # that the database takes it as a text.
-_ID_PREFIX = re.compile(r"([0-9]{1,18})-[!-~]*")
+_ID_PREFIX = re.compile(r"(-?[0-9]{1,18})-[!-~]*")
 
 
 def request_id_of(token: str) -> int | None:

@@ -10,7 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api_service.queueing import statements
 from api_service.repository import JobToPush, job_from_row
 
+LOWEST_ID = -(2**63)
+"""Ids of ours begin at 1; whatever id a row has, it is found."""
 UNFINISHED_STATES = ("pending", "processing", "retrying")
+
+
+def _from(first: int | None) -> int:
+    return LOWEST_ID if first is None else first
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +75,14 @@ class QueueRepository:
             limit: most requests to claim.
             first: leave out lower ids.
         """
-        parameters = {"age": age, "limit": limit, "first": first or 0}
+        parameters = {"age": age, "limit": limit, "first": _from(first)}
         result = await self._session.execute(statements.CLAIM_STALE_PENDING, parameters)
         return [job_from_row(row) for row in result]
 
     async def find_pending_search_start(self, *, first: int | None = None) -> int:
         """Read the lowest id from `first` on that is pending, or could be the next to be."""
         result = await self._session.execute(
-            statements.FIND_PENDING_SEARCH_START, {"first": first or 0}
+            statements.FIND_PENDING_SEARCH_START, {"first": _from(first)}
         )
         return int(result.scalar_one())
 
@@ -116,13 +122,13 @@ class QueueRepository:
         """
         await self._session.execute(statements.FORCE_CUSTOM_PLAN)
         await self._session.execute(statements.AVOID_WHOLE_TABLE)
-        parameters = {"seen": list(seen), "before": before, "first": first or 0}
+        parameters = {"seen": list(seen), "before": before, "first": _from(first)}
         return (await self._session.execute(statements.FIND_MISSING_FROM_REDIS, parameters)).all()
 
     async def find_first_unfinished_or_newest(self, *, first: int | None = None) -> int:
         """Read the lowest id from `first` on that is unfinished, or could be the next to be."""
         result = await self._session.execute(
-            statements.FIND_FIRST_UNFINISHED_OR_NEWEST, {"first": first or 0}
+            statements.FIND_FIRST_UNFINISHED_OR_NEWEST, {"first": _from(first)}
         )
         return int(result.scalar_one())
 
@@ -147,7 +153,7 @@ class QueueRepository:
         self, *, limit: int, first: int | None = None
     ) -> UnfinishedSummary:
         """Summarise up to `limit` unfinished requests with ids from `first` on."""
-        parameters = {"limit": limit, "first": first or 0}
+        parameters = {"limit": limit, "first": _from(first)}
         rows = (await self._session.execute(statements.SUMMARISE_UNFINISHED, parameters)).all()
         states = dict.fromkeys(UNFINISHED_STATES, StateSummary())
         found = [row for row in rows if row.state is not None]

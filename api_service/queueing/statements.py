@@ -23,6 +23,11 @@ from api_service.status_enum import StatusEnum
 MAX_COMMIT_DELAY_SECONDS = 60
 """Most seconds that the time of a next attempt may be past when it is committed."""
 
+_IS_AHEAD = f"> now() + interval '{MAX_COMMIT_DELAY_SECONDS} seconds'"
+"""Of a time: PostgreSQL's clock was set back, or somebody else wrote it. Then it counts as past."""
+_IS_NO_PAUSE = "> now() + interval '2 days'"
+"""Of a next attempt: no pause is so long; `MAX_RETRY_DELAY` is a day at most."""
+
 MARK_PROCESSING = text(f"""
     UPDATE parse_requests r
     SET status = 'processing', token = {NEW_TOKEN_SQL}, updated_at = now()
@@ -36,7 +41,8 @@ CLAIM_STALE_PENDING = text(f"""
     WHERE r.id = ANY(ARRAY(
         SELECT id FROM parse_requests
         WHERE {UNFINISHED_CONDITION} AND status = 'pending' AND id >= :first
-            AND {is_older_than("created_at", "make_interval(secs => :age)")}
+            AND ({is_older_than("created_at", "make_interval(secs => :age)")}
+                OR created_at {_IS_AHEAD})
         ORDER BY id LIMIT :limit
         FOR UPDATE SKIP LOCKED
     )) AND {legal_move_condition(StatusEnum.PROCESSING)}
@@ -62,6 +68,11 @@ CLAIM_DUE_RETRIES = text(f"""
         WHERE next_attempt_at <= now() AND status = 'processing'
             AND next_attempt_at >= coalesce(CAST(:first AS timestamptz), '-infinity')
         ORDER BY next_attempt_at LIMIT :limit
+        FOR UPDATE SKIP LOCKED
+    ) || ARRAY(
+        SELECT id FROM parse_requests
+        WHERE next_attempt_at {_IS_NO_PAUSE} AND status = 'processing'
+        ORDER BY next_attempt_at DESC LIMIT :limit
         FOR UPDATE SKIP LOCKED
     ))
     RETURNING {JOB_COLUMNS}
@@ -107,7 +118,7 @@ AVOID_WHOLE_TABLE = text("SET LOCAL enable_seqscan = off")
 FIND_MISSING_FROM_REDIS = text(f"""
     SELECT id, token FROM parse_requests
     WHERE {UNFINISHED_CONDITION} AND status = 'processing'
-        AND next_attempt_at IS NULL AND updated_at < :before
+        AND next_attempt_at IS NULL AND (updated_at < :before OR updated_at {_IS_AHEAD})
         AND id >= :first AND id <> ALL(CAST(:seen AS bigint[]))
 """)
 
@@ -126,9 +137,10 @@ CLEAR_SUSPECTS_EXCEPT = text("""
     WHERE suspect_since IS NOT NULL AND id <> ALL(CAST(:missing AS bigint[]))
 """)
 
-ADD_SUSPECTS = text("""
+ADD_SUSPECTS = text(f"""
     UPDATE parse_requests SET suspect_since = now()
-    WHERE id = ANY(CAST(:missing AS bigint[])) AND suspect_since IS NULL
+    WHERE id = ANY(CAST(:missing AS bigint[]))
+        AND (suspect_since IS NULL OR suspect_since {_IS_AHEAD})
         AND status = 'processing'
 """)
 

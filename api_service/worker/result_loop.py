@@ -1,7 +1,8 @@
 """Moves results from Redis to PostgreSQL, in batches.
 
 1. Take announcements, up to a batch in number and in bytes; wait if there are none.
-2. Read the results and persist them in one transaction.
+2. Read the results and persist them: in one transaction, or in several if they are larger than
+   announced.
 3. Delete announcements and results after the commit. Writing a result twice changes nothing, so
    a crash between the two does no harm.
 4. Once a second, look for results that were never announced (`unannounced_results.py`).
@@ -115,17 +116,21 @@ class ResultLoop:
             if not self._stopping.is_set():
                 await self._wait_and_take_announcement()
             return False
-        results = await self._results.read([announced.id for announced in taken])
-        for announced in taken:
-            # What cannot be read names no attempt. The announcement does.
-            if isinstance(result := results.get(announced.id), UnreadableResult):
-                results[announced.id] = result.model_copy(update={"token": announced.token})
         tokens = {announced.token: announced.id for announced in taken}
-        # The UPDATE checks tokens as well: this only spares it results of another attempt, which
-        # have an announcement of their own.
-        valid = {i: r for i, r in results.items() if r.token and tokens.get(r.token) == i}
-        await self._endings.record(valid)
-        await self._results.acknowledge(taken, list(valid))
+        last_tokens = {announced.id: announced.token for announced in taken}
+        persisted: list[int] = []
+        async for results in self._results.read_in_portions(list(last_tokens)):
+            for request_id, result in results.items():
+                # What cannot be read names no attempt. The announcement does.
+                if isinstance(result, UnreadableResult):
+                    token = last_tokens[request_id]
+                    results[request_id] = result.model_copy(update={"token": token})
+            # The UPDATE checks tokens as well: this only spares it results of another attempt,
+            # which have an announcement of their own.
+            valid = {i: r for i, r in results.items() if r.token and tokens.get(r.token) == i}
+            await self._endings.record(valid)
+            persisted += valid
+        await self._results.acknowledge(taken, persisted)
         return True
 
     async def _wait_and_take_announcement(self) -> None:

@@ -12,6 +12,7 @@ Celery also ends its worker on a message that it cannot read, such as one that w
 Here such a message is logged and deleted. If it stood for a request, the sweep publishes another.
 """
 
+from time import time
 from typing import Any
 
 import redis
@@ -35,6 +36,17 @@ log = structlog.get_logger()
 
 class ForgivingQoS(QoS):  # type: ignore[misc] # kombu carries no types
     """kombu's record of the messages that workers have taken, whatever stands in it."""
+
+    def restore_visible(self, start: int = 0, num: int = 10, interval: int = 10) -> None:
+        """Return messages that were taken long ago, or, by the index, long from now.
+
+        kombu would never look at the latter: a clock was set back, or somebody else wrote them.
+        """
+        super().restore_visible(start, num, interval)
+        with self.channel.conn_or_acquire() as client:
+            latest = time() + self.visibility_timeout
+            for tag in client.zrangebyscore(self.unacked_index_key, latest, "+inf", 0, num):
+                self.restore_by_tag(tag, client)
 
     def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's own
         """Return a message to its queue; delete one that has none, or is none."""

@@ -6,12 +6,11 @@ from time import monotonic
 from api_service.database import Database
 from api_service.endings.service import Endings
 from api_service.parser_client.results import ResultStore
-from api_service.queueing.repository import QueueRepository
+from api_service.queueing.repository import LOWEST_ID, QueueRepository
 
 POLL_PERIOD_SECONDS = 1.0
 MAX_IDS_PER_POLL_QUERY = 500
 MAX_RESULTS_PER_BATCH = 200
-BATCH_FLUSH_BYTES = 16 * 1024 * 1024
 
 
 class UnannouncedResultPoller:
@@ -41,21 +40,14 @@ class UnannouncedResultPoller:
         if self._clock() < self._next_poll:
             return
         self._next_poll = self._clock() + POLL_PERIOD_SECONDS
-        batch: list[int] = []
-        size = 0
-        sizes = await self._results.sizes_of_plain_json_results(
-            await self._choose_ids_and_advance()
+        found = list(
+            await self._results.sizes_of_plain_json_results(await self._choose_ids_and_advance())
         )
-        for request_id, length in sizes.items():
-            batch.append(request_id)
-            size += length
-            if len(batch) == MAX_RESULTS_PER_BATCH or size > BATCH_FLUSH_BYTES:
-                await self._persist_and_delete_tokenless(batch)
-                batch, size = [], 0
-        await self._persist_and_delete_tokenless(batch)
+        for start in range(0, len(found), MAX_RESULTS_PER_BATCH):
+            await self._persist_and_delete_tokenless(found[start : start + MAX_RESULTS_PER_BATCH])
 
     async def _choose_ids_and_advance(self) -> list[int]:
-        ids = await self._read_ids_after(after=0)
+        ids = await self._read_ids_after(after=LOWEST_ID)
         if len(ids) == MAX_IDS_PER_POLL_QUERY:
             further = max(self._polled_up_to, ids[-1])
             more = await self._read_ids_after(after=further)
@@ -70,8 +62,8 @@ class UnannouncedResultPoller:
             )
 
     async def _persist_and_delete_tokenless(self, request_ids: Sequence[int]) -> None:
-        results = await self._results.read(request_ids)
-        foreign = {i: result for i, result in results.items() if result.token is None}
-        if foreign:
-            await self._endings.record(foreign)
-            await self._results.delete_unannounced_results(list(foreign))
+        async for results in self._results.read_in_portions(request_ids):
+            foreign = {i: result for i, result in results.items() if result.token is None}
+            if foreign:
+                await self._endings.record(foreign)
+                await self._results.delete_unannounced_results(list(foreign))

@@ -26,6 +26,7 @@ from parser_service.jobs.backoff import Backoff
 from parser_service.jobs.heartbeat import Heartbeat
 from parser_service.jobs.job_run import JobRunner
 from parser_service.jobs.lone import LoneJobs
+from parser_service.jobs.parked import ReadyJob
 from parser_service.jobs.runnable import RunnableJob, decode_job
 from parser_service.jobs.shares import HostShares
 from parser_service.pipeline import PagePipeline
@@ -54,6 +55,7 @@ class Listener:
         block_seconds: float = WAIT_FOR_JOBS_SECONDS,
     ) -> None:
         self._queue = queue
+        self._limits = limits
         self._shares = HostShares(settings.fetch_concurrency, share=settings.host_job_share)
         self._job_runner = JobRunner(
             queue=queue, limits=limits, pipeline=pipeline, shares=self._shares
@@ -110,12 +112,12 @@ class Listener:
         taken = await self._queue.take(1 if only_from else room, only_from=only_from)
         if taken:
             metrics.JOBS_TAKEN.inc(len(taken))
-            self._start_or_defer(self._decode_or_drop(taken))
+            self._start_or_defer(await self._decode_or_drop(taken))
         elif not only_from and (
             popped := await self._queue.wait_and_take_unleased(self._block_seconds)
         ):
             metrics.JOBS_TAKEN.inc()
-            runnables = self._decode_or_drop([popped])
+            runnables = await self._decode_or_drop([popped])
             tokens = [runnable.job.token for runnable in runnables if runnable.job.token]
             try:
                 await self._queue.lease_jobs(tokens)
@@ -130,7 +132,7 @@ class Listener:
             for occupant in excess:
                 occupant.give_up_place()
 
-    def _decode_or_drop(self, taken: Sequence[TakenMessage]) -> list[RunnableJob]:
+    async def _decode_or_drop(self, taken: Sequence[TakenMessage]) -> list[RunnableJob]:
         runnables = []
         for message in taken:
             try:
@@ -142,7 +144,15 @@ class Listener:
                     size=len(message.raw),
                     error=type(error).__name__,
                 )
+                await self._free_slot(message)
         return runnables
+
+    async def _free_slot(self, message: TakenMessage) -> None:
+        """Free the slot that a dropped message had got, if it names one."""
+        if self._limits is None or not message.is_ready:
+            return
+        with contextlib.suppress(ValueError, RedisError, OSError):  # then its lease ends
+            await self._limits.release(ReadyJob.decode(message.raw).slot)
 
     def _start_or_defer(self, runnables: Sequence[RunnableJob]) -> None:
         """Start the jobs that may run now; the others go back to the head of their list."""

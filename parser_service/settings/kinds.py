@@ -83,6 +83,14 @@ def require_separate_results(task_queue: str, result_prefix: str) -> None:
         )
 
 
+def _refuse_name_of_celery(name: str) -> str:
+    if name in ("api", "api.control", "celery") or name.startswith(("unacked", "_kombu.")):
+        raise ValueError(
+            "Celery keeps its own messages there; write another name, such as parser:tasks"
+        )
+    return name
+
+
 Seconds = Annotated[float, Field(gt=0, le=SECONDS_PER_DAY, allow_inf_nan=False), Unit("seconds")]
 Bytes = Annotated[int, Field(ge=1, le=1024 * BYTES_PER_GIB), Unit("bytes")]
 Days = Annotated[int, Field(ge=1, le=36_500), Unit("days")]
@@ -96,6 +104,7 @@ RedisKeyName = Annotated[
     Field(pattern=r"^[\x21-\x7e]{1,200}$"),
     FormatInWords("1 to 200 visible ASCII characters, without spaces"),
 ]
+TaskQueueName = Annotated[RedisKeyName, AfterValidator(_refuse_name_of_celery)]
 HostOrAddress = Annotated[
     str,
     Field(pattern=r"^[A-Za-z0-9._:-]{1,253}$"),

@@ -8,7 +8,7 @@ from tests.data.fuzz import fuzz, pages
 
 async def test_mutated_pages_do_no_harm() -> None:
     outcomes = await fuzz(5, random.SystemRandom().randrange(2**32), pages())
-    assert outcomes["parsed"] > 100
+    assert outcomes["parsed"] > outcomes.total() / 2
 
 
 def test_no_page_that_a_short_search_finds_costs_too_much() -> None:

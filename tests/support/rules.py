@@ -77,6 +77,7 @@ MODULES_AT_THE_TOP = {"api_service": 20, "parser_service": 16}
 READS_THE_ENVIRONMENT = {
     # prometheus-client looks for PROMETHEUS_MULTIPROC_DIR itself, while it is imported:
     # a setting of ours would come too late and could differ from it.
+    "api_service/metrics/__init__.py",
     "api_service/metrics/exposition.py",
     "parser_service/metrics.py",
 }

@@ -16,6 +16,7 @@ from local.errors import StartError
 from local.postgres import Postgres
 from local.readiness import wait_until_ready
 from local.valkey import Valkey
+from tests.support.site import Site
 from tests.support.system import ROOT, open_to_all
 
 A_MINUTE = 60
@@ -102,3 +103,19 @@ async def test_an_api_that_accepts_and_never_answers_is_waited_for_by_the_clock(
                 logs=tmp_path,
             )
         assert monotonic() - started < 3
+
+
+async def test_another_program_that_answers_is_not_taken_for_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, site: Site
+) -> None:
+    monkeypatch.setattr(readiness, "READY_TIMEOUT_SECONDS", 1)
+    for path, body in (("/text", b"# HELP a"), ("/list", b'["status"]'), ("/other", b"{}")):
+        url = site.respond(path, 200, body, {})
+        with pytest.raises(StartError, match="is answered by another program"):
+            await wait_until_ready(
+                [url],
+                services=[],
+                check_servers=lambda: None,
+                stopping=asyncio.Event(),
+                logs=tmp_path,
+            )

@@ -189,6 +189,15 @@ def test_a_taken_port_is_named(tmp_path: Path, variable: str) -> None:
     _is_one_sentence(result, port, variable)
 
 
+@pytest.mark.parametrize("metrics", [0, -1])
+@pytest.mark.parametrize("variable", ["API_PORT", "PARSER_PORT"])
+def test_a_port_that_is_named_twice_is_named(tmp_path: Path, variable: str, metrics: int) -> None:
+    port = free_port()
+    ports = {variable: str(port), "METRICS_PORT": str(port + metrics)}
+    result = _run(DATA_DIR=str(tmp_path), **ports)
+    _is_one_sentence(result, str(port), "METRICS_PORT")
+
+
 @pytest.mark.parametrize(
     ("environment", "words"),
     [
@@ -206,6 +215,8 @@ def test_a_taken_port_is_named(tmp_path: Path, variable: str) -> None:
         ({"FETCH_ALLOWED_NETWORKS": "everything"}, ["FETCH_ALLOWED_NETWORKS"]),
         ({"DATA_DIR": "/proc/nowhere"}, ["/proc/nowhere"]),
         ({"LOG_LEVEL": "loud"}, ["LOG_LEVEL"]),
+        ({"TASK_QUEUE": "api"}, ["TASK_QUEUE", "Celery"]),
+        ({"PROMETHEUS_MULTIPROC_DIR": "/nope/x"}, ["PROMETHEUS_MULTIPROC_DIR", "/nope/x"]),
         ({"WATCH_SECONDS": "soon"}, ["WATCH_SECONDS", "soon"]),
     ],
 )

@@ -6,6 +6,8 @@
 --
 -- KEYS: 1… the results
 -- ARGV: 1 bytes of the longest plain JSON to return
+--       2 bytes of the longest head to return
+--       3 bytes of the largest result of which to return anything
 local heads = {}
 for i, key in ipairs(KEYS) do
     -- 15 digits are the most that a number in Lua holds exactly.
@@ -13,7 +15,9 @@ for i, key in ipairs(KEYS) do
     local length = type(start) == 'string' and string.match(start, '^(%d+)\n')
     if type(start) == 'table' then
         heads[i] = 1  -- a value of another type
-    elseif length then
+    elseif redis.call('STRLEN', key) > tonumber(ARGV[3]) then
+        heads[i] = 1
+    elseif length and tonumber(length) <= tonumber(ARGV[2]) then
         heads[i] = redis.call('GETRANGE', key, 0, #length + tonumber(length))
     elseif start == '' then
         heads[i] = 0

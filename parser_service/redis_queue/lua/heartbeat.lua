@@ -6,3 +6,5 @@
 local seconds = math.floor(now / 1000)
 redis.call('ZADD', KEYS[1], seconds, ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', seconds - ARGV[2])
+-- Nobody's: the clock was set back, or somebody else wrote it. Whoever is alive writes again.
+redis.call('ZREMRANGEBYSCORE', KEYS[1], seconds + ARGV[2], '+inf')

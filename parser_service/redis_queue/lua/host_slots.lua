@@ -14,6 +14,8 @@ local recheck, ticket_lease = tonumber(ARGV[7]), tonumber(ARGV[8])
 local early = recheck
 -- No time of a host is later than this, unless the clock was set back.
 local latest = now + interval + early
+-- No slot is leased for longer, whatever another parser's deadline is, unless the clock was set back.
+local longest = 2 * math.max(lease, 600000)
 
 -- Return the next moment of a host that no slot has been given for.
 local function next_moment(host)
@@ -30,6 +32,7 @@ end
 local function busy_until(host)
     local slots = key(host, 'slots')
     redis.call('ZREMRANGEBYSCORE', slots, '-inf', now)
+    redis.call('ZREMRANGEBYSCORE', slots, now + longest, '+inf')
     if redis.call('ZCARD', slots) >= limit then return now + recheck end
     if interval == 0 then return nil end
     local due = next_moment(host)

@@ -9,8 +9,10 @@
 -- @include host_slots
 local broken = {}
 local due = redis.call('ZRANGEBYSCORE', hosts, '-inf', now, 'LIMIT', 0, ARGV[9])
-if #due == 0 then -- if the clock was set back, nothing is due for long
-    due = redis.call('ZRANGEBYSCORE', hosts, '(' .. latest, '+inf', 'LIMIT', 0, ARGV[9])
+local room = ARGV[9] - #due
+if room > 0 then -- if the clock was set back, some are not due for long
+    local ahead = redis.call('ZRANGEBYSCORE', hosts, '(' .. latest, '+inf', 'LIMIT', 0, room)
+    for _, host in ipairs(ahead) do table.insert(due, host) end
 end
 for _, host in ipairs(due) do
     if not pcall(hand_over, host, tonumber(ARGV[10])) then

@@ -9,8 +9,10 @@ import pytest
 
 from api_service.assembly.worker import WorkerContext
 from api_service.queueing.repository import QueueRepository
+from api_service.worker.result_loop import build_result_loop
 from tests.support.app_client import AppClient
-from tests.support.pipeline_steps import PipelineSteps
+from tests.support.keys import QUEUE, result_key
+from tests.support.pipeline_steps import PAGE, PipelineSteps
 
 TIMES = [
     "infinity",
@@ -159,3 +161,50 @@ async def test_unfinished_requests_are_summarised_next_to_a_row_of_any_time(
         found = await QueueRepository(session).summarise_unfinished(limit=9)
     assert found.states["pending"].requests == 2
     assert 0 <= found.states["pending"].oldest_age < 1e12
+
+
+@pytest.mark.parametrize("time", ["infinity", "294276-12-31 23:59:59 UTC", "20000-01-01 UTC"])
+@pytest.mark.parametrize("column", ["created_at", "updated_at", "next_attempt_at", "suspect_since"])
+async def test_a_request_whose_time_is_ahead_is_pushed_all_the_same(
+    steps: PipelineSteps, column: str, time: str
+) -> None:
+    request_id = await (steps.add() if column == "created_at" else steps.start())
+    await steps.redis.flushdb()
+    await _make_odd(steps.connection, request_id, **{column: time})
+    status = "SELECT status FROM parse_requests WHERE id = $1"
+    for _ in range(3):
+        await steps.context.sweep.run()
+        if column in ("updated_at", "suspect_since"):
+            await steps.connection.execute(
+                "UPDATE parse_requests SET suspect_since = suspect_since - interval '50 seconds' "
+                "WHERE isfinite(suspect_since) AND suspect_since < now() + interval '1 hour'"
+            )
+            await steps.redis.delete(f"{QUEUE}:turn:look")
+    assert await steps.listed() == [request_id]
+    assert await steps.connection.fetchval(status, request_id) == "processing"
+
+
+@pytest.mark.parametrize("request_id", [0, -1, -(10**17)])
+@pytest.mark.parametrize("way", ["announced", "found", "died"])
+async def test_a_request_of_any_id_ends(steps: PipelineSteps, request_id: int, way: str) -> None:
+    other = await steps.add()
+    await steps.connection.execute("UPDATE parse_requests SET id = $1", request_id)
+    assert (await steps.later(6)).stranded == 1
+    job = await steps.take()
+    assert job["id"] == request_id != other
+    match way:
+        case "announced":
+            await steps.finish(job)
+            await steps.persist()
+        case "found":
+            await steps.redis.set(result_key(request_id), json.dumps(PAGE))
+            await build_result_loop(steps.context)._foreign.persist_if_due()
+        case "died":
+            await steps.later(16)
+            assert (await steps.later(6)).died == 1
+            assert await steps.listed() == [request_id]
+            return
+    status = "SELECT status FROM parse_requests WHERE id = $1"
+    assert await steps.connection.fetchval(status, request_id) == "success"
+    async with steps.database.read_session() as session:
+        assert (await QueueRepository(session).summarise_unfinished(limit=9)).requests == 0

@@ -3,7 +3,7 @@
 import json
 import tracemalloc
 from collections.abc import AsyncIterator
-from time import perf_counter
+from time import process_time
 
 import pytest
 import redis.asyncio as aioredis
@@ -222,9 +222,9 @@ def test_any_bytes_are_an_answer_or_a_value_error(value: bytes) -> None:
 @pytest.mark.parametrize("piece", ['"', "[", '{"a":', "]", '"\\"', "[]", '[""],'])
 def test_reading_takes_a_bounded_time(piece: str) -> None:
     value = (PAGE % (',"x":' + piece * 4_000_000)).encode()
-    began = perf_counter()
+    began = process_time()
     read_result(value)
-    assert perf_counter() - began < 5  # 0.5 s on a free machine; in quadratic time, hours
+    assert process_time() - began < 5  # 0.5 s on a free machine; in quadratic time, hours
 
 
 def _many_invalid(place: str, item: str, count: int) -> bytes:
@@ -264,9 +264,9 @@ def test_invalid_items_in_any_number_cost_little_memory(place: str, item: str) -
 @pytest.mark.parametrize(("place", "item"), MANY_INVALID)
 def test_reading_invalid_items_takes_a_bounded_time(place: str, item: str) -> None:
     value = _many_invalid(place, item, 200_000)
-    began = perf_counter()
+    began = process_time()  # other processes may have the machine meanwhile
     read_result(value)
-    assert perf_counter() - began < 5  # 0.04 to 0.4 s on a free machine
+    assert process_time() - began < 5  # 0.04 to 0.4 s
 
 
 async def test_a_value_of_another_type_is_an_unreadable_result(raw: aioredis.Redis) -> None:

@@ -193,6 +193,24 @@ async def test_a_clock_that_is_set_back_holds_up_no_host(redis: aioredis.Redis) 
     assert [job.parked for job in await _ready(redis)] == [b"parked"]
 
 
+@pytest.mark.parametrize("score", [9e15, 1e300, float("inf")])
+async def test_a_slot_ahead_of_the_clock_is_nobodys(redis: aioredis.Redis, score: float) -> None:
+    limits = _limits(redis, max_concurrent=1)
+    await redis.zadd(KEYS.host_slots("a"), {"ghost": score})
+    assert await limits.acquire_or_park("a", b"{}")
+
+
+async def test_a_host_ahead_of_the_clock_is_looked_at_next_to_hosts_that_are_due(
+    redis: aioredis.Redis,
+) -> None:
+    limits = _limits(redis, max_concurrent=1)
+    for host, score in (("ahead", 1e300), ("due", 1)):
+        await redis.rpush(waiting_key(host), b"parked")
+        await redis.zadd(KEYS.hosts_with_waiters, {host: score})
+    await limits.hand_out_due_slots()
+    assert {job.slot.host for job in await _ready(redis)} == {"ahead", "due"}
+
+
 async def test_nothing_is_left_in_redis_when_nobody_waits(redis: aioredis.Redis) -> None:
     limits = _limits(redis)
     slots = [await limits.acquire_or_park(f"host{n}", b"{}") for n in range(5)]
@@ -332,3 +350,17 @@ async def test_a_slot_that_fell_free_does_not_let_newcomers_pass_the_line(
     assert await limits.acquire_or_park("a", b"newcomer") is None
     await limits.hand_out_due_slots()
     assert [job.parked for job in await _ready(redis)] == [b"waiting"]
+
+
+async def test_junk_in_a_hosts_line_keeps_no_slot(
+    settings: Settings, redis: aioredis.Redis
+) -> None:
+    junk = [b"", b"{}", b"\xff", b'{"job":1}', b"a\nb", b"[]"]
+    await redis.rpush(waiting_key("a"), *junk)
+    await redis.zadd(KEYS.hosts_with_waiters, {"a": 1})
+
+    async def is_over() -> bool:
+        return not await redis.exists(waiting_key("a"), READY, KEYS.host_slots("a"))
+
+    async with listening(settings.model_copy(update={"fetch_timeout": 60})):
+        await until(is_over, seconds=15)

@@ -113,14 +113,16 @@ class KeyBody(_Body):
 class LimitsBody(_Body):
     """Limits of a user; a member that is absent stays, null is the default again."""
 
-    requests_per_minute: Limit = None
-    unfinished_requests: Limit = None
-    stored_bytes: Limit = None
+    requests_per_minute: Annotated[Limit, Field(description="HTTP requests in a minute.")] = None
+    unfinished_requests: Annotated[
+        Limit, Field(description="Parse requests that have not ended.")
+    ] = None
+    stored_bytes: Annotated[Limit, Field(description="Bytes of stored pages.")] = None
 
 
 class UserChangeBody(_Body):
     """The body of `PATCH /admin/users/{user_id}`; what is absent or null stays."""
 
-    is_active: bool | None = None
-    role: Annotated[Role | None, Field(strict=False)] = None
-    limits: LimitsBody | None = None
+    is_active: Annotated[bool | None, Field(description="False shuts the user out at once.")] = None
+    role: Annotated[Role | None, Field(strict=False, description="`user` or `admin`.")] = None
+    limits: Annotated[LimitsBody | None, Field(description="Limits to change.")] = None

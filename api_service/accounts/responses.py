@@ -12,6 +12,12 @@ from api_service.accounts.users import Role, StoredKey, StoredUser
 from api_service.caller import Caller, CallerLimits, Scope
 from api_service.owners.repository import Deletion
 
+Created = Annotated[datetime, Field(description="When it was created.")]
+Scopes = Annotated[list[Scope], Field(description="What the token may do.")]
+NextCursor = Annotated[
+    str | None, Field(description="Send it as `cursor` for the next page; null on the last.")
+]
+
 
 class _FromRow(BaseModel):
     model_config = ConfigDict(from_attributes=True)
@@ -20,19 +26,19 @@ class _FromRow(BaseModel):
 class UserAnswer(_FromRow):
     """An account, as its user sees it."""
 
-    id: UUID
-    email: str
-    role: Role
-    created_at: datetime
+    id: Annotated[UUID, Field(description="The id of the user.")]
+    email: Annotated[str, Field(description="The address with which they log in.")]
+    role: Annotated[Role, Field(description="An `admin` also looks after other users.")]
+    created_at: Created
 
 
 class LoginAnswer(BaseModel):
     """A new session."""
 
     token: Annotated[str, Field(description="Send it as `Authorization: Bearer ...`.")]
-    token_type: Literal["bearer"] = "bearer"  # noqa: S105 - the name of a kind
-    expires_at: datetime
-    user: UserAnswer
+    token_type: Annotated[Literal["bearer"], Field(description="How the token is sent.")] = "bearer"  # noqa: S105 - the name of a kind
+    expires_at: Annotated[datetime, Field(description="When the session ends.")]
+    user: Annotated[UserAnswer, Field(description="Who logged in.")]
 
     @classmethod
     def of(cls, login: Login) -> Self:
@@ -47,28 +53,36 @@ class LoginAnswer(BaseModel):
 class Limits(_FromRow):
     """Limits of a caller; null is no limit of the caller's own."""
 
-    requests_per_minute: int | None
-    unfinished_requests: int | None
-    stored_bytes: int | None
+    requests_per_minute: Annotated[int | None, Field(description="HTTP requests in a minute.")]
+    unfinished_requests: Annotated[
+        int | None, Field(description="Parse requests that have not ended.")
+    ]
+    stored_bytes: Annotated[int | None, Field(description="Bytes of stored pages.")]
 
 
 class Usage(_FromRow):
     """What a caller uses of the limits now; null of a caller without an account."""
 
-    requests_per_minute: int | None
-    unfinished_requests: int | None
-    stored_bytes: int | None
+    requests_per_minute: Annotated[
+        int | None, Field(description="HTTP requests in this minute, this one included.")
+    ]
+    unfinished_requests: Annotated[
+        int | None, Field(description="Parse requests that have not ended.")
+    ]
+    stored_bytes: Annotated[
+        int | None, Field(description="Bytes of stored pages, as of some seconds ago.")
+    ]
 
 
 class CallerAnswer(BaseModel):
     """Who calls, and what they may do."""
 
     id: Annotated[UUID | None, Field(description="Null for a caller without an account.")]
-    email: str | None
-    role: Role | None
-    scopes: list[Scope]
-    limits: Limits
-    usage: Usage
+    email: Annotated[str | None, Field(description="Null likewise.")]
+    role: Annotated[Role | None, Field(description="Null likewise.")]
+    scopes: Scopes
+    limits: Annotated[Limits, Field(description="What they may use.")]
+    usage: Annotated[Usage, Field(description="What they use now.")]
 
     @classmethod
     def of(cls, caller: Caller, user: StoredUser | None, usage: CallerUsage) -> Self:
@@ -86,12 +100,12 @@ class CallerAnswer(BaseModel):
 class KeyAnswer(_FromRow):
     """An API key, without the key itself."""
 
-    id: UUID
-    name: str
+    id: Annotated[UUID, Field(description="The id of the key.")]
+    name: Annotated[str, Field(description="What the key is for.")]
     prefix: Annotated[str, Field(description="How the key begins.")]
-    scopes: list[Scope]
-    created_at: datetime
-    expires_at: datetime | None
+    scopes: Scopes
+    created_at: Created
+    expires_at: Annotated[datetime | None, Field(description="When it ends; null for never.")]
     last_used_at: Annotated[datetime | None, Field(description="Written at most once a minute.")]
 
 
@@ -109,14 +123,14 @@ class NewKeyAnswer(KeyAnswer):
 class KeysAnswer(BaseModel):
     """A page of a list of keys."""
 
-    items: list[KeyAnswer]
-    next_cursor: str | None
+    items: Annotated[list[KeyAnswer], Field(description="Newest first.")]
+    next_cursor: NextCursor
 
 
 class ListedUser(UserAnswer):
     """An account, as administrators see it."""
 
-    is_active: bool
+    is_active: Annotated[bool, Field(description="False for a user who is shut out.")]
     limits: Annotated[
         Limits,
         Field(description="The limits that hold for the user: their own, else the defaults."),
@@ -138,20 +152,20 @@ class ListedUser(UserAnswer):
 class UsersAnswer(BaseModel):
     """A page of a list of users."""
 
-    items: list[ListedUser]
-    next_cursor: str | None
+    items: Annotated[list[ListedUser], Field(description="Newest first.")]
+    next_cursor: NextCursor
 
 
 class DeletionAnswer(BaseModel):
     """How far the deletion of an account is."""
 
-    id: str
+    id: Annotated[str, Field(description="The id of the deletion.")]
     status: Annotated[
         Literal["deleting", "deleted"],
         Field(description="`deleting` until the last of what was theirs is gone."),
     ]
-    requested_at: datetime
-    done_at: datetime | None
+    requested_at: Annotated[datetime, Field(description="When it was asked for.")]
+    done_at: Annotated[datetime | None, Field(description="When nothing was left; null before.")]
 
     @classmethod
     def of(cls, deletion: Deletion) -> Self:

@@ -29,7 +29,7 @@ async def test_a_registered_user_logs_in_and_is_known(people: People) -> None:
             "unfinished_requests": 100_000,
             "stored_bytes": 100 * 1024**3,
         },
-        "usage": {"requests_per_minute": 0, "unfinished_requests": 0, "stored_bytes": 0},
+        "usage": {"requests_per_minute": 1, "unfinished_requests": 0, "stored_bytes": 0},
     }
 
 

@@ -187,7 +187,7 @@ async def test_a_relative_downgrade_that_gets_no_lock_half_way_goes_no_step_too_
 ) -> None:
     async with connection.transaction():
         await connection.fetch("SELECT count(*) FROM idempotency_keys")  # the third step drops it
-        result = await asyncio.to_thread(alembic, database_url, "downgrade", "-3")
+        result = await asyncio.to_thread(alembic, database_url, "downgrade", "-5")
     assert result.returncode == 1
     assert result.stderr.splitlines() == [
         "Some steps are done, and then a lock was not free. The database is at migration 0003."

@@ -63,7 +63,7 @@ async def test_pages_released_together_are_parsed_in_turns_of_their_own(
 ) -> None:
     turn, parsed = 0, []
 
-    def costly(page: RawPage) -> ParsedPage:
+    def costly(page: RawPage, **_: object) -> ParsedPage:
         parsed.append(turn)
         end = thread_time() + MAX_SECONDS_PER_TURN
         while thread_time() < end:
@@ -82,7 +82,7 @@ async def test_pages_released_together_are_parsed_in_turns_of_their_own(
 async def test_a_site_whose_page_took_long_here_is_parsed_elsewhere(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def costly(page: RawPage) -> ParsedPage:
+    def costly(page: RawPage, **_: object) -> ParsedPage:
         end = thread_time() + MAX_SECONDS_ON_LOOP
         while thread_time() <= end:
             pass

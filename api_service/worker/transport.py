@@ -37,7 +37,7 @@ log = structlog.get_logger()
 class ForgivingQoS(QoS):  # type: ignore[misc] # kombu carries no types
     """kombu's record of the messages that workers have taken, whatever stands in it."""
 
-    def restore_visible(self, start: int = 0, num: int = 10, interval: int = 10) -> None:
+    def restore_visible(self, start: int = 0, num: int | None = 10, interval: int = 10) -> None:
         """Return messages that were taken long ago, or, by the index, long from now.
 
         kombu would never look at the latter: a clock was set back, or somebody else wrote them.
@@ -45,7 +45,9 @@ class ForgivingQoS(QoS):  # type: ignore[misc] # kombu carries no types
         super().restore_visible(start, num, interval)
         with self.channel.conn_or_acquire() as client:
             latest = time() + self.visibility_timeout
-            for tag in client.zrangebyscore(self.unacked_index_key, latest, "+inf", 0, num):
+            # kombu gives no number where it looks at all.
+            page = {"start": 0, "num": num} if num else {}
+            for tag in client.zrangebyscore(self.unacked_index_key, latest, "+inf", **page):
                 self.restore_by_tag(tag, client)
 
     def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's own

@@ -382,7 +382,8 @@ async def test_every_error_is_declared(client: httpx.AsyncClient) -> None:
     assert (
         declared.items()
         >= {
-            "POST /parse_async": {"202", "400", "408", "409", "413", "422", "500", "503"} | refused,
+            "POST /parse_async": {"202", "400", "408", "409", "413", "415", "422", "500", "503"}
+            | refused,
             "GET /status/{request_id}": {"200", "404", "422", "500", "503"} | refused,
             "GET /result/{request_id}": {"200", "404", "422", "500", "503"} | refused,
             "GET /parse_sync": {"200", "422", "500", "502", "503"} | refused,

@@ -96,7 +96,7 @@ async def test_a_client_that_goes_away_leaves_nothing_behind(
     for _ in range(5):
         host, port = system.url.removeprefix("http://").split(":")
         _, writer = await asyncio.open_connection(host, int(port))
-        writer.write(f"GET /parse_sync?url={slow} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        writer.write(f"GET /parse_sync?url={slow} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         await writer.drain()
         await asyncio.sleep(0.1)
         writer.close()

@@ -27,12 +27,16 @@ def main(arguments: list[str]) -> int:
             return 2
     try:
         email = normalise_email(text)
+    except ValueError as error:
+        sys.stderr.write(f"EMAIL {error}.\n")
+        return 1
+    try:
         password = _read_password()
         settings = Settings.load_or_exit()
         log.configure("accounts", settings.log_level)
         sys.stderr.write(f"{asyncio.run(_create(settings, email, password))}\n")
-    except ValueError as error:
-        sys.stderr.write(f"EMAIL {error}.\n")
+    except UnicodeError:
+        sys.stderr.write("The password is not UTF-8.\n")
     except (ApiError, CannotStartError) as error:
         sys.stderr.write(f"{error}\n")
     except (EOFError, KeyboardInterrupt):
@@ -51,7 +55,7 @@ async def _create(settings: Settings, email: str, password: str) -> str:
             return f"{email} is an administrator now."
         return (
             f"{email} had an account. It is an administrator now, with this password; "
-            f"its sessions have ended."
+            f"its sessions and keys have ended, and its limits are the defaults."
         )
     finally:
         passwords.close()

@@ -79,6 +79,8 @@ async def create_admin(
     """Create an administrator, or make the account of this address one, with this password.
 
     Whoever runs this can write to the database anyway, so it also serves one who was locked out.
+    Somebody else may have registered the address: what they could come in with is deleted, and
+    limits are the defaults again.
 
     Returns:
         Whether the account is new.
@@ -107,8 +109,9 @@ async def _promote(
     if user is None:
         raise NoSuchUserError  # deleted in this moment
     await users.set_password(user.id, password_hash=password_hash, version=user.password_version)
-    await users.update(user.id, role=Role.ADMIN, is_active=True, limits=user.limits)
+    await users.update(user.id, role=Role.ADMIN, is_active=True, limits={})
     await credentials.delete_sessions(user.id)
+    await credentials.delete_keys(user.id)
     await users.notify_changed(user.id)
     return user
 

@@ -10,6 +10,11 @@ def name_credential(kind: str, id: UUID) -> str:
     return f"{kind}-{id}"
 
 
+def is_key(credential_id: str | None) -> bool:
+    """Return whether the caller showed a key."""
+    return (credential_id or "").startswith(f"{KEY}-")
+
+
 def session_id_of(credential_id: str | None) -> UUID | None:
     """Return the id of a session; None for a key and for nothing."""
     kind, _, id = (credential_id or "").partition("-")

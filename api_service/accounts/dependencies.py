@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import Depends, Path, Request
 from pydantic import StringConstraints
 
+from api_service.accounts.credentials import is_key
 from api_service.accounts.exceptions import NoSuchKeyError, NoSuchUserError
 from api_service.accounts.users import Actor
 from api_service.caller import Scope
@@ -33,6 +34,12 @@ async def _reader(actor: Annotated[Actor, Depends(_any_actor)]) -> Actor:
 async def _writer(actor: Annotated[Actor, Depends(_reader)]) -> Actor:
     if Scope.WRITE not in actor.caller.scopes:
         raise NotAllowedError
+    return actor
+
+
+async def _logged_in_writer(actor: Annotated[Actor, Depends(_writer)]) -> Actor:
+    if is_key(actor.caller.credential_id):
+        raise NotAllowedError("A key may not do this; log in with the password.")
     return actor
 
 
@@ -67,6 +74,8 @@ ReadingUser = Annotated[Actor, Depends(_reader)]
 """A caller with an account."""
 WritingUser = Annotated[Actor, Depends(_writer)]
 """A caller with an account and the scope `write`."""
+LoggedInUser = Annotated[Actor, Depends(_logged_in_writer)]
+"""A caller with a session: a key that leaked makes no other keys, and deletes no account."""
 ActingAdmin = Annotated[Actor, Depends(_admin)]
 """A caller with the scope `admin`."""
 AnonymousIsAdmitted = Annotated[bool, Depends(_is_anonymous_admitted)]

@@ -113,7 +113,14 @@ class KeyBody(_Body):
 class LimitsBody(_Body):
     """Limits of a user; a member that is absent stays, null is the default again."""
 
-    requests_per_minute: Annotated[Limit, Field(description="HTTP requests in a minute.")] = None
+    requests_per_minute: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=MAX_SAFE_INTEGER,
+            description="HTTP requests in a minute; at least 1, so that it can be undone.",
+        ),
+    ] = None
     unfinished_requests: Annotated[
         Limit, Field(description="Parse requests that have not ended.")
     ] = None

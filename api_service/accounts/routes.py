@@ -18,6 +18,7 @@ from api_service.accounts.dependencies import (
     AnyActor,
     DeletionId,
     KeyId,
+    LoggedInUser,
     ReadingUser,
     WritingUser,
 )
@@ -201,7 +202,7 @@ async def get_caller(accounts: Accounts, actor: AnyActor, usage: ProvidedUsage) 
     responses=DELETION_LOCATION | problems(*_NEEDS_WRITER, LastAdminError),
 )
 async def delete_own_account(
-    deletions: Deletions, actor: WritingUser, root_path: RootPath, response: Response
+    deletions: Deletions, actor: LoggedInUser, root_path: RootPath, response: Response
 ) -> DeletionAnswer:
     """Delete the account with all that is its user's. `Location` says when that is done."""
     deletion = await deletions.delete(actor, actor.user_id)
@@ -227,7 +228,7 @@ async def get_deletion(deletions: Deletions, deletion_id: DeletionId) -> Deletio
     response_description="The password is changed; all other sessions are dead.",
     responses=problems(*_READS_BODY, *_CHECKS_PASSWORD, *_NEEDS_WRITER, WeakPasswordError),
 )
-async def change_password(body: PasswordBody, accounts: Accounts, actor: WritingUser) -> None:
+async def change_password(body: PasswordBody, accounts: Accounts, actor: LoggedInUser) -> None:
     """Replace the password, and end all sessions but this one. Keys stay."""
     current, new = body.current.get_secret_value(), body.new.get_secret_value()
     await accounts.change_password(actor, current, new)
@@ -240,7 +241,7 @@ async def change_password(body: PasswordBody, accounts: Accounts, actor: Writing
     response_description="The key, which is not shown again.",
     responses=problems(*_READS_BODY, *_NEEDS_WRITER, TooManyKeysError),
 )
-async def create_key(body: KeyBody, keys: Keys, actor: WritingUser) -> NewKeyAnswer:
+async def create_key(body: KeyBody, keys: Keys, actor: LoggedInUser) -> NewKeyAnswer:
     """Create a key for programs. It may do no more than the token that creates it."""
     scopes = None if body.scopes is None else frozenset(body.scopes)
     stored, key = await keys.create(

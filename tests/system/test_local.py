@@ -121,6 +121,7 @@ def own_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSyst
         yield system
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_all(tmp_path: Path) -> None:
     open_to_all(tmp_path)
     system = start(tmp_path / "data")
@@ -143,6 +144,7 @@ def test_a_killed_supervisor_leaves_nothing_behind(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.slow
 def test_given_servers_are_used(tmp_path: Path) -> None:
     open_to_all(tmp_path)
     servers = (Postgres(tmp_path, durable=False), Valkey(tmp_path, durable=False))
@@ -226,6 +228,7 @@ def test_what_cannot_work_is_said_in_one_sentence(
     _is_one_sentence(_run(**{"DATA_DIR": str(tmp_path)} | environment), *words)
 
 
+@pytest.mark.slow
 def test_two_copies_need_two_folders(tmp_path: Path) -> None:
     with running(tmp_path / "data"):
         _is_one_sentence(_run(DATA_DIR=str(tmp_path / "data")), "DATA_DIR")
@@ -233,7 +236,8 @@ def test_two_copies_need_two_folders(tmp_path: Path) -> None:
             pass
 
 
-@pytest.mark.parametrize("host", ["::1", pytest.param("[::1]", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
 async def test_it_runs_on_ipv6_in_any_folder_and_asks_no_proxy_for_itself(
     tmp_path: Path, site: Site, host: str
 ) -> None:

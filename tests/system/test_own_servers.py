@@ -75,6 +75,7 @@ def _server(folder: Path) -> Postgres:
     return Postgres(folder, port=free_port())
 
 
+@pytest.mark.slow
 def test_children_of_a_killed_postmaster_do_not_prevent_a_start(tmp_path: Path) -> None:
     server = _server(tmp_path)
     server.start()
@@ -121,6 +122,7 @@ def test_a_lock_without_a_process_is_left_to_the_server(tmp_path: Path) -> None:
     drop_lock_of_reused_pid(tmp_path / "none")
 
 
+@pytest.mark.slow
 def test_an_earlier_valkey_has_ended_before_the_next_one_reads_its_file(tmp_path: Path) -> None:
     first, second = Valkey(tmp_path), Valkey(tmp_path)
     first.start()
@@ -182,6 +184,7 @@ def test_the_terminal_says_where_everything_is(own_system: RunningSystem) -> Non
     assert all(Path(place).is_dir() for place in places)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only as root does PostgreSQL run as another user")
 def test_the_terminal_names_the_folder_of_a_database_that_cannot_be_in_the_data_folder(
     tmp_path: Path,

@@ -89,6 +89,7 @@ async def test_limits_of_a_user_are_set_and_taken_back(people: People, admin: st
         {"role": 1},
         {"is_active": "no"},
         {"is_active": 0},
+        {"limits": {"requests_per_minute": 0}},
         {"email": "other@example.org"},
         {"limits": 5},
         {"limits": {"stored_bytes": -1}},

@@ -52,7 +52,10 @@ async def test_an_account_that_is_there_becomes_an_administrator(
 ) -> None:
     token = await people.join()
     id = (await people.me(token)).json()["id"]
-    await connection.execute("UPDATE users SET is_active = false")
+    key = (await people.create_key(token))["key"]
+    await connection.execute(
+        "UPDATE users SET is_active = false, limits = '{\"requests_per_minute\": 0}'"
+    )
     made = _run(database_url, "eight dry owls")
     assert made.returncode == 0, made.stderr
     assert made.stderr.startswith(f"{ADA} had an account.")
@@ -64,6 +67,8 @@ async def test_an_account_that_is_there_becomes_an_administrator(
     assert (await people.try_login(password=PASSWORD)).status_code == 401
     me = (await people.me(await people.log_in(password="eight dry owls"))).json()
     assert (me["id"], me["role"]) == (id, "admin")
+    assert me["limits"]["requests_per_minute"] == 60_000
+    assert (await people.me(key)).status_code == 401
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,7 @@ async def _has_facts(connection: asyncpg.Connection) -> bool:
     return bool(await connection.fetchval(query))
 
 
+@pytest.mark.slow
 async def test_readers_do_not_wait_for_a_migration_that_waits_for_a_long_reader(
     older_database_url: str, holder: asyncpg.Connection, other: asyncpg.Connection
 ) -> None:

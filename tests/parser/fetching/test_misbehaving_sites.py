@@ -160,6 +160,7 @@ async def test_a_bomb_does_not_go_off(
     assert process.memory_info().rss - before < 50 * MIB
 
 
+@pytest.mark.slow
 async def test_many_big_pages_at_once_stay_within_bounds(settings: Settings, site: Site) -> None:
     page = b"<title>big</title>" + b"<p>text</p>" * 700_000
     url = site.page("/", page)

@@ -9,7 +9,7 @@ from time import monotonic
 
 import redis.asyncio as aioredis
 import structlog
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from api_service.accounts.attempt_counters import AttemptCounter
 from api_service.accounts.exceptions import TooManyAttemptsError
@@ -17,6 +17,8 @@ from api_service.parser_client.keys import Keys
 
 REDIS_SECONDS = 0.5
 """Seconds for Redis to answer; a login does not wait longer for its limits."""
+REDIS_PAUSE_SECONDS = 5.0
+"""Seconds for which Redis is not asked again after it did not answer."""
 MAX_LOCAL_COUNTERS = 10_000
 _SCRIPT_FILE = Path(__file__).with_name("lua") / "attempts.lua"
 
@@ -41,6 +43,7 @@ class AttemptLimits:
         self._keys = keys
         self._script = redis.register_script(_SCRIPT_FILE.read_text())
         self._local = LocalAttempts()
+        self._away_until = 0.0
 
     async def require_room(self, counters: Sequence[AttemptCounter]) -> None:
         """Refuse what would be one attempt too many, and count nothing.
@@ -75,16 +78,25 @@ class AttemptLimits:
         Raises:
             TooManyAttemptsError: there is no room.
         """
-        try:
-            wait = await self._run(step, counters) / 1000
-            in_redis = True
-        except (RedisError, OSError, TimeoutError) as error:
-            log.warning("attempts are limited within this process", error=repr(error))
+        wait = await self._count_in_redis(step, counters)
+        in_redis = wait is not None
+        if wait is None:
             wait = self._local.count(counters, takes=step == "take")
-            in_redis = False
         if wait > 0:
             raise TooManyAttemptsError(max(1, math.ceil(wait)))
         return in_redis
+
+    async def _count_in_redis(self, step: str, counters: Sequence[AttemptCounter]) -> float | None:
+        """Return the seconds until there is room; None if Redis does not answer, or did not."""
+        if monotonic() < self._away_until:
+            return None
+        try:
+            return await self._run(step, counters) / 1000
+        except (RedisError, OSError, TimeoutError) as error:
+            log.warning("attempts are limited within this process", error=repr(error))
+            if not isinstance(error, ResponseError):  # which tells of one counter, not of Redis
+                self._away_until = monotonic() + REDIS_PAUSE_SECONDS
+            return None
 
     async def _run(self, step: str, counters: Sequence[AttemptCounter]) -> int:
         arguments: list[str | int] = [step]

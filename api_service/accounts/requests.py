@@ -11,6 +11,7 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -32,6 +33,13 @@ def _require_visible(text: str) -> str:
     if any(not one.isprintable() for one in text):
         raise ValueError("must have visible characters only")
     return text
+
+
+def _require_text(value: object) -> object:
+    if not isinstance(value, str | datetime):  # pydantic would take a number for Unix time
+        sentence = "must be a time as RFC 3339 writes it, such as 2030-01-02T03:04:05Z"
+        raise ValueError(sentence)  # noqa: TRY004 - pydantic turns no TypeError into a refusal
+    return value
 
 
 def _to_utc(time: datetime) -> datetime:
@@ -105,7 +113,13 @@ class KeyBody(_Body):
         ),
     ] = None
     expires_at: Annotated[
-        Annotated[AwareDatetime, Field(strict=False), AfterValidator(_to_utc)] | None,
+        Annotated[
+            AwareDatetime,
+            Field(strict=False),
+            BeforeValidator(_require_text),
+            AfterValidator(_to_utc),
+        ]
+        | None,
         Field(description="When the key ends; never if absent."),
     ] = None
 

@@ -141,10 +141,13 @@ async def log_in(body: CredentialsBody, accounts: Accounts, actor: AnyActor) -> 
     responses=problems(*_NEEDS_WRITER),
 )
 async def log_out(accounts: Accounts, actor: ReadingUser, request: Request) -> Response:
-    """End the session whose token or cookie was sent."""
+    """End the session whose token was sent, and that of the cookie."""
     await accounts.log_out(actor)
     response = Response(status_code=HTTPStatus.NO_CONTENT)
-    if any(session_tokens(request)):
+    tokens = list(session_tokens(request))
+    for token in tokens:
+        await accounts.end_session(actor, token)
+    if tokens:
         clear_session_cookie(request, response)
     return response
 
@@ -161,6 +164,8 @@ async def begin_browser_session(
 ) -> Response:
     """Set a cookie that no script can read, valid for 30 days, or until a logout."""
     login = await accounts.log_in(actor, body.email, body.password.get_secret_value())
+    for token in session_tokens(request):  # the new cookie takes its place
+        await accounts.end_session(actor, token)
     response = Response(status_code=HTTPStatus.NO_CONTENT)
     set_session_cookie(request, response, login.token)
     return response

@@ -4,8 +4,11 @@
 
 from sqlalchemy import text
 
-_USER_COLUMNS = """
-    id, email, password_hash, password_version, role, is_active, limits::text AS limits, created_at
+from api_service.schema import LAST_TIME_SQL, age_in_seconds, readable_time
+
+_USER_COLUMNS = f"""
+    id, email, password_hash, password_version, role, is_active, limits::text AS limits,
+    {readable_time("created_at")} AS created_at
 """
 
 ADD_USER = text(f"""
@@ -28,16 +31,17 @@ LOCK_ACTIVE_ADMINS = text("""
     ORDER BY id FOR NO KEY UPDATE
 """)
 
+# Ordered by the columns: the output of this name is the nearest time that Python can read.
 LIST_USERS = text(f"""
     SELECT {_USER_COLUMNS} FROM users
-    WHERE deleted_at IS NULL ORDER BY created_at DESC, id DESC LIMIT :limit
+    WHERE deleted_at IS NULL ORDER BY users.created_at DESC, users.id DESC LIMIT :limit
 """)
 
 LIST_USERS_AFTER = text(f"""
     SELECT {_USER_COLUMNS} FROM users
     WHERE deleted_at IS NULL
         AND (created_at, id) < (CAST(:created_at AS timestamptz), CAST(:id AS uuid))
-    ORDER BY created_at DESC, id DESC LIMIT :limit
+    ORDER BY users.created_at DESC, users.id DESC LIMIT :limit
 """)
 
 UPDATE_USER = text(f"""
@@ -47,7 +51,9 @@ UPDATE_USER = text(f"""
 """)
 
 SET_PASSWORD = text("""
-    UPDATE users SET password_hash = :password_hash, password_version = password_version + 1
+    UPDATE users SET password_hash = :password_hash,
+        password_version = CASE WHEN password_version < 2147483647 THEN password_version + 1
+            ELSE 0 END
     WHERE id = :id AND password_version = :version AND deleted_at IS NULL
     RETURNING 1
 """)
@@ -95,7 +101,11 @@ DELETE_SESSION_BY_DIGEST = text("""
     DELETE FROM sessions WHERE token_digest = :token_digest RETURNING user_id
 """)
 
-_KEY_COLUMNS = "id, name, prefix, scopes, created_at, expires_at, last_used_at"
+_KEY_COLUMNS = f"""
+    id, name, prefix, scopes, {readable_time("created_at")} AS created_at,
+    CASE WHEN expires_at IS NOT NULL THEN {readable_time("expires_at")} END AS expires_at,
+    CASE WHEN last_used_at IS NOT NULL THEN {readable_time("last_used_at")} END AS last_used_at
+"""
 
 ADD_KEY = text(f"""
     INSERT INTO api_keys (user_id, name, prefix, token_digest, scopes, expires_at)
@@ -111,14 +121,14 @@ ADD_KEY = text(f"""
 
 LIST_KEYS = text(f"""
     SELECT {_KEY_COLUMNS} FROM api_keys WHERE user_id = :user_id
-    ORDER BY created_at DESC, id DESC LIMIT :limit
+    ORDER BY api_keys.created_at DESC, api_keys.id DESC LIMIT :limit
 """)
 
 LIST_KEYS_AFTER = text(f"""
     SELECT {_KEY_COLUMNS} FROM api_keys
     WHERE user_id = :user_id
         AND (created_at, id) < (CAST(:created_at AS timestamptz), CAST(:id AS uuid))
-    ORDER BY created_at DESC, id DESC LIMIT :limit
+    ORDER BY api_keys.created_at DESC, api_keys.id DESC LIMIT :limit
 """)
 
 DELETE_KEY = text("DELETE FROM api_keys WHERE id = :id AND user_id = :user_id RETURNING id")
@@ -136,22 +146,28 @@ TOUCH_KEYS = text("""
     ))
 """)
 
+
+def _seconds_until(column: str) -> str:
+    return f"extract(epoch FROM least({column}, {LAST_TIME_SQL}) - now())::float8"
+
+
 # One look at an index for each token, whatever the statistics say: LIMIT keeps the planner from
 # joining whole tables.
-FIND_CALLERS = text("""
+FIND_CALLERS = text(f"""
     SELECT wanted.digest, found.id, found.kind, found.scopes, found.seconds_left, found.unused_for,
         u.id AS user_id, u.role, u.limits::text AS limits
     FROM unnest(CAST(:digests AS bytea[])) AS wanted(digest)
     CROSS JOIN LATERAL (
         (
             SELECT s.id, 'session' AS kind, s.user_id, CAST(NULL AS text[]) AS scopes,
-                extract(epoch FROM s.expires_at - now())::float8 AS seconds_left,
+                {_seconds_until("s.expires_at")} AS seconds_left,
                 CAST(0 AS float8) AS unused_for
             FROM sessions s WHERE s.token_digest = wanted.digest AND s.expires_at > now() LIMIT 1
         ) UNION ALL (
             SELECT k.id, 'key', k.user_id, k.scopes,
-                extract(epoch FROM k.expires_at - now())::float8,
-                extract(epoch FROM now() - k.last_used_at)::float8
+                CASE WHEN k.expires_at IS NOT NULL THEN {_seconds_until("k.expires_at")} END,
+                CASE WHEN k.last_used_at IS NOT NULL
+                    THEN {age_in_seconds("k.last_used_at")} END
             FROM api_keys k
             WHERE k.token_digest = wanted.digest AND (k.expires_at IS NULL OR k.expires_at > now())
             LIMIT 1

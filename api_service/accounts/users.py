@@ -86,7 +86,10 @@ def scopes_of_role(role: str) -> frozenset[Scope]:
 
 def read_limits(limits: str) -> dict[str, int]:
     """Read a user's own limits from JSON; leave out what we would not have written."""
-    stored: Any = json.loads(limits)
+    try:
+        stored: Any = json.loads(limits)
+    except (ValueError, RecursionError):  # a number of many digits, or deep nesting
+        return {}
     if not isinstance(stored, dict):
         return {}
     known = {member.name for member in fields(CallerLimits)}

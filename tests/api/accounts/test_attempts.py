@@ -224,3 +224,21 @@ async def test_registrations_of_one_client_are_limited(
     refused = await people.at(HERE).client.post("/auth/register", json=body)
     assert (refused.status_code, refused.json()["code"]) == (429, "too_many_attempts")
     await people.at(THERE).register()
+
+
+async def test_redis_that_does_not_answer_is_not_asked_each_time(settings: Settings) -> None:
+    asked = 0
+
+    class Silent(AttemptLimits):
+        async def _run(self, *_: object) -> int:
+            nonlocal asked
+            asked += 1
+            raise TimeoutError
+
+    client = aioredis.Redis.from_url(settings.redis_url)
+    silent = Silent(client, Keys.of(settings))
+    for _ in range(3):
+        taken = await silent.take([AttemptCounter("a", limit=5, seconds=60)])
+        assert not taken.in_redis
+    assert asked == 1
+    await client.aclose()

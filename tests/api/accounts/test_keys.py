@@ -136,6 +136,7 @@ async def test_a_key_ends_when_it_expires(people: People, connection: asyncpg.Co
         {"expires_at": "tomorrow"},
         {"expires_at": "9999-12-31T23:59:59-23:59"},
         {"expires_at": True},
+        {"expires_at": 99999999999},
         {"scopes": []},
         {"scopes": ["root"]},
         {"scopes": "read"},

@@ -225,3 +225,20 @@ async def test_what_is_for_users_asks_nobody_to_log_in(
     answer = await people.call(method, path, json=json)
     assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
     assert answer.headers["www-authenticate"] == "Bearer"
+
+
+async def test_a_browser_s_sessions_end_with_their_cookie(people: People) -> None:
+    await people.register()
+    cookies = []
+    for _ in range(2):
+        begun = await people.client.post("/auth/session", json={"email": ADA, "password": PASSWORD})
+        assert begun.status_code == 204
+        cookies.append(begun.cookies["page_parser_session"])
+    # The second took the place of the first, which the client sent along.
+    assert (await people.me(cookies[0])).status_code == 401
+    token = await people.log_in()
+    ended = await people.call("POST", "/auth/logout", token)
+    assert ended.status_code == 204
+    people.client.cookies.clear()
+    assert (await people.me(cookies[1])).status_code == 401
+    assert (await people.me(token)).status_code == 401

@@ -9,17 +9,14 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any
 
-import asyncpg
 import structlog
 
 from api_service.database_address import DatabaseAddress
 from api_service.endings.repository import ENDED_CHANNEL
+from api_service.process.notices import NoticeListener
 
 STATUS_RECHECK_SECONDS = 1.0
-RECONNECT_SECONDS = 1.0
-CONNECT_TIMEOUT_SECONDS = 3
 
 log = structlog.get_logger()
 
@@ -36,16 +33,20 @@ class EndingListener:
     """
 
     def __init__(self, address: DatabaseAddress) -> None:
-        self._arguments = {"timeout": CONNECT_TIMEOUT_SECONDS} | dict(address.driver_arguments)
+        self._notices = NoticeListener(
+            address,
+            ENDED_CHANNEL,
+            on_notice=self._on_notice,
+            on_connected=self._note_connected,
+        )
         self._waiters: defaultdict[int, set[asyncio.Event]] = defaultdict(set)
         self._closing = False
         self.ended = 0
         self.connected = 0
-        self._listening: asyncio.Task[None] | None = None
 
     def open(self) -> None:
         """Begin to listen."""
-        self._listening = asyncio.create_task(self._listen_and_reconnect())
+        self._notices.open()
 
     @property
     def is_closing(self) -> bool:
@@ -62,10 +63,7 @@ class EndingListener:
     async def close(self) -> None:
         """Stop listening."""
         self.end_waits()
-        if self._listening is not None:
-            self._listening.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._listening
+        await self._notices.close()
 
     @contextlib.contextmanager
     def subscription(self, request_id: int) -> Iterator[asyncio.Event]:
@@ -79,25 +77,10 @@ class EndingListener:
             if not self._waiters[request_id]:
                 del self._waiters[request_id]
 
-    async def _listen_and_reconnect(self) -> None:
-        """Listen for ever: log a lost connection, pause, and connect again."""
-        while True:
-            lost = asyncio.Event()
-            connection = None
-            try:
-                connection = await asyncpg.connect(**self._arguments)
-                connection.add_termination_listener(lambda *_, lost=lost: lost.set())
-                await connection.add_listener(ENDED_CHANNEL, self._on_notice)
-                self.connected += 1
-                await lost.wait()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                log.warning("not listening for ended requests", error=repr(error))
-            finally:
-                if connection is not None:
-                    connection.terminate()
-            await asyncio.sleep(RECONNECT_SECONDS)
+    def _note_connected(self) -> None:
+        self.connected += 1
 
-    def _on_notice(self, _connection: Any, _pid: int, _channel: str, payload: Any) -> None:
+    def _on_notice(self, payload: str) -> None:
         try:
             request_ids = [int(request_id) for request_id in payload.split(",")]
         except ValueError:
